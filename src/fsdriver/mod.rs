@@ -1,0 +1,195 @@
+//! What touches the disk. The core names files by their path below a storage area's root; a driver
+//! opens them so that no symbolic link can lead out of it.
+
+use std::fs::File;
+use std::io;
+use std::time::SystemTime;
+
+use crate::model::RelPath;
+
+/// What a driver says of a file or directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: Kind,
+    /// Bytes.
+    pub size: u64,
+    /// Blocks of 512 bytes that are allocated.
+    pub blocks: u64,
+    /// Last modification.
+    pub modified: SystemTime,
+    /// Birth time, where the file system knows it.
+    pub created: Option<SystemTime>,
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+    /// Permission bits, `0o7777`.
+    pub mode: u32,
+    /// Links; 1 for a file nobody took aside.
+    pub links: u64,
+    /// Inode, for entity tags; never a key.
+    pub inode: u64,
+    /// Mount, for entity tags; never a key.
+    pub device: u64,
+}
+
+/// What an entry is. Links are followed inside the area; what is neither file nor directory is
+/// [`Kind::Other`] and is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A socket, device, fifo, or a link that leads nowhere.
+    Other,
+}
+
+/// One name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    /// The name. Names that are not UTF-8 are left out.
+    pub name: String,
+    /// What it is, where the directory itself tells; a link is `None`: ask [`Driver::stat`].
+    pub kind: Option<Kind>,
+}
+
+/// Room on the file system below an area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes in all.
+    pub total: u64,
+    /// Bytes that stormd may still write.
+    pub free: u64,
+}
+
+/// Why a driver refused.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// Nothing of that name.
+    #[error("no such file or directory")]
+    NotFound,
+    /// A part of the path is no directory, or a directory was needed.
+    #[error("not a directory")]
+    NotADirectory,
+    /// A file was needed.
+    #[error("is a directory")]
+    IsADirectory,
+    /// It is there already.
+    #[error("it exists already")]
+    Exists,
+    /// The directory holds something.
+    #[error("the directory is not empty")]
+    NotEmpty,
+    /// A symbolic link leads out of the storage area.
+    #[error("a link leads out of the storage area")]
+    Escapes,
+    /// The kernel says no.
+    #[error("the file system does not permit it")]
+    Denied,
+    /// Full, or over quota.
+    #[error("no space left on the file system")]
+    NoSpace,
+    /// Name too long, or not taken by the file system.
+    #[error("the file system does not take that name")]
+    BadName,
+    /// Rename across file systems.
+    #[error("source and target lie on different file systems")]
+    CrossesDevices,
+    /// This file system cannot do that.
+    #[error("the file system does not support it")]
+    NotSupported,
+    /// Anything else.
+    #[error("{0}")]
+    Io(io::Error),
+}
+
+/// A file being written that has no name yet.
+#[derive(Debug)]
+pub struct Unpublished {
+    /// Open for reading and writing, empty.
+    pub file: File,
+    /// The hidden name it bears where the file system has no unnamed files; `None` for one that
+    /// vanishes by itself when it is closed.
+    pub hidden: Option<RelPath>,
+}
+
+/// One storage area's file system. Every call blocks: use it on the blocking pool.
+///
+/// `posix` is the base; others add to it.
+pub trait Driver: Send + Sync + std::fmt::Debug {
+    /// The driver's name.
+    fn name(&self) -> &'static str;
+
+    /// Looks at what `path` names; links are followed inside the area.
+    fn stat(&self, path: &RelPath) -> Result<Stat, DriverError>;
+
+    /// Looks at an open file.
+    fn stat_file(&self, file: &File) -> Result<Stat, DriverError>;
+
+    /// The names in a directory, in the order it gives them, hidden ones too.
+    fn list(
+        &self,
+        path: &RelPath,
+    ) -> Result<Box<dyn Iterator<Item = Result<DirEntry, DriverError>> + Send>, DriverError>;
+
+    /// Opens a file for reading.
+    fn open(&self, path: &RelPath) -> Result<File, DriverError>;
+
+    /// Makes an empty file of that name, which must be free. Mode 0660.
+    fn create(&self, path: &RelPath) -> Result<File, DriverError>;
+
+    /// Begins a file in `directory` that nobody sees; `hidden` is the name it takes where the file
+    /// system has no unnamed files.
+    fn begin(&self, directory: &RelPath, hidden: &RelPath) -> Result<Unpublished, DriverError>;
+
+    /// Gives a file from [`Driver::begin`] a name that must be free.
+    fn link(&self, file: &Unpublished, to: &RelPath) -> Result<(), DriverError>;
+
+    /// Moves `from` to `to`; where `replace` is false `to` must be free.
+    fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<(), DriverError>;
+
+    /// Removes a file.
+    fn remove_file(&self, path: &RelPath) -> Result<(), DriverError>;
+
+    /// Makes a directory. Mode 0770.
+    fn make_directory(&self, path: &RelPath) -> Result<(), DriverError>;
+
+    /// Removes an empty directory.
+    fn remove_directory(&self, path: &RelPath) -> Result<(), DriverError>;
+
+    /// Makes what was written last beyond a crash: data, size and attributes of the file.
+    fn sync(&self, file: &File) -> Result<(), DriverError>;
+
+    /// Makes the names in a directory last beyond a crash.
+    fn sync_directory(&self, path: &RelPath) -> Result<(), DriverError>;
+
+    /// Reads an extended attribute; `None` when it is not set.
+    fn attribute(&self, file: &File, name: &str) -> Result<Option<Vec<u8>>, DriverError>;
+
+    /// Sets an extended attribute.
+    fn set_attribute(&self, file: &File, name: &str, value: &[u8]) -> Result<(), DriverError>;
+
+    /// Removes an extended attribute; fine when it is not set.
+    fn remove_attribute(&self, file: &File, name: &str) -> Result<(), DriverError>;
+
+    /// Names of the extended attributes that begin with `prefix`.
+    fn attributes(&self, file: &File, prefix: &str) -> Result<Vec<String>, DriverError>;
+
+    /// Sets permission bits, and takes every ACL away.
+    fn set_mode(&self, file: &File, mode: u32) -> Result<(), DriverError>;
+
+    /// True while anybody else holds the file open for writing. `file` was opened by
+    /// [`Driver::open`]. `None` where the file system cannot tell.
+    fn has_writer(&self, file: &File) -> Result<Option<bool>, DriverError>;
+
+    /// Reserves blocks; the size stays as it is. Not supported: no error.
+    fn preallocate(&self, file: &File, bytes: u64) -> Result<(), DriverError>;
+
+    /// Room left.
+    fn room(&self) -> Result<Room, DriverError>;
+
+    /// The absolute path, for TURLs of outside movers only; never opened by us.
+    fn physical(&self, path: &RelPath) -> std::path::PathBuf;
+}

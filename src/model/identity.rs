@@ -1,0 +1,186 @@
+//! Who asks.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Who asks, as the doors hand it to the core. One value for every door.
+#[derive(Clone, Debug)]
+pub enum Identity {
+    /// Nobody in particular: no certificate, no token.
+    Anonymous,
+    /// Somebody whose credential holds.
+    Person(Arc<Person>),
+    /// Somebody whose credential does not hold: no rights at all, not even those of
+    /// [`Identity::Anonymous`].
+    Refused(Arc<Refusal>),
+}
+
+impl Identity {
+    /// The person, where there is one.
+    pub fn person(&self) -> Option<&Arc<Person>> {
+        match self {
+            Identity::Person(person) => Some(person),
+            Identity::Anonymous | Identity::Refused(_) => None,
+        }
+    }
+
+    /// The DN for the log; `-` for nobody.
+    pub fn dn(&self) -> &str {
+        match self {
+            Identity::Anonymous => "-",
+            Identity::Person(person) => &person.dn,
+            Identity::Refused(refusal) => refusal.dn.as_deref().unwrap_or("-"),
+        }
+    }
+}
+
+/// Somebody whose certificate chain holds.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Subject of the end entity certificate, without the proxies' CNs, in the one-line form
+    /// `/C=IT/O=Test Grid/CN=Test User`. Requests belong to it.
+    pub dn: String,
+    /// From the VOMS attribute certificates, in their order; the first is the primary one.
+    pub fqans: Vec<Fqan>,
+    /// When the first certificate of the chain runs out: until then the identity holds.
+    pub not_after: SystemTime,
+    /// What kind of certificate came.
+    pub proxy: ProxyKind,
+}
+
+impl Person {
+    /// The VOs of all FQANs, in order, each once.
+    pub fn vos(&self) -> impl Iterator<Item = &str> {
+        let mut seen: Vec<&str> = Vec::new();
+        self.fqans.iter().map(Fqan::vo).filter(move |vo| {
+            let new = !seen.contains(vo);
+            if new {
+                seen.push(vo);
+            }
+            new
+        })
+    }
+}
+
+/// What kind of certificate stands at the leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyKind {
+    /// No proxy: the end entity certificate itself.
+    EndEntity,
+    /// RFC 3820.
+    Rfc {
+        /// Policy language `limited`.
+        limited: bool,
+    },
+    /// Globus draft (GSI-3).
+    Draft {
+        /// Policy language `limited`.
+        limited: bool,
+    },
+    /// Globus legacy (GSI-2).
+    Legacy {
+        /// `CN=limited proxy`.
+        limited: bool,
+    },
+}
+
+impl fmt::Display for ProxyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, limited) = match self {
+            ProxyKind::EndEntity => ("eec", false),
+            ProxyKind::Rfc { limited } => ("rfc", *limited),
+            ProxyKind::Draft { limited } => ("draft", *limited),
+            ProxyKind::Legacy { limited } => ("legacy", *limited),
+        };
+        f.write_str(name)?;
+        if limited { f.write_str("-limited") } else { Ok(()) }
+    }
+}
+
+/// Why a credential does not hold, in words for the person who holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The DN it claims, where it could be read. For the log only.
+    pub dn: Option<String>,
+    /// Cause and remedy: "your proxy expired 3 h ago: make a new one with voms-proxy-init".
+    pub why: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+/// Fully qualified attribute name: `/vo[/group…][/Role=r]`. `Role=NULL` and `Capability=NULL` are
+/// dropped on reading.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Fqan(String);
+
+/// Why a text is no FQAN.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no FQAN: /vo[/group...][/Role=role] was expected")]
+pub struct FqanError(String);
+
+impl Fqan {
+    /// Parses and normalises.
+    pub fn parse(text: &str) -> Result<Self, FqanError> {
+        let error = || FqanError(text.to_owned());
+        let body = text.strip_prefix('/').ok_or_else(error)?;
+        let mut kept = String::new();
+        let mut tail = false;
+        for part in body.split('/') {
+            let value = match part.split_once('=') {
+                Some(("Role" | "Capability", value)) if !kept.is_empty() => {
+                    tail = true;
+                    value
+                }
+                Some(_) => return Err(error()),
+                None if tail => return Err(error()),
+                None => part,
+            };
+            let clean =
+                |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ' | '@' | '+');
+            if value.is_empty() || !value.chars().all(clean) || matches!(value, "." | "..") {
+                return Err(error());
+            }
+            if !(tail && value == "NULL") {
+                kept.push('/');
+                kept.push_str(part);
+            }
+        }
+        Ok(Self(kept))
+    }
+
+    /// The normalised text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The VO: the first component.
+    pub fn vo(&self) -> &str {
+        self.0[1..].split('/').next().unwrap_or("")
+    }
+}
+
+impl fmt::Display for Fqan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fqans_lose_their_nulls() {
+        let fqan = Fqan::parse("/atlas/de/Role=NULL/Capability=NULL").unwrap();
+        assert_eq!((fqan.as_str(), fqan.vo()), ("/atlas/de", "atlas"));
+        assert_eq!(Fqan::parse("/atlas/Role=prod").unwrap().as_str(), "/atlas/Role=prod");
+        for bad in ["atlas", "/", "/atlas//x", "/Role=x", "/a/../b", "/a/Role=x/b", "/a\0"] {
+            assert!(Fqan::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

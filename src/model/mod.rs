@@ -1,0 +1,37 @@
+//! Plain types: the words of the field, with no I/O. Every other room may use this one; it uses none.
+
+mod identity;
+mod path;
+mod protocol;
+mod request;
+mod space;
+mod status;
+mod surl;
+
+pub use identity::{Fqan, FqanError, Identity, Person, ProxyKind, Refusal};
+pub use path::{HIDDEN_PREFIX, PathError, RelPath, Stfn};
+pub use protocol::{Protocol, Turl, UnknownProtocol};
+pub use request::{
+    Event, FileState, NotAllowed, OverwriteMode, RequestKind, RequestToken, aggregate, next,
+};
+pub use space::{
+    AccessLatency, FileLocality, FileStorageType, RetentionPolicy, RetentionPolicyInfo, SpaceToken,
+};
+pub use status::{ReturnStatus, StatusCode};
+pub use surl::{Surl, SurlError};
+
+/// The key of everything that is remembered about a file: its storage area and its path below the
+/// area's root. Two SURLs of two mapping rules may name one file; they share this key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileKey {
+    /// `name` of the `<filesystem>` in namespace.xml.
+    pub area: std::sync::Arc<str>,
+    /// Below the area's root.
+    pub path: RelPath,
+}
+
+impl std::fmt::Display for FileKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:/{}", self.area, self.path)
+    }
+}
