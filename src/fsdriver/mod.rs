@@ -1,11 +1,16 @@
 //! What touches the disk. The core names files by their path below a storage area's root; a driver
 //! opens them so that no symbolic link can lead out of it.
 
+mod lease_sys;
+mod posix;
+
 use std::fs::File;
 use std::io;
 use std::time::SystemTime;
 
 use crate::model::RelPath;
+
+pub use posix::Posix;
 
 /// What a driver says of a file or directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
