@@ -1,60 +1,179 @@
-//! The core: one place per operation, all rules of SRM. No XML and no HTTP in here.
+//! The core: one place per operation, all rules of SRM, and the jobs that workers run. No XML and
+//! no HTTP in here: SOAP, the HTTP doors and the command line call the same functions.
 
+mod abort;
+mod access;
 mod api;
+mod data;
+mod discovery;
 mod error;
+mod expiry;
+mod files;
+mod get;
+mod ls;
+mod mkdir;
+mod mv;
+mod put;
+mod put_done;
+mod recovery;
+mod release;
+mod requests;
+mod rm;
+mod rmdir;
+mod spaces;
+mod transition;
+mod upload;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::config::Config;
+use crate::model::FileKey;
+use crate::namespace::Namespace;
+use crate::scheduler::{Pool, Wake};
+use crate::store::{Store, StoreError};
+
+pub use access::Policy;
 pub use api::*;
 pub use error::{Error, ErrorKind};
+pub use upload::Upload;
 
-use crate::model::{Identity, ReturnStatus};
+use ls::Snapshots;
+use requests::Requests;
 
-/// The core. Doors hold it in an `Arc` and call one method per operation.
-pub struct Srm {}
+/// The core. A cheap handle: doors and jobs hold clones of it.
+#[derive(Clone)]
+pub struct Srm {
+    core: Arc<Core>,
+}
 
-#[allow(unused_variables, clippy::unused_async, missing_docs, clippy::todo)]
+struct Core {
+    /// What SIGHUP changes, as one: no request sees half of a reload.
+    site: ArcSwap<Site>,
+    store: Store,
+    requests: Requests,
+    puts: Pool,
+    gets: Pool,
+    locks: Locks,
+    snapshots: Snapshots,
+    wake: Wake,
+    started: Instant,
+}
+
+/// Configuration, namespace and policy that belong together.
+pub struct Site {
+    /// storm.toml.
+    pub config: Arc<Config>,
+    /// namespace.xml.
+    pub namespace: Arc<Namespace>,
+    /// Who may do what.
+    pub policy: Policy,
+}
+
 impl Srm {
-    /// srmPing. Errors are SOAP faults: the operation has no return status.
-    pub async fn ping(&self, who: &Identity) -> Result<PingAnswer, ReturnStatus> { todo!() }
-    pub async fn get_transfer_protocols(&self, who: &Identity) -> ProtocolsAnswer { todo!() }
-    pub async fn ls(&self, who: &Identity, request: LsRequest) -> LsAnswer { todo!() }
-    pub async fn mkdir(&self, who: &Identity, surl: &str) -> ReturnStatus { todo!() }
-    pub async fn rmdir(&self, who: &Identity, surl: &str, recursive: bool) -> ReturnStatus { todo!() }
-    pub async fn rm(&self, who: &Identity, surls: Vec<String>) -> FilesAnswer { todo!() }
-    pub async fn mv(&self, who: &Identity, from: &str, to: &str) -> ReturnStatus { todo!() }
-    pub async fn prepare_to_put(&self, who: &Identity, request: PutRequest) -> PutAnswer { todo!() }
-    pub async fn status_of_put(&self, who: &Identity, token: &str, surls: Option<Vec<String>>) -> PutAnswer { todo!() }
-    pub async fn put_done(&self, who: &Identity, token: &str, surls: Vec<String>) -> FilesAnswer { todo!() }
-    pub async fn prepare_to_get(&self, who: &Identity, request: GetRequest) -> GetAnswer { todo!() }
-    pub async fn status_of_get(&self, who: &Identity, token: &str, surls: Option<Vec<String>>) -> GetAnswer { todo!() }
-    pub async fn release_files(&self, who: &Identity, token: Option<&str>, surls: Option<Vec<String>>, remove: bool) -> FilesAnswer { todo!() }
-    pub async fn abort_request(&self, who: &Identity, token: &str) -> ReturnStatus { todo!() }
-    pub async fn abort_files(&self, who: &Identity, token: &str, surls: Vec<String>) -> FilesAnswer { todo!() }
-    pub async fn get_space_tokens(&self, who: &Identity, description: Option<&str>) -> SpaceTokensAnswer { todo!() }
-    pub async fn get_space_meta_data(&self, who: &Identity, tokens: Vec<String>) -> SpaceMetaDataAnswer { todo!() }
+    /// The core over a store. `wake` shortens the sleep of the timer that calls
+    /// [`Srm::expire_due`].
+    pub fn new(site: Site, store: Store, wake: Wake) -> Self {
+        let workers = &site.config.workers;
+        let pool = |name, size: crate::config::WorkerPool| Pool::new(name, size.threads, size.queue);
+        let core = Core {
+            puts: pool("put", workers.put),
+            gets: pool("get", workers.get),
+            site: ArcSwap::from_pointee(site),
+            store,
+            requests: Requests::new(),
+            locks: Locks::new(),
+            snapshots: Snapshots::default(),
+            wake,
+            started: Instant::now(),
+        };
+        Self { core: Arc::new(core) }
+    }
 
-    /// Looks at a file or directory.
-    pub async fn stat(&self, who: &Identity, target: &Target) -> Result<Entry, Error> { todo!() }
-    /// Opens a file for reading.
-    pub async fn open(&self, who: &Identity, target: &Target) -> Result<Reader, Error> { todo!() }
-    /// Lists a directory.
-    pub async fn list(&self, who: &Identity, target: &Target) -> Result<Lister, Error> { todo!() }
-    /// Begins a write; nothing is seen of it until [`Upload::publish`].
-    pub async fn create(&self, who: &Identity, target: &Target, options: WriteOptions) -> Result<Upload, Error> { todo!() }
-    /// Removes a file, or an empty... (door DELETE).
-    pub async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> { todo!() }
-    /// Makes a directory.
-    pub async fn make_directory(&self, who: &Identity, target: &Target) -> Result<(), Error> { todo!() }
+    /// Takes over a new configuration: requests that come from now on see it whole.
+    pub fn reload(&self, site: Site) {
+        self.core.site.store(Arc::new(site));
+    }
+
+    /// What is in force now.
+    pub fn site(&self) -> Arc<Site> {
+        self.core.site.load_full()
+    }
+
+    /// Requests that have not ended.
+    pub fn open_requests(&self) -> usize {
+        self.core.requests.count()
+    }
+
+    /// Lets running jobs finish and drops those that wait: they are in the store.
+    pub async fn shutdown(&self) {
+        self.core.puts.shutdown().await;
+        self.core.gets.shutdown().await;
+    }
 }
 
-/// A write under way. Dropped unpublished, it leaves nothing behind.
-#[derive(Debug)]
-pub struct Upload {
-    /// Where the bytes go: open for writing, empty.
-    pub file: std::fs::File,
+/// Runs blocking work off the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::new(ErrorKind::Internal, "the work was cut short: try again")),
+    }
 }
 
-#[allow(unused_variables, clippy::unused_async, clippy::todo)]
-impl Upload {
-    /// Publishes `size` bytes with that checksum under the target's name, in one rename.
-    pub async fn publish(self, size: u64, adler32: u32) -> Result<Published, Error> { todo!() }
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Error::new(
+                ErrorKind::Overloaded,
+                "too many requests wait for the request database: try again later",
+            ),
+            other => {
+                tracing::error!(error = %other, "request database");
+                Error::new(ErrorKind::Internal, format!("{other}: try again later"))
+            }
+        }
+    }
+}
+
+/// One writer at a time per file, over all requests and doors. Striped: two files may share a lock.
+struct Locks {
+    stripes: Box<[Mutex<()>]>,
+}
+
+impl Locks {
+    const STRIPES: usize = 1024;
+
+    fn new() -> Self {
+        Self { stripes: (0..Self::STRIPES).map(|_| Mutex::new(())).collect() }
+    }
+
+    fn stripe(key: &FileKey) -> usize {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        // The remainder is below STRIPES, so it fits.
+        (hasher.finish() % Self::STRIPES as u64) as usize
+    }
+
+    async fn lock(&self, key: &FileKey) -> MutexGuard<'_, ()> {
+        self.stripes[Self::stripe(key)].lock().await
+    }
+
+    /// Locks several files, in the order of the stripes, so that two callers can't wait for each
+    /// other.
+    async fn lock_all(&self, keys: &[&FileKey]) -> Vec<MutexGuard<'_, ()>> {
+        let mut stripes: Vec<usize> = keys.iter().map(|key| Self::stripe(key)).collect();
+        stripes.sort_unstable();
+        stripes.dedup();
+        let mut guards = Vec::with_capacity(stripes.len());
+        for stripe in stripes {
+            guards.push(self.stripes[stripe].lock().await);
+        }
+        guards
+    }
 }

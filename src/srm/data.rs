@@ -1,0 +1,170 @@
+//! Reading through our own HTTP doors: one file, or the list of a directory.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::access::{Needs, driver_error};
+use super::files::{adler32, entry, hidden_name, is_hidden};
+use super::{
+    Entry, EntryKind, Error, ErrorKind, Lister, Reader, Site, Srm, Target, blocking,
+};
+use crate::fsdriver::Kind;
+use crate::model::{Identity, RelPath, Stfn};
+use crate::namespace::{Located, StorageArea};
+
+impl Srm {
+    /// Looks at a file or directory.
+    pub async fn stat(&self, who: &Identity, target: &Target) -> Result<Entry, Error> {
+        let site = self.site();
+        let located = match self.find_transfer(who, target)? {
+            Some(located) => located,
+            None => match site.reach(who, target.stfn(), Needs::LIST) {
+                Ok(located) => located,
+                Err(error) => return waypoint(&site, who, target.stfn()).ok_or(error),
+            },
+        };
+        blocking(move || look(&located)).await
+    }
+
+    /// Opens a file for reading.
+    pub async fn open(&self, who: &Identity, target: &Target) -> Result<Reader, Error> {
+        let located = match self.find_transfer(who, target)? {
+            Some(located) => located,
+            None => self.site().reach(who, target.stfn(), Needs::READ)?,
+        };
+        blocking(move || {
+            let driver = &*located.area.driver;
+            let told = |e| driver_error(e, &located.stfn);
+            let file = driver.open(&located.path).map_err(told)?;
+            let stat = driver.stat_file(&file).map_err(told)?;
+            let checksum = adler32(driver, &file, &stat);
+            let name = located.stfn.name().unwrap_or_default();
+            let entry = entry(name, &stat, checksum).ok_or_else(not_served)?;
+            Ok(Reader { file, entry })
+        })
+        .await
+    }
+
+    /// Lists a directory, in its own order.
+    pub async fn list(&self, who: &Identity, target: &Target) -> Result<Lister, Error> {
+        let Target::Stfn(stfn) = target else {
+            return Err(Error::new(
+                ErrorKind::NotSupported,
+                "a TURL names one prepared file: list directories at their own path",
+            ));
+        };
+        let site = self.site();
+        let located = match site.reach(who, stfn, Needs::LIST) {
+            Ok(located) => located,
+            Err(error) => return way_list(&site, who, stfn).ok_or(error),
+        };
+        blocking(move || {
+            let entry = look(&located)?;
+            if entry.kind != EntryKind::Directory {
+                return Err(Error::new(ErrorKind::NotADirectory, "the path is no directory"));
+            }
+            let names = located
+                .area
+                .driver
+                .list(&located.path)
+                .map_err(|error| driver_error(error, &located.stfn))?;
+            let (area, directory) = (Arc::clone(&located.area), located.path.clone());
+            let children = names.filter_map(move |name| match name {
+                Ok(name) if is_hidden(&name.name) => None,
+                Ok(name) => child(&area, &directory, &name.name).transpose(),
+                Err(error) => Some(Err(driver_error(error, &directory))),
+            });
+            Ok(Lister { entry, children: Box::new(children) })
+        })
+        .await
+    }
+
+    /// What a TURL points at; `None` for a path of its own.
+    fn find_transfer(&self, who: &Identity, target: &Target) -> Result<Option<Located>, Error> {
+        let Target::Transfer(stfn) = target else { return Ok(None) };
+        let located = self.site().locate(who, stfn, crate::namespace::Access::Read)?;
+        let pins = self.core.requests.pins_on(&located.key());
+        let pinned = match who {
+            Identity::Person(_) => {
+                pins.iter().any(|holder| Self::is_owner(who, &holder.live.request.user))
+            }
+            // A http TURL is given only for what anybody may read at its own path too.
+            Identity::Anonymous if !pins.is_empty() => return Ok(None),
+            Identity::Anonymous | Identity::Refused(_) => false,
+        };
+        if pinned {
+            return Ok(Some(located));
+        }
+        match self.find_put(who, stfn) {
+            Ok((located, holder)) => {
+                let path = hidden_name(&located.path, holder.live.token(), holder.n);
+                let path = path.ok_or_else(not_served)?;
+                Ok(Some(Located { path, ..located }))
+            }
+            Err(_) => Err(Error::new(
+                ErrorKind::Denied,
+                "no live srmPrepareToGet or srmPrepareToPut of yours on this path: the TURL is \
+                 closed",
+            )),
+        }
+    }
+}
+
+fn look(located: &Located) -> Result<Entry, Error> {
+    let driver = &*located.area.driver;
+    let told = |e| driver_error(e, &located.stfn);
+    let stat = driver.stat(&located.path).map_err(told)?;
+    let checksum = match stat.kind {
+        // One file asked for by name: its checksum is worth an open.
+        Kind::File => driver.open(&located.path).ok().and_then(|file| {
+            let stat = driver.stat_file(&file).ok()?;
+            adler32(driver, &file, &stat)
+        }),
+        Kind::Directory | Kind::Other => None,
+    };
+    entry(located.stfn.name().unwrap_or_default(), &stat, checksum).ok_or_else(not_served)
+}
+
+/// One child; `None` for what is gone meanwhile, leads out, or is neither file nor directory.
+fn child(
+    area: &StorageArea,
+    directory: &RelPath,
+    name: &str,
+) -> Result<Option<Entry>, Error> {
+    use crate::fsdriver::DriverError;
+    match area.driver.stat(&directory.join(name)) {
+        Ok(stat) => Ok(entry(name, &stat, None)),
+        Err(DriverError::NotFound | DriverError::Escapes | DriverError::Denied) => Ok(None),
+        Err(error) => Err(driver_error(error, &name)),
+    }
+}
+
+/// A directory that exists only as the way to a storage area.
+fn waypoint(site: &Site, who: &Identity, stfn: &Stfn) -> Option<Entry> {
+    let usable = !matches!(who, Identity::Refused(_));
+    let leads = usable && !site.namespace.waypoints(who, stfn).is_empty();
+    leads.then(|| way(stfn.name().unwrap_or_default()))
+}
+
+fn way_list(site: &Site, who: &Identity, stfn: &Stfn) -> Option<Lister> {
+    let entry = waypoint(site, who, stfn)?;
+    let names = site.namespace.waypoints(who, stfn);
+    let children = names.into_iter().map(|name| Ok(way(&name)));
+    Some(Lister { entry, children: Box::new(children) })
+}
+
+fn way(name: &str) -> Entry {
+    Entry {
+        name: name.to_owned(),
+        kind: EntryKind::Directory,
+        size: 0,
+        modified: SystemTime::UNIX_EPOCH,
+        created: None,
+        etag: "way".to_owned(),
+        adler32: None,
+    }
+}
+
+fn not_served() -> Error {
+    Error::new(ErrorKind::NotSupported, "the path is neither a file nor a directory")
+}

@@ -1,0 +1,151 @@
+//! Facts about files that live with the file: checksum, the mark of the put that made it.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::access::driver_error;
+use super::{Entry, EntryKind, Error, ErrorKind};
+use crate::fsdriver::{Driver, Kind, Stat};
+use crate::model::{HIDDEN_PREFIX, RelPath, RequestToken};
+use crate::namespace::StorageArea;
+
+/// Eight lower-case hex digits, as StoRM writes it.
+const ADLER32: &str = "user.storm.checksum.adler32";
+/// `<size>:<mtime_ns>` of the content the checksum was made of. Without it (StoRM's files) the
+/// checksum is trusted.
+const STAMP: &str = "user.storm.checksum.stamp";
+/// `<token>.<n>` of the put that published the file: recovery looks for it.
+const PUT_MARK: &str = "user.storm.put";
+/// Everything of ours.
+const OURS: &str = "user.storm.";
+
+/// The hidden name under which a put's data waits in the target's own directory.
+pub(super) fn hidden_name(target: &RelPath, token: &RequestToken, n: u32) -> Option<RelPath> {
+    Some(target.parent()?.join(&format!("{HIDDEN_PREFIX}{token}.{n}")))
+}
+
+/// The name a second upload to the same TURL passes through, on its way to [`hidden_name`].
+pub(super) fn hidden_successor(hidden: &RelPath) -> Option<RelPath> {
+    Some(hidden.parent()?.join(&format!("{}.new", hidden.name()?)))
+}
+
+/// A hidden name for an upload that belongs to no request.
+pub(super) fn hidden_for_upload(directory: &RelPath) -> RelPath {
+    directory.join(&format!("{HIDDEN_PREFIX}up.{}", uuid::Uuid::new_v4()))
+}
+
+/// True for a name of ours.
+pub(super) fn is_hidden(name: &str) -> bool {
+    name.starts_with(HIDDEN_PREFIX)
+}
+
+/// What a door says of a file or directory. `None` for what is neither.
+pub(super) fn entry(name: &str, stat: &Stat, adler32: Option<String>) -> Option<Entry> {
+    let (kind, size) = match stat.kind {
+        Kind::File => (EntryKind::File, stat.size),
+        Kind::Directory => (EntryKind::Directory, 0),
+        Kind::Other => return None,
+    };
+    Some(Entry {
+        name: name.to_owned(),
+        kind,
+        size,
+        modified: stat.modified,
+        created: stat.created,
+        etag: format!("{:x}-{:x}-{:x}", stat.inode, size, nanoseconds(stat.modified)),
+        adler32,
+    })
+}
+
+/// The checksum that is kept with an open file, unless the file changed since.
+pub(super) fn adler32(driver: &dyn Driver, file: &File, stat: &Stat) -> Option<String> {
+    let text = |name| {
+        driver.attribute(file, name).ok().flatten().and_then(|value| String::from_utf8(value).ok())
+    };
+    let value = text(ADLER32).filter(|v| v.len() == 8 && v.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    match text(STAMP) {
+        Some(kept) if kept != stamp(stat) => None,
+        _ => Some(value.to_ascii_lowercase()),
+    }
+}
+
+/// What [`seal`] writes on a file before it is published.
+pub(super) struct Seal<'a> {
+    /// Of the bytes in the file, where our own door saw them pass.
+    pub(super) adler32: Option<String>,
+    /// The put that publishes it.
+    pub(super) mark: Option<(&'a RequestToken, u32)>,
+    /// Make it last beyond a crash.
+    pub(super) sync: bool,
+}
+
+/// Gets a file ready to be published: takes away every attribute of ours that the writer's account
+/// could have forged, sets mode, checksum and mark anew, and syncs.
+pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(), Error> {
+    let driver = &*area.driver;
+    let told = |e| driver_error(e, &area.name);
+    for name in driver.attributes(file, OURS).map_err(told)? {
+        driver.remove_attribute(file, &name).map_err(told)?;
+    }
+    driver.set_mode(file, 0o660).map_err(told)?;
+    if let Some(value) = &seal.adler32 {
+        let stat = driver.stat_file(file).map_err(told)?;
+        driver.set_attribute(file, ADLER32, value.as_bytes()).map_err(told)?;
+        driver.set_attribute(file, STAMP, stamp(&stat).as_bytes()).map_err(told)?;
+    }
+    if let Some((token, n)) = seal.mark {
+        driver.set_attribute(file, PUT_MARK, format!("{token}.{n}").as_bytes()).map_err(told)?;
+    }
+    if seal.sync {
+        driver.sync(file).map_err(told)?;
+    }
+    Ok(())
+}
+
+/// True when `path` bears the mark of that put: it was published by it.
+pub(super) fn bears_mark(area: &StorageArea, path: &RelPath, token: &RequestToken, n: u32) -> bool {
+    let Ok(file) = area.driver.open(path) else { return false };
+    let mark = area.driver.attribute(&file, PUT_MARK).ok().flatten();
+    mark.as_deref() == Some(format!("{token}.{n}").as_bytes())
+}
+
+/// Removes a put's hidden files; fine when there are none.
+pub(super) fn discard(area: &StorageArea, hidden: &RelPath) -> Result<(), Error> {
+    for path in [Some(hidden.clone()), hidden_successor(hidden)].into_iter().flatten() {
+        // The path comes from memory or the database: only names of ours are ever removed by it.
+        if !path.name().is_some_and(is_hidden) {
+            return Err(Error::new(ErrorKind::Internal, "not a hidden file: nothing removed"));
+        }
+        match area.driver.remove_file(&path) {
+            Ok(())
+            | Err(
+                crate::fsdriver::DriverError::NotFound
+                | crate::fsdriver::DriverError::NotADirectory,
+            ) => {}
+            Err(error) => return Err(driver_error(error, &area.name)),
+        }
+    }
+    Ok(())
+}
+
+/// Makes the missing directories above `path`, from the top.
+pub(super) fn make_parents(area: &Arc<StorageArea>, path: &RelPath) -> Result<(), Error> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    if parent.is_root() || area.driver.stat(&parent).is_ok() {
+        return Ok(());
+    }
+    make_parents(area, &parent)?;
+    match area.driver.make_directory(&parent) {
+        Ok(()) | Err(crate::fsdriver::DriverError::Exists) => Ok(()),
+        Err(error) => Err(driver_error(error, &parent)),
+    }
+}
+
+fn stamp(stat: &Stat) -> String {
+    format!("{}:{}", stat.size, nanoseconds(stat.modified))
+}
+
+fn nanoseconds(time: SystemTime) -> u128 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos()
+}

@@ -1,0 +1,69 @@
+//! srmMkdir, and MKCOL of the HTTP doors.
+
+use super::access::{Needs, driver_error};
+use super::{Error, ErrorKind, Srm, Target, blocking};
+use crate::fsdriver::{DriverError, Kind};
+use crate::model::{Identity, ReturnStatus};
+use crate::namespace::Located;
+
+impl Srm {
+    /// srmMkdir: not recursive.
+    pub async fn mkdir(&self, who: &Identity, surl: &str) -> ReturnStatus {
+        let made = async {
+            let located = self.site().reach_surl(who, surl, Needs::MAKE_DIRECTORY)?;
+            self.make_located(located).await
+        };
+        match made.await {
+            Ok(()) => ReturnStatus::success("Directory created"),
+            Err(error) if error.kind == ErrorKind::Exists => {
+                ReturnStatus::new(error.code(), error.explanation)
+            }
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Makes a directory.
+    pub async fn make_directory(&self, who: &Identity, target: &Target) -> Result<(), Error> {
+        let Target::Stfn(stfn) = target else {
+            return Err(Error::new(
+                ErrorKind::NotSupported,
+                "a TURL names one prepared file: make directories at their own path",
+            ));
+        };
+        let located = self.site().reach(who, stfn, Needs::MAKE_DIRECTORY)?;
+        self.make_located(located).await
+    }
+
+    async fn make_located(&self, located: Located) -> Result<(), Error> {
+        let _guard = self.core.locks.lock(&located.key()).await;
+        blocking(move || make(&located)).await
+    }
+}
+
+fn make(located: &Located) -> Result<(), Error> {
+    let driver = &*located.area.driver;
+    // StoRM's words in the texts below: scripts look for them.
+    let exists = |kind| match kind {
+        Kind::Directory => Error::new(ErrorKind::Exists, "Path exists and it's a directory."),
+        Kind::File | Kind::Other => {
+            Error::new(ErrorKind::NotADirectory, "Path specified exists as a file.")
+        }
+    };
+    if located.path.is_root() {
+        return Err(exists(Kind::Directory));
+    }
+    match driver.make_directory(&located.path) {
+        Ok(()) => Ok(()),
+        Err(DriverError::Exists) => {
+            Err(exists(driver.stat(&located.path).map_or(Kind::Other, |stat| stat.kind)))
+        }
+        Err(DriverError::NotFound) => Err(Error::new(
+            ErrorKind::ParentMissing,
+            "Parent directory does not exists. Recursive directory creation Not Allowed",
+        )),
+        Err(DriverError::NotADirectory) => {
+            Err(Error::new(ErrorKind::NotADirectory, "a file stands where the parent should be"))
+        }
+        Err(error) => Err(driver_error(error, &located.stfn)),
+    }
+}

@@ -1,0 +1,111 @@
+//! srmMv.
+
+use super::access::{Needs, driver_error};
+use super::{Error, ErrorKind, Srm, blocking};
+use crate::fsdriver::{DriverError, Kind};
+use crate::model::{Identity, RelPath, ReturnStatus};
+use crate::namespace::Located;
+
+impl Srm {
+    /// srmMv: a file or a directory, within one storage area's file system. Onto an existing
+    /// directory: into it.
+    pub async fn mv(&self, who: &Identity, from: &str, to: &str) -> ReturnStatus {
+        match self.move_surls(who, from, to).await {
+            Ok(text) => ReturnStatus::success(text),
+            Err(error) => error.into(),
+        }
+    }
+
+    async fn move_surls(
+        &self,
+        who: &Identity,
+        from: &str,
+        to: &str,
+    ) -> Result<&'static str, Error> {
+        let site = self.site();
+        let source = site.reach_surl(who, from, Needs::MOVE_FROM)?;
+        let asked = site.locate_surl(who, to, Needs::MOVE_TO.access)?;
+        if source.key() == asked.key() {
+            return Ok("Source SURL and target SURL are the same file.");
+        }
+        let looked = asked.clone();
+        let into = blocking(move || {
+            let found = looked.area.driver.stat(&looked.path);
+            Ok(matches!(found, Ok(stat) if stat.kind == Kind::Directory))
+        })
+        .await?;
+        let target = if into {
+            let name = source.path.name().ok_or_else(|| {
+                Error::new(ErrorKind::Denied, "the root of a storage area is not moved")
+            })?;
+            Located {
+                area: asked.area.clone(),
+                path: asked.path.join(name),
+                stfn: asked.stfn.join(name)?,
+            }
+        } else {
+            asked
+        };
+        site.permit(who, &target, Needs::MOVE_TO)?;
+        self.move_located(source, target).await
+    }
+
+    async fn move_located(&self, source: Located, target: Located) -> Result<&'static str, Error> {
+        let (from, to) = (source.key(), target.key());
+        if from == to {
+            return Ok("Source SURL and target SURL are the same file.");
+        }
+        if source.path.is_root() {
+            return Err(Error::new(ErrorKind::Denied, "the root of a storage area is not moved"));
+        }
+        if from.area != to.area {
+            return Err(Error::new(
+                ErrorKind::NotSupported,
+                "source and target lie in different storage areas: copy, then remove the source",
+            ));
+        }
+        if to.path.is_within(&from.path) {
+            return Err(Error::new(
+                ErrorKind::InvalidPath,
+                "a directory can't be moved into itself",
+            ));
+        }
+        let _guards = self.core.locks.lock_all(&[&from, &to]).await;
+        if self.core.requests.put_on(&from).is_some() || self.core.requests.is_pinned(&from) {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                "a put or get on the source is not done: finish, release or abort it first",
+            ));
+        }
+        if self.core.requests.put_on(&to).is_some() {
+            return Err(Error::new(ErrorKind::Exists, "a put on the target is not done"));
+        }
+        let moved = blocking(move || rename(&source, &target)).await;
+        self.core.requests.bump();
+        moved?;
+        Ok("moved")
+    }
+}
+
+fn rename(source: &Located, target: &Located) -> Result<(), Error> {
+    let driver = &*source.area.driver;
+    driver.stat(&source.path).map_err(|e| driver_error(e, &source.stfn))?;
+    let parent = target.path.parent().unwrap_or_else(RelPath::root);
+    match driver.stat(&parent) {
+        Ok(_) | Err(DriverError::NotFound) => {}
+        Err(error) => return Err(driver_error(error, &target.stfn)),
+    }
+    match driver.rename(&source.path, &target.path, false) {
+        Ok(()) => Ok(()),
+        Err(DriverError::Exists | DriverError::NotEmpty) => {
+            Err(Error::new(ErrorKind::Exists, format!("{} exists already", target.stfn)))
+        }
+        Err(DriverError::NotFound) => Err(Error::new(
+            ErrorKind::ParentMissing,
+            format!("the directory that should hold {} does not exist", target.stfn),
+        )),
+        // Both parents were resolved beneath the root a moment ago: this is rename's own EXDEV.
+        Err(DriverError::Escapes) => Err(driver_error(DriverError::CrossesDevices, &target.stfn)),
+        Err(error) => Err(driver_error(error, &target.stfn)),
+    }
+}

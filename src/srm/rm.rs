@@ -1,0 +1,150 @@
+//! srmRm, and DELETE of the HTTP doors.
+
+use super::access::{Needs, driver_error, owner};
+use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, Target, blocking};
+use crate::fsdriver::{DriverError, Kind};
+use crate::model::{Identity, ReturnStatus, StatusCode};
+use crate::namespace::Located;
+
+/// What removing came to.
+pub(super) enum Removed {
+    /// A file is gone.
+    File,
+    /// There was no file yet, only a put on it: that was aborted.
+    Put,
+}
+
+impl Srm {
+    /// srmRm: files only. Pins do not keep a file: running gets are aborted, puts that are not
+    /// done too.
+    pub async fn rm(&self, who: &Identity, surls: Vec<String>) -> FilesAnswer {
+        if let Err(status) = self.check_surls(who, &surls) {
+            return FilesAnswer { status, files: None };
+        }
+        let site = self.site();
+        let mut files = Vec::with_capacity(surls.len());
+        for surl in surls {
+            let removed = match site.reach_surl(who, &surl, Needs::DELETE) {
+                Ok(located) => self.remove_located(located).await,
+                Err(error) => Err(error),
+            };
+            let status = match removed {
+                Ok(Removed::File) => ReturnStatus::success("File removed"),
+                Ok(Removed::Put) => ReturnStatus::success("the put on it was aborted"),
+                Err(error) => error.into(),
+            };
+            files.push(SurlStatus { surl, status });
+        }
+        let all_denied =
+            files.iter().all(|f| f.status.code == StatusCode::AuthorizationFailure);
+        let status = if all_denied {
+            ReturnStatus::new(StatusCode::AuthorizationFailure, "none of the files may be removed")
+        } else {
+            of_files(&files, "All files removed", "Some files were not removed", "No files removed")
+        };
+        FilesAnswer { status, files: Some(files) }
+    }
+
+    /// DELETE: a file, an empty directory, or what was uploaded to a TURL.
+    pub async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {
+        let stfn = match target {
+            Target::Stfn(stfn) => stfn,
+            Target::Transfer(stfn) => return self.remove_upload(who, stfn).await,
+        };
+        let located = self.site().reach(who, stfn, Needs::DELETE)?;
+        let driver = located.area.clone();
+        let path = located.path.clone();
+        let kind = blocking(move || Ok(driver.driver.stat(&path).map(|stat| stat.kind))).await?;
+        match kind {
+            Ok(Kind::Directory) => self.remove_directory_located(located, false).await,
+            _ => self.remove_located(located).await.map(|_| ()),
+        }
+    }
+
+    pub(super) async fn remove_located(&self, located: Located) -> Result<Removed, Error> {
+        let key = located.key();
+        let _guard = self.core.locks.lock(&key).await;
+        let put = self.core.requests.put_on(&key);
+        if let Some(holder) = &put {
+            self.abort_one(&holder.live, holder.n, "File has been removed.").await?;
+        }
+        let removed = blocking(move || unlink(&located)).await;
+        self.core.requests.bump();
+        match removed {
+            Ok(()) => {
+                self.abort_gets(self.core.requests.pins_on(&key)).await;
+                Ok(Removed::File)
+            }
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                // Requests on a file that is gone are stale.
+                self.abort_gets(self.core.requests.pins_on(&key)).await;
+                if put.is_some() { Ok(Removed::Put) } else { Err(error) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Rules of every array of SURLs: there is one, it is not too long, and the caller is somebody.
+    pub(super) fn check_surls(&self, who: &Identity, surls: &[String]) -> Result<(), ReturnStatus> {
+        Self::check_identity(who)?;
+        if surls.is_empty() {
+            return Err(ReturnStatus::invalid_request("arrayOfSURLs is empty or missing"));
+        }
+        self.check_count(surls.len())
+    }
+
+    pub(super) fn check_count(&self, count: usize) -> Result<(), ReturnStatus> {
+        let limit = self.site().config.limits.files_per_request;
+        if count > limit {
+            return Err(ReturnStatus::invalid_request(format!(
+                "{count} files in one request: at most {limit} are taken, send several requests"
+            )));
+        }
+        Ok(())
+    }
+
+    /// True when the person of the request is the caller.
+    pub(super) fn is_owner(who: &Identity, user: &str) -> bool {
+        matches!(who, Identity::Person(_)) && owner(who) == user
+    }
+}
+
+fn unlink(located: &Located) -> Result<(), Error> {
+    let driver = &*located.area.driver;
+    match driver.stat(&located.path).map(|stat| stat.kind) {
+        Ok(Kind::Directory) => {
+            return Err(Error::new(
+                ErrorKind::IsADirectory,
+                "The specified file is a directory. Not removed",
+            ));
+        }
+        // A link that leads out is not ours to follow, and not a client's to remove.
+        Err(DriverError::Escapes) => {
+            return Err(driver_error(DriverError::Escapes, &located.stfn));
+        }
+        _ => {}
+    }
+    match driver.remove_file(&located.path) {
+        Ok(()) => Ok(()),
+        // StoRM's words: scripts look for them.
+        Err(DriverError::NotFound) => Err(Error::new(ErrorKind::NotFound, "File does not exist")),
+        Err(error) => Err(driver_error(error, &located.stfn)),
+    }
+}
+
+/// The request's status from its files' (srm-spec 2.2): all, some, none.
+pub(super) fn of_files(files: &[SurlStatus], all: &str, some: &str, none: &str) -> ReturnStatus {
+    let good = files
+        .iter()
+        .filter(|f| matches!(f.status.code, StatusCode::Success | StatusCode::Released))
+        .count();
+    if good == files.len() {
+        ReturnStatus::success(all)
+    } else if good > 0 {
+        ReturnStatus::new(StatusCode::PartialSuccess, some)
+    } else if files.iter().all(|f| f.status.code == StatusCode::AuthenticationFailure) {
+        ReturnStatus::new(StatusCode::AuthenticationFailure, none)
+    } else {
+        ReturnStatus::new(StatusCode::Failure, none)
+    }
+}

@@ -1,0 +1,124 @@
+//! srmRmdir.
+
+use std::sync::Arc;
+
+use super::access::{Needs, driver_error};
+use super::requests::Holder;
+use super::{Error, ErrorKind, Srm, blocking};
+use crate::fsdriver::{DriverError, Kind};
+use crate::model::{Identity, RelPath, ReturnStatus};
+use crate::namespace::{Located, StorageArea};
+
+/// Deeper trees than any file system path allows are refused rather than followed.
+const DEPTH: usize = 2048;
+
+impl Srm {
+    /// srmRmdir. The root of a storage area stays. A directory with a live put below it stays:
+    /// nothing is removed then.
+    pub async fn rmdir(&self, who: &Identity, surl: &str, recursive: bool) -> ReturnStatus {
+        let removed = async {
+            let located = self.site().reach_surl(who, surl, Needs::DELETE)?;
+            self.remove_directory_located(located, recursive).await
+        };
+        match removed.await {
+            Ok(()) => ReturnStatus::success("Directory removed"),
+            Err(error) => error.into(),
+        }
+    }
+
+    pub(super) async fn remove_directory_located(
+        &self,
+        located: Located,
+        recursive: bool,
+    ) -> Result<(), Error> {
+        if located.path.is_root() {
+            return Err(Error::new(
+                ErrorKind::Denied,
+                "the root of a storage area is not removed",
+            ));
+        }
+        let _guard = self.core.locks.lock(&located.key()).await;
+        let (area, path) = (&located.area, &located.path);
+        if !self.core.requests.puts_below(&area.name, path).is_empty() {
+            // Without recursion the hidden file itself would keep the directory: say it in the
+            // same words.
+            return Err(if recursive {
+                Error::new(
+                    ErrorKind::Busy,
+                    "a put below the directory is not done: nothing was removed",
+                )
+            } else {
+                not_empty()
+            });
+        }
+        let pins = if recursive {
+            self.core.requests.pins_below(&area.name, path)
+        } else {
+            Vec::new()
+        };
+        let removed = blocking(move || remove(&located, recursive)).await;
+        self.core.requests.bump();
+        self.abort_gets(pins).await;
+        removed
+    }
+
+    /// Aborts gets whose file was removed or replaced.
+    pub(super) async fn abort_gets(&self, pins: Vec<Holder>) {
+        for Holder { live, n } in pins {
+            if let Err(error) = self.abort_one(&live, n, "File has been removed.").await {
+                tracing::warn!(token = %live.token(), n, %error, "get not aborted");
+            }
+        }
+    }
+}
+
+fn remove(located: &Located, recursive: bool) -> Result<(), Error> {
+    let driver = &*located.area.driver;
+    match driver.stat(&located.path).map(|stat| stat.kind) {
+        Ok(Kind::Directory) => {}
+        Ok(Kind::File | Kind::Other) => {
+            return Err(Error::new(ErrorKind::NotADirectory, "Not a directory"));
+        }
+        // StoRM's words: scripts look for them.
+        Err(DriverError::NotFound) => {
+            return Err(Error::new(ErrorKind::NotFound, "Directory does not exists"));
+        }
+        Err(error) => return Err(driver_error(error, &located.stfn)),
+    }
+    if recursive {
+        empty(&located.area, &located.path, DEPTH)?;
+    }
+    match driver.remove_directory(&located.path) {
+        Ok(()) => Ok(()),
+        Err(DriverError::NotEmpty) => Err(not_empty()),
+        Err(error) => Err(driver_error(error, &located.stfn)),
+    }
+}
+
+/// Removes everything below a directory. Links are removed, never followed.
+fn empty(area: &Arc<StorageArea>, directory: &RelPath, depth: usize) -> Result<(), Error> {
+    if depth == 0 {
+        return Err(Error::new(ErrorKind::InvalidRequest, "the tree is too deep"));
+    }
+    let told = |path: &RelPath, error| {
+        let mut error = driver_error(error, path);
+        error.explanation = format!("part of the tree was removed, then: {}", error.explanation);
+        error
+    };
+    let entries = area.driver.list(directory).map_err(|e| told(directory, e))?;
+    for entry in entries {
+        let entry = entry.map_err(|e| told(directory, e))?;
+        let path = directory.join(&entry.name);
+        if entry.kind == Some(Kind::Directory) {
+            empty(area, &path, depth - 1)?;
+            area.driver.remove_directory(&path).map_err(|e| told(&path, e))?;
+        } else {
+            area.driver.remove_file(&path).map_err(|e| told(&path, e))?;
+        }
+    }
+    Ok(())
+}
+
+fn not_empty() -> Error {
+    Error::new(ErrorKind::NotEmpty, "the directory is not empty")
+}

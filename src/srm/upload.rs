@@ -1,0 +1,402 @@
+//! Writes through our own HTTP doors: nothing is seen of them until they are whole.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use super::access::{Needs, check_room, driver_error};
+use super::files::{self, Seal, discard, entry, hidden_for_upload, hidden_successor, seal};
+use super::requests::{Holder, Live};
+use super::{
+    Entry, Error, ErrorKind, Precondition, Published, Srm, Target, WriteOptions, blocking,
+};
+use crate::fsdriver::{DriverError, Kind, Unpublished};
+use crate::model::{FileState, Identity, Protocol, RelPath, Stfn};
+use crate::namespace::{Access, Located, StorageArea};
+use crate::store::{Intent, IntentId};
+
+/// A write under way. Dropped unpublished, it leaves nothing behind.
+pub struct Upload {
+    /// Where the bytes go: open for writing, empty.
+    pub file: File,
+    /// The name the file has where the file system knows no unnamed ones.
+    named: Option<Named>,
+    place: Place,
+    srm: Srm,
+}
+
+enum Place {
+    /// A file at its own path.
+    Plain { located: Located, precondition: Option<Precondition> },
+    /// The hidden file of a live put.
+    Transfer { area: Arc<StorageArea>, hidden: RelPath, put: Uploading, stfn: Stfn },
+}
+
+impl Srm {
+    /// Begins a write.
+    pub async fn create(
+        &self,
+        who: &Identity,
+        target: &Target,
+        options: WriteOptions,
+    ) -> Result<Upload, Error> {
+        match target {
+            Target::Stfn(stfn) => self.create_file(who, stfn, options).await,
+            Target::Transfer(stfn) => self.create_transfer(who, stfn, options).await,
+        }
+    }
+
+    async fn create_file(
+        &self,
+        who: &Identity,
+        stfn: &Stfn,
+        options: WriteOptions,
+    ) -> Result<Upload, Error> {
+        let site = self.site();
+        let located = site.locate(who, stfn, Access::Write)?;
+        let looked = located.clone();
+        let existing = blocking(move || look(&looked)).await?;
+        let needs = if existing.is_some() { Needs::DELETE } else { Needs::CREATE };
+        site.permit(who, &located, needs)?;
+        if let Some(Entry { kind: super::EntryKind::Directory, .. }) = existing {
+            return Err(Error::new(ErrorKind::IsADirectory, "the path is a directory"));
+        }
+        if self.core.requests.put_on(&located.key()).is_some() {
+            return Err(Error::new(ErrorKind::Busy, "an SRM put on this file is not done"));
+        }
+        judge(options.precondition.as_ref(), existing.as_ref())?;
+        let parent = located.path.parent().ok_or_else(|| {
+            Error::new(ErrorKind::IsADirectory, "the path is a storage area's root")
+        })?;
+        let hidden = hidden_for_upload(&parent);
+        let (file, named) =
+            self.begin(&located.area, parent, hidden, options.expected_size).await?;
+        let place = Place::Plain { located, precondition: options.precondition };
+        Ok(Upload { file, named, place, srm: self.clone() })
+    }
+
+    async fn create_transfer(
+        &self,
+        who: &Identity,
+        stfn: &Stfn,
+        options: WriteOptions,
+    ) -> Result<Upload, Error> {
+        let (located, holder) = self.find_put(who, stfn)?;
+        // A live put is not an existing file.
+        judge(options.precondition.as_ref(), None)?;
+        let hidden = files::hidden_name(&located.path, holder.live.token(), holder.n)
+            .ok_or_else(|| Error::new(ErrorKind::IsADirectory, "the path is a directory"))?;
+        let parent = hidden.parent().unwrap_or_else(RelPath::root);
+        let put = Uploading::begin(holder);
+        let passing = hidden_for_upload(&parent);
+        let (file, named) =
+            self.begin(&located.area, parent, passing, options.expected_size).await?;
+        let place = Place::Transfer { area: located.area, hidden, put, stfn: stfn.clone() };
+        Ok(Upload { file, named, place, srm: self.clone() })
+    }
+
+    /// An empty file in `directory` that nobody sees.
+    async fn begin(
+        &self,
+        area: &Arc<StorageArea>,
+        directory: RelPath,
+        hidden: RelPath,
+        expected_size: Option<u64>,
+    ) -> Result<(File, Option<Named>), Error> {
+        let (place, name) = (Arc::clone(area), hidden.clone());
+        let file = blocking(move || {
+            if let Some(size) = expected_size {
+                check_room(&place, size)?;
+            }
+            place.driver.begin(&directory, &name).map_err(|error| match error {
+                DriverError::NotFound => Error::new(
+                    ErrorKind::ParentMissing,
+                    "the parent directory does not exist: make it first",
+                ),
+                DriverError::NotADirectory => Error::new(
+                    ErrorKind::NotADirectory,
+                    "a file stands where the parent directory should be",
+                ),
+                error => driver_error(error, &directory),
+            })
+        })
+        .await?;
+        let Unpublished { file, hidden: name } = file;
+        let named = match name {
+            None => None,
+            Some(path) => {
+                let key = crate::model::FileKey { area: area.name.clone(), path: path.clone() };
+                let intent = self.core.store.write_intent(Intent::Discard { hidden: key }).await?;
+                let area = Arc::clone(area);
+                Some(Named { srm: self.clone(), area, path, intent: Some(intent) })
+            }
+        };
+        Ok((file, named))
+    }
+
+    /// The live put whose TURL `stfn` is, for its own person only.
+    pub(super) fn find_put(
+        &self,
+        who: &Identity,
+        stfn: &Stfn,
+    ) -> Result<(Located, Holder), Error> {
+        let located = self.site().locate(who, stfn, Access::Write)?;
+        let closed = || {
+            Error::new(
+                ErrorKind::Denied,
+                "no live srmPrepareToPut of yours on this path: the TURL is closed",
+            )
+        };
+        let holder = self.core.requests.put_on(&located.key()).ok_or_else(closed)?;
+        let file = holder.live.file(holder.n).ok_or_else(closed)?;
+        let open = match who {
+            Identity::Person(_) => Self::is_owner(who, &holder.live.request.user),
+            // A http TURL is given only where anybody may write, and http knows nobody.
+            Identity::Anonymous => {
+                file.turl.as_ref().is_some_and(|(protocol, _)| *protocol == Protocol::Http)
+            }
+            Identity::Refused(_) => false,
+        };
+        if open && file.state == FileState::SpaceAvailable {
+            Ok((located, holder))
+        } else {
+            Err(closed())
+        }
+    }
+
+    /// DELETE of a put's TURL: takes back what was uploaded; the put stays.
+    pub(super) async fn remove_upload(&self, who: &Identity, stfn: &Stfn) -> Result<(), Error> {
+        let (located, holder) = self.find_put(who, stfn)?;
+        let hidden = files::hidden_name(&located.path, holder.live.token(), holder.n)
+            .ok_or_else(|| Error::new(ErrorKind::IsADirectory, "the path is a directory"))?;
+        let _turn = holder.live.turn.lock().await;
+        blocking(move || {
+            let there = located.area.driver.stat(&hidden).is_ok();
+            discard(&located.area, &hidden)?;
+            if there {
+                Ok(())
+            } else {
+                Err(Error::new(ErrorKind::NotFound, "nothing was written to the TURL yet"))
+            }
+        })
+        .await
+    }
+}
+
+impl Upload {
+    /// Publishes `size` bytes with that checksum under the target's name, in one rename.
+    pub async fn publish(self, size: u64, adler32: u32) -> Result<Published, Error> {
+        let Upload { file, named, place, srm } = self;
+        let hidden = named.as_ref().map(|named| named.path.clone());
+        let file = Unpublished { file, hidden };
+        let adler32 = format!("{adler32:08x}");
+        let published = match place {
+            Place::Plain { located, precondition } => {
+                srm.publish_file(file, located, precondition, size, adler32).await
+            }
+            Place::Transfer { area, hidden, put, stfn } => {
+                publish_transfer(file, area, hidden, &put, &stfn, adler32).await
+            }
+        };
+        if let (Ok(_), Some(named)) = (&published, named) {
+            named.forget().await;
+        }
+        published
+    }
+}
+
+impl Srm {
+    async fn publish_file(
+        &self,
+        file: Unpublished,
+        located: Located,
+        precondition: Option<Precondition>,
+        size: u64,
+        adler32: String,
+    ) -> Result<Published, Error> {
+        let key = located.key();
+        let sync = self.site().config.http.fsync;
+        let _guard = self.core.locks.lock(&key).await;
+        if self.core.requests.put_on(&key).is_some() {
+            return Err(Error::new(ErrorKind::Busy, "an SRM put on this file is not done"));
+        }
+        let looked = located.clone();
+        let existing = blocking(move || look(&looked)).await?;
+        judge(precondition.as_ref(), existing.as_ref())?;
+        // Replacing takes two steps on a file without a name: announced, so that a crash in
+        // between leaves nothing behind.
+        let replaces = match &existing {
+            Some(_) => {
+                let parent = located.path.parent().unwrap_or_else(RelPath::root);
+                let passing = hidden_for_upload(&parent);
+                let hidden =
+                    crate::model::FileKey { area: key.area.clone(), path: passing.clone() };
+                let intent = Intent::Publish { hidden, target: key.clone() };
+                Some((passing, self.core.store.write_intent(intent).await?))
+            }
+            None => None,
+        };
+        let (passing, intent): (Option<RelPath>, Option<IntentId>) = replaces.unzip();
+        let published = blocking(move || {
+            let driver = &*located.area.driver;
+            let told = |e| driver_error(e, &located.stfn);
+            let seal_of = Seal { adler32: Some(adler32.clone()), mark: None, sync };
+            seal(&located.area, &file.file, &seal_of)?;
+            let stat = driver.stat_file(&file.file).map_err(told)?;
+            if stat.size != size {
+                return Err(Error::new(ErrorKind::Internal, "not all bytes reached the disk"));
+            }
+            match &passing {
+                None => driver.link(&file, &located.path).map_err(|error| match error {
+                    DriverError::Exists => {
+                        Error::new(ErrorKind::Busy, "a file of that name appeared meanwhile")
+                    }
+                    error => told(error),
+                })?,
+                Some(passing) => {
+                    driver.link(&file, passing).map_err(told)?;
+                    if let Err(error) = driver.rename(passing, &located.path, true) {
+                        discard(&located.area, passing)?;
+                        return Err(told(error));
+                    }
+                }
+            }
+            if sync {
+                let parent = located.path.parent().unwrap_or_else(RelPath::root);
+                driver.sync_directory(&parent).map_err(told)?;
+            }
+            let name = located.stfn.name().unwrap_or_default();
+            let entry = entry(name, &stat, Some(adler32));
+            let entry = entry.ok_or_else(|| Error::new(ErrorKind::Internal, "not a file"))?;
+            Ok(Published { created: passing.is_none(), entry })
+        })
+        .await;
+        if let Some(intent) = intent {
+            self.core.store.clear_intent(intent).await?;
+        }
+        self.core.requests.bump();
+        if published.is_ok() {
+            self.abort_gets(self.core.requests.pins_on(&key)).await;
+        }
+        published
+    }
+}
+
+/// Gives an upload to a TURL its hidden name; a second one replaces the first.
+async fn publish_transfer(
+    file: Unpublished,
+    area: Arc<StorageArea>,
+    hidden: RelPath,
+    put: &Uploading,
+    stfn: &Stfn,
+    adler32: String,
+) -> Result<Published, Error> {
+    let live: &Arc<Live> = &put.0.live;
+    let _turn = live.turn.lock().await;
+    if live.file(put.0.n).is_none_or(|file| file.state != FileState::SpaceAvailable) {
+        return Err(Error::new(ErrorKind::Aborted, "the put was ended meanwhile: nothing is kept"));
+    }
+    let name = stfn.name().unwrap_or_default().to_owned();
+    blocking(move || {
+        let driver = &*area.driver;
+        let told = |e| driver_error(e, &area.name);
+        // putDone syncs, and sets the mark.
+        seal(&area, &file.file, &Seal { adler32: Some(adler32.clone()), mark: None, sync: false })?;
+        match driver.link(&file, &hidden) {
+            Ok(()) => {}
+            Err(DriverError::Exists) => {
+                let successor = hidden_successor(&hidden)
+                    .ok_or_else(|| Error::new(ErrorKind::Internal, "no name for the upload"))?;
+                // A crash may have left it.
+                match driver.remove_file(&successor) {
+                    Ok(()) | Err(DriverError::NotFound) => {}
+                    Err(error) => return Err(told(error)),
+                }
+                driver.link(&file, &successor).map_err(told)?;
+                driver.rename(&successor, &hidden, true).map_err(told)?;
+            }
+            Err(DriverError::NotFound) => {
+                return Err(Error::new(
+                    ErrorKind::ParentMissing,
+                    "the directory was moved or removed meanwhile",
+                ));
+            }
+            Err(error) => return Err(told(error)),
+        }
+        let stat = driver.stat_file(&file.file).map_err(told)?;
+        let entry = entry(&name, &stat, Some(adler32))
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "not a file"))?;
+        Ok(Published { created: true, entry })
+    })
+    .await
+}
+
+/// What stands at a path now; `None` for nothing.
+fn look(located: &Located) -> Result<Option<Entry>, Error> {
+    let driver = &*located.area.driver;
+    let name = located.stfn.name().unwrap_or_default();
+    match driver.stat(&located.path) {
+        Ok(stat) if stat.kind == Kind::Other => {
+            Err(Error::new(ErrorKind::NotSupported, "the path is no regular file"))
+        }
+        Ok(stat) => Ok(entry(name, &stat, None)),
+        Err(DriverError::NotFound) => Ok(None),
+        Err(error) => Err(driver_error(error, &located.stfn)),
+    }
+}
+
+fn judge(precondition: Option<&Precondition>, existing: Option<&Entry>) -> Result<(), Error> {
+    match precondition {
+        Some(holds) if !holds(existing) => {
+            Err(Error::new(ErrorKind::Precondition, "a condition of the request does not hold"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Counts an upload to a live put while it runs: expiry and putDone wait for it.
+struct Uploading(Holder);
+
+impl Uploading {
+    fn begin(holder: Holder) -> Self {
+        holder.live.begin_upload(holder.n);
+        Self(holder)
+    }
+}
+
+impl Drop for Uploading {
+    fn drop(&mut self) {
+        self.0.live.end_upload(self.0.n);
+    }
+}
+
+/// A hidden file with a name, and the intent that says so. Dropped, it is removed.
+struct Named {
+    srm: Srm,
+    area: Arc<StorageArea>,
+    path: RelPath,
+    intent: Option<IntentId>,
+}
+
+impl Named {
+    /// The file was published under another name.
+    async fn forget(mut self) {
+        if let Some(intent) = self.intent.take()
+            && let Err(error) = self.srm.core.store.clear_intent(intent).await
+        {
+            tracing::warn!(%error, "intent of an upload not cleared: the next start does it");
+        }
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        let Some(intent) = self.intent.take() else { return };
+        let (srm, area, path) = (self.srm.clone(), Arc::clone(&self.area), self.path.clone());
+        tokio::spawn(async move {
+            if blocking(move || discard(&area, &path)).await.is_ok() {
+                // Should it fail, the next start clears it.
+                let _ = srm.core.store.clear_intent(intent).await;
+            }
+        });
+    }
+}
