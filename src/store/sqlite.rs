@@ -216,7 +216,7 @@ impl Store {
     #[cfg(test)]
     pub(super) async fn on_writer<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.inner.writer.call(Lane::Standing(1), work).await
     }

@@ -1,7 +1,7 @@
 //! What changes the database. Each function runs on the writer thread, inside its own savepoint:
 //! after an error nothing of it remains.
 
-use rusqlite::{Connection, OptionalExtension, ffi, named_params};
+use rusqlite::{Connection, OptionalExtension, ffi, params};
 
 use super::rows::{self, write_bytes, write_protocols};
 use super::{
@@ -29,55 +29,55 @@ pub(super) fn submit(
             "INSERT INTO requests (token, owner, kind, user, fqans, description, created, deadline,
                  pin_lifetime, file_lifetime, storage_type, overwrite, protocols, space_token,
                  aborted, end_code, ended)
-             VALUES (:token, :owner, :kind, :user, :fqans, :description, :created, :deadline,
-                 :pin_lifetime, :file_lifetime, :storage_type, :overwrite, :protocols, :space_token,
-                 :aborted, :end_code, :ended)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,
+                 ?9, ?10, ?11, ?12, ?13, ?14,
+                 ?15, ?16, ?17)",
         )?
-        .execute(named_params! {
-            ":token": request.token.as_str(),
-            ":owner": owner,
-            ":kind": request.kind.as_str(),
-            ":user": request.user,
-            ":fqans": fqans,
-            ":description": request.description,
-            ":created": request.created.0,
-            ":deadline": request.deadline.map(|at| at.0),
-            ":pin_lifetime": request.pin_lifetime,
-            ":file_lifetime": request.file_lifetime,
-            ":storage_type": request.storage_type.map(|storage| storage.as_str()),
-            ":overwrite": request.overwrite.map(|mode| mode.as_str()),
-            ":protocols": write_protocols(&request.protocols),
-            ":space_token": request.space_token,
-            ":aborted": request.aborted,
-            ":end_code": request.ended.map(|(code, _)| code.as_str()),
-            ":ended": request.ended.map(|(_, at)| at.0),
-        })?;
+        .execute(params![
+            request.token.as_str(),
+            owner,
+            request.kind.as_str(),
+            request.user,
+            fqans,
+            request.description,
+            request.created.0,
+            request.deadline.map(|at| at.0),
+            request.pin_lifetime,
+            request.file_lifetime,
+            request.storage_type.map(|storage| storage.as_str()),
+            request.overwrite.map(|mode| mode.as_str()),
+            write_protocols(&request.protocols),
+            request.space_token,
+            request.aborted,
+            request.ended.map(|(code, _)| code.as_str()),
+            request.ended.map(|(_, at)| at.0),
+        ])?;
     let id = connection.last_insert_rowid();
     let mut insert = connection.prepare_cached(
         "INSERT INTO files (request, n, owner, kind, surl, area, path, state, live, code,
              explanation, size, expected_size, turl_protocol, turl, expires)
-         VALUES (:request, :n, :owner, :kind, :surl, :area, :path, :state, :live, :code,
-             :explanation, :size, :expected_size, :turl_protocol, :turl, :expires)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+             ?11, ?12, ?13, ?14, ?15, ?16)",
     )?;
     for file in files {
-        insert.execute(named_params! {
-            ":request": id,
-            ":n": file.n,
-            ":owner": owner,
-            ":kind": request.kind.as_str(),
-            ":surl": file.surl,
-            ":area": file.key.as_ref().map(|key| &*key.area),
-            ":path": file.key.as_ref().map(|key| key.path.as_str()),
-            ":state": file.state.as_str(),
-            ":live": !file.state.is_final(request.kind),
-            ":code": file.code.map(|code| code.as_str()),
-            ":explanation": file.explanation,
-            ":size": write_bytes(file.size),
-            ":expected_size": write_bytes(file.expected_size),
-            ":turl_protocol": file.turl.as_ref().map(|(protocol, _)| protocol.as_str()),
-            ":turl": file.turl.as_ref().map(|(_, url)| url),
-            ":expires": file.expires.map(|at| at.0),
-        })?;
+        insert.execute(params![
+            id,
+            file.n,
+            owner,
+            request.kind.as_str(),
+            file.surl,
+            file.key.as_ref().map(|key| &*key.area),
+            file.key.as_ref().map(|key| key.path.as_str()),
+            file.state.as_str(),
+            !file.state.is_final(request.kind),
+            file.code.map(|code| code.as_str()),
+            file.explanation,
+            write_bytes(file.size),
+            write_bytes(file.expected_size),
+            file.turl.as_ref().map(|(protocol, _)| protocol.as_str()),
+            file.turl.as_ref().map(|(_, url)| url),
+            file.expires.map(|at| at.0),
+        ])?;
     }
     Ok(RequestId(id))
 }
@@ -191,28 +191,28 @@ fn advance_one(connection: &Connection, change: &Advance) -> Result<Advanced, St
     let row = &change.row;
     let updated = connection
         .prepare_cached(
-            "UPDATE files SET area = :area, path = :path, state = :state, live = :live,
-                 code = :code, explanation = :explanation, size = :size,
-                 expected_size = :expected_size, turl_protocol = :turl_protocol, turl = :turl,
-                 expires = :expires
-             WHERE request = :request AND n = :n AND state = :expect",
+            "UPDATE files SET area = ?1, path = ?2, state = ?3, live = ?4,
+                 code = ?5, explanation = ?6, size = ?7,
+                 expected_size = ?8, turl_protocol = ?9, turl = ?10,
+                 expires = ?11
+             WHERE request = ?12 AND n = ?13 AND state = ?14",
         )?
-        .execute(named_params! {
-            ":request": change.request.0,
-            ":n": change.n,
-            ":expect": change.expect.as_str(),
-            ":area": row.key.as_ref().map(|key| &*key.area),
-            ":path": row.key.as_ref().map(|key| key.path.as_str()),
-            ":state": row.state.as_str(),
-            ":live": !row.state.is_final(kind),
-            ":code": row.code.map(|code| code.as_str()),
-            ":explanation": row.explanation,
-            ":size": write_bytes(row.size),
-            ":expected_size": write_bytes(row.expected_size),
-            ":turl_protocol": row.turl.as_ref().map(|(protocol, _)| protocol.as_str()),
-            ":turl": row.turl.as_ref().map(|(_, url)| url),
-            ":expires": row.expires.map(|at| at.0),
-        });
+        .execute(params![
+            row.key.as_ref().map(|key| &*key.area),
+            row.key.as_ref().map(|key| key.path.as_str()),
+            row.state.as_str(),
+            !row.state.is_final(kind),
+            row.code.map(|code| code.as_str()),
+            row.explanation,
+            write_bytes(row.size),
+            write_bytes(row.expected_size),
+            row.turl.as_ref().map(|(protocol, _)| protocol.as_str()),
+            row.turl.as_ref().map(|(_, url)| url),
+            row.expires.map(|at| at.0),
+            change.request.0,
+            change.n,
+            change.expect.as_str(),
+        ]);
     match updated {
         Ok(_) => Ok(Advanced::Yes),
         // The primary key is not written, so that only the index of live puts can be meant.

@@ -224,7 +224,7 @@ async fn a_newer_file_is_refused() {
 /// Keeps the writer busy until the answer is sent.
 async fn hold(store: &Store) -> mpsc::Sender<()> {
     let (release, released) = mpsc::channel::<()>();
-    let (started, start) = tokio::sync::oneshot::channel();
+    let (started, mut start) = tokio::sync::mpsc::unbounded_channel();
     let store = store.clone();
     tokio::spawn(async move {
         store
@@ -235,7 +235,7 @@ async fn hold(store: &Store) -> mpsc::Sender<()> {
             })
             .await
     });
-    start.await.unwrap();
+    start.recv().await.unwrap();
     release
 }
 
