@@ -1,9 +1,26 @@
 //! What a file system cannot remember: requests and their files, tokens of spaces, intents.
 //! Nothing here is needed to find, list or read a file.
+//!
+//! One writer thread owns the SQLite connection and commits everything that waits in one durable
+//! transaction; readers have connections of their own. SQL stands in this room only.
+
+mod read;
+mod rows;
+mod schema;
+mod sqlite;
+mod write;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use sqlite::Store;
+
+use std::path::PathBuf;
 
 use crate::model::{
     FileKey, FileState, FileStorageType, OverwriteMode, Protocol, RequestKind, RequestToken,
-    SpaceToken, StatusCode,
+    StatusCode,
 };
 
 /// Milliseconds since 1970, UTC.
@@ -98,6 +115,17 @@ pub struct Advance {
     pub row: FileRow,
 }
 
+/// The end of a request: every file of it has ended, and its status never changes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The request.
+    pub request: RequestId,
+    /// Its final status.
+    pub code: StatusCode,
+    /// When.
+    pub at: Millis,
+}
+
 /// What a change came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advanced {
@@ -145,32 +173,29 @@ pub enum StoreError {
     /// The writer has ended.
     #[error("the request database is closed")]
     Closed,
+    /// Too much waits to be written. Passing.
+    #[error("too much waits for the request database: try again in a moment")]
+    Busy,
+    /// A newer program wrote it.
+    #[error(
+        "{} was written by a newer stormd (schema {found}, this one knows {known}): install that \
+         version again, or move the file away",
+        path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema that this program knows.
+        known: i64,
+    },
+    /// It could not be opened.
+    #[error("cannot open the request database {}: {why}", path.display())]
+    Open {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
 }
-
-// The store itself (methods as the core calls them):
-//
-// impl Store {
-//   /// Opens or makes the database file (0600), brings its schema up to date, and starts the writer thread.
-//   pub fn open(path: &Path, owner: &str) -> Result<Store, StoreError>;
-//   /// One durable transaction: request, files. The token is on disk when this returns.
-//   pub async fn submit(&self, request: RequestRow, files: Vec<FileRow>) -> Result<RequestId, StoreError>;
-//   /// One durable transaction for all; an outcome per change. `end` freezes the request's status in the same transaction.
-//   pub async fn advance(&self, changes: Vec<Advance>, end: Option<End>) -> Result<Vec<Advanced>, StoreError>;
-//   /// By token, of any owner. One indexed read.
-//   pub async fn load(&self, token: &RequestToken) -> Result<Option<StoredRequest>, StoreError>;
-//   /// Own requests that have a file which has not ended; for the start. In pages by id.
-//   pub async fn unfinished(&self, after: RequestId, limit: usize) -> Result<Vec<StoredRequest>, StoreError>;
-//   /// Own files whose expiry is due, soonest first.
-//   pub async fn due(&self, now: Millis, limit: usize) -> Result<Vec<(RequestToken, u32)>, StoreError>;
-//   /// When the next own file's expiry is due.
-//   pub async fn next_due(&self) -> Result<Option<Millis>, StoreError>;
-//   /// Removes requests that ended before; how many. Small steps.
-//   pub async fn purge(&self, ended_before: Millis, limit: usize) -> Result<usize, StoreError>;
-//   /// The token of an area's own space: made once, the same for ever.
-//   pub async fn area_token(&self, area: &str) -> Result<SpaceToken, StoreError>;
-//   pub async fn write_intent(&self, intent: Intent) -> Result<IntentId, StoreError>;
-//   pub async fn clear_intent(&self, id: IntentId) -> Result<(), StoreError>;   (not waited for durably)
-//   pub async fn intents(&self) -> Result<Vec<(IntentId, Intent)>, StoreError>;
-// }
-#[allow(dead_code)]
-type Unused = SpaceToken;

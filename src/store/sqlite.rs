@@ -1,0 +1,273 @@
+//! The store over SQLite, in the words of the domain.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::writer::{Lane, Writer};
+use super::{
+    Advance, Advanced, End, FileRow, Intent, IntentId, Millis, RequestId, RequestRow, StoreError,
+    StoredRequest, read, schema, write,
+};
+use crate::model::{RequestToken, SpaceToken};
+
+/// Connections for reading.
+const READERS: usize = 4;
+
+/// The request database. A handle: clones share it.
+///
+/// What a writing method returned is on disk: it outlives a kill and a power cut. Writing methods
+/// go on to their end when the caller's future is dropped. [`StoreError::Busy`] says that too much
+/// waits: at once for [`Store::submit`], after half a minute for the others. After an error of
+/// the disk (full, say) reading goes on, and so does writing as soon as the disk lets it.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+impl Store {
+    /// Opens the database file, or makes it with mode 0600; brings its tables up to date; starts
+    /// the writer thread. `owner` is this daemon's id: several may share a file, and each goes on
+    /// with, expires and purges its own requests only.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`], or [`StoreError::Open`] with the reason.
+    pub fn open(path: &Path, owner: &str) -> Result<Store, StoreError> {
+        let failed = |why: String| StoreError::Open { path: path.to_owned(), why };
+        let connection = schema::open_writer(path)?;
+        // A reader that cannot be had is better known now.
+        let reader = schema::open_reader(path).map_err(|error| failed(error.to_string()))?;
+        let writer = Writer::start(connection).map_err(|error| failed(error.to_string()))?;
+        let readers = Arc::new(Readers {
+            path: path.to_owned(),
+            idle: Mutex::new(vec![reader]),
+            limit: Arc::new(Semaphore::new(READERS)),
+        });
+        Ok(Store { inner: Arc::new(Inner { owner: Arc::from(owner), readers, writer }) })
+    }
+
+    /// Writes a new request and its files in one durable transaction: the token is on disk when
+    /// this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] at once when too much waits; [`StoreError::Database`] for a token that
+    /// is there already, for two files with one `n`, for an ended request with a file that has not.
+    pub async fn submit(
+        &self,
+        request: RequestRow,
+        files: Vec<FileRow>,
+    ) -> Result<RequestId, StoreError> {
+        let owner = Arc::clone(&self.inner.owner);
+        let rows = files.len() + 1;
+        let work =
+            move |connection: &Connection| write::submit(connection, &owner, &request, &files);
+        self.inner.writer.call(Lane::New(rows), work).await
+    }
+
+    /// Makes the changes that find the state they expect, in one durable transaction; an outcome
+    /// per change, in order. A change that was not made does not hinder the others. `end` freezes
+    /// its request's status in the same transaction, unless a file of it has not ended even
+    /// after the changes, or the status is frozen already.
+    pub async fn advance(
+        &self,
+        changes: Vec<Advance>,
+        end: Option<End>,
+    ) -> Result<Vec<Advanced>, StoreError> {
+        let rows = changes.len();
+        let work = move |connection: &Connection| write::advance(connection, &changes, end);
+        self.inner.writer.call(Lane::Standing(rows), work).await
+    }
+
+    /// [`Store::advance`], and marks `request` as aborted in the same transaction. A request whose
+    /// status is frozen is not marked.
+    pub async fn mark_aborted(
+        &self,
+        request: RequestId,
+        changes: Vec<Advance>,
+        end: Option<End>,
+    ) -> Result<Vec<Advanced>, StoreError> {
+        let rows = changes.len() + 1;
+        let work = move |connection: &Connection| {
+            write::mark_aborted(connection, request)?;
+            write::advance(connection, &changes, end)
+        };
+        self.inner.writer.call(Lane::Standing(rows), work).await
+    }
+
+    /// The request of that token, whoever owns it; one snapshot.
+    pub async fn load(&self, token: &RequestToken) -> Result<Option<StoredRequest>, StoreError> {
+        let token = token.clone();
+        self.read(move |connection, _| read::load(connection, &token)).await
+    }
+
+    /// Own requests whose status is not frozen, at most `limit` of those after `after`, by id: what
+    /// a start goes on with. `RequestId(0)` comes before all.
+    pub async fn unfinished(
+        &self,
+        after: RequestId,
+        limit: usize,
+    ) -> Result<Vec<StoredRequest>, StoreError> {
+        self.read(move |connection, owner| read::unfinished(connection, owner, after, limit)).await
+    }
+
+    /// Own files that have not ended and whose `expires` is `now` or before, soonest first.
+    pub async fn due(
+        &self,
+        now: Millis,
+        limit: usize,
+    ) -> Result<Vec<(RequestToken, u32)>, StoreError> {
+        self.read(move |connection, owner| read::due(connection, owner, now, limit)).await
+    }
+
+    /// The soonest `expires` of an own file that has not ended.
+    pub async fn next_due(&self) -> Result<Option<Millis>, StoreError> {
+        self.read(read::next_due).await
+    }
+
+    /// Removes own requests that ended before `ended_before`, the oldest first and at most `limit`,
+    /// in small steps between which others write; how many it removed.
+    pub async fn purge(&self, ended_before: Millis, limit: usize) -> Result<usize, StoreError> {
+        let mut removed = 0;
+        while removed < limit {
+            let owner = Arc::clone(&self.inner.owner);
+            let left = limit - removed;
+            let work =
+                move |connection: &Connection| write::purge(connection, &owner, ended_before, left);
+            match self.inner.writer.call(Lane::Standing(1), work).await? {
+                0 => break,
+                step => removed += step,
+            }
+        }
+        Ok(removed)
+    }
+
+    /// The token of an area's own space: made at the first call, the same for ever.
+    pub async fn area_token(&self, area: &str) -> Result<SpaceToken, StoreError> {
+        let area = area.to_owned();
+        let asked = area.clone();
+        let found = self.read(move |connection, _| read::area_token(connection, &asked)).await?;
+        if let Some(token) = found {
+            return Ok(token);
+        }
+        let work = move |connection: &Connection| {
+            write::area_token(connection, &area, &Uuid::new_v4().to_string())?;
+            let missing = || StoreError::Corrupt(format!("area {area} has no token"));
+            read::area_token(connection, &area)?.ok_or_else(missing)
+        };
+        self.inner.writer.call(Lane::Standing(1), work).await
+    }
+
+    /// Writes down, durably, what is about to be done.
+    pub async fn write_intent(&self, intent: Intent) -> Result<IntentId, StoreError> {
+        let owner = Arc::clone(&self.inner.owner);
+        let work = move |connection: &Connection| write::write_intent(connection, &owner, &intent);
+        self.inner.writer.call(Lane::Standing(1), work).await
+    }
+
+    /// Forgets an intent. Does not wait for the disk: after a crash the intent may be back, and is
+    /// finished or undone once more.
+    pub async fn clear_intent(&self, id: IntentId) -> Result<(), StoreError> {
+        let work = move |connection: &Connection| write::clear_intent(connection, id);
+        self.inner.writer.cast(Lane::Standing(1), work).await
+    }
+
+    /// Own intents that were not cleared, in the order in which they were written.
+    pub async fn intents(&self) -> Result<Vec<(IntentId, Intent)>, StoreError> {
+        let owner = Arc::clone(&self.inner.owner);
+        // By the writer, so that it comes after every clear_intent before it.
+        let work = move |connection: &Connection| read::intents(connection, &owner);
+        self.inner.writer.call(Lane::Standing(1), work).await
+    }
+
+    /// Transactions that were committed since the store was opened.
+    pub fn commits(&self) -> u64 {
+        self.inner.writer.commits()
+    }
+
+    /// Writes what waits and ends the writer. From now on writing methods fail with
+    /// [`StoreError::Closed`]; reading still works. Dropping the last handle does the same, but
+    /// blocks its thread meanwhile.
+    pub async fn close(&self) {
+        let inner = Arc::clone(&self.inner);
+        // An error means that the runtime is going down; dropping the store does it then.
+        tokio::task::spawn_blocking(move || inner.writer.stop()).await.ok();
+    }
+
+    async fn read<T, F>(&self, ask: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &str) -> Result<T, StoreError> + Send + 'static,
+    {
+        let readers = Arc::clone(&self.inner.readers);
+        let owner = Arc::clone(&self.inner.owner);
+        let limit = Arc::clone(&readers.limit);
+        let permit = limit.acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let task = tokio::task::spawn_blocking(move || {
+            // It lives as long as the connection is in use, also when the caller has gone.
+            let _permit = permit;
+            readers.with(|connection| ask(connection, &owner))
+        });
+        task.await.map_err(|error| StoreError::Database(error.to_string()))?
+    }
+
+    #[cfg(test)]
+    pub(super) async fn on_writer<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.inner.writer.call(Lane::Standing(1), work).await
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.inner.readers.path)
+            .field("owner", &self.inner.owner)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    owner: Arc<str>,
+    readers: Arc<Readers>,
+    writer: Writer,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The readers go first: the last connection to close tidies up, and must be able to write.
+        self.readers.idle().clear();
+        self.writer.stop();
+    }
+}
+
+/// Connections for reading, opened as they are needed.
+struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    limit: Arc<Semaphore>,
+}
+
+impl Readers {
+    fn with<T>(
+        &self,
+        ask: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let idle = self.idle().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => schema::open_reader(&self.path)?,
+        };
+        let answer = ask(&connection);
+        self.idle().push(connection);
+        answer
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,238 @@
+//! What changes the database. Each function runs on the writer thread, inside its own savepoint:
+//! after an error nothing of it remains.
+
+use rusqlite::{Connection, OptionalExtension, ffi, params};
+
+use super::rows::{self, write_bytes, write_protocols};
+use super::{
+    Advance, Advanced, End, FileRow, Intent, IntentId, Millis, RequestId, RequestRow, StoreError,
+};
+use crate::model::{FileState, RequestKind};
+
+/// Requests that one step of a purge looks at, and files after which it stops.
+const PURGE_STEP: (i64, usize) = (64, 1000);
+
+pub(super) fn submit(
+    connection: &Connection,
+    owner: &str,
+    request: &RequestRow,
+    files: &[FileRow],
+) -> Result<RequestId, StoreError> {
+    if request.ended.is_some() && files.iter().any(|file| !file.state.is_final(request.kind)) {
+        let why = format!("request {} has ended, but a file of it has not", request.token);
+        return Err(StoreError::Database(why));
+    }
+    let fqans = serde_json::to_string(&request.fqans)
+        .map_err(|error| StoreError::Database(error.to_string()))?;
+    connection
+        .prepare_cached(
+            "INSERT INTO requests (token, owner, kind, user, fqans, description, created, deadline,
+                 pin_lifetime, file_lifetime, storage_type, overwrite, protocols, space_token,
+                 aborted, end_code, ended)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,
+                 ?9, ?10, ?11, ?12, ?13, ?14,
+                 ?15, ?16, ?17)",
+        )?
+        .execute(params![
+            request.token.as_str(),
+            owner,
+            request.kind.as_str(),
+            request.user,
+            fqans,
+            request.description,
+            request.created.0,
+            request.deadline.map(|at| at.0),
+            request.pin_lifetime,
+            request.file_lifetime,
+            request.storage_type.map(|storage| storage.as_str()),
+            request.overwrite.map(|mode| mode.as_str()),
+            write_protocols(&request.protocols),
+            request.space_token,
+            request.aborted,
+            request.ended.map(|(code, _)| code.as_str()),
+            request.ended.map(|(_, at)| at.0),
+        ])?;
+    let id = connection.last_insert_rowid();
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO files (request, n, owner, kind, surl, area, path, state, live, code,
+             explanation, size, expected_size, turl_protocol, turl, expires)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+             ?11, ?12, ?13, ?14, ?15, ?16)",
+    )?;
+    for file in files {
+        insert.execute(params![
+            id,
+            file.n,
+            owner,
+            request.kind.as_str(),
+            file.surl,
+            file.key.as_ref().map(|key| &*key.area),
+            file.key.as_ref().map(|key| key.path.as_str()),
+            file.state.as_str(),
+            !file.state.is_final(request.kind),
+            file.code.map(|code| code.as_str()),
+            file.explanation,
+            write_bytes(file.size),
+            write_bytes(file.expected_size),
+            file.turl.as_ref().map(|(protocol, _)| protocol.as_str()),
+            file.turl.as_ref().map(|(_, url)| url),
+            file.expires.map(|at| at.0),
+        ])?;
+    }
+    Ok(RequestId(id))
+}
+
+pub(super) fn advance(
+    connection: &Connection,
+    changes: &[Advance],
+    end: Option<End>,
+) -> Result<Vec<Advanced>, StoreError> {
+    let outcomes: Vec<Advanced> =
+        changes.iter().map(|change| advance_one(connection, change)).collect::<Result<_, _>>()?;
+    if let Some(end) = end {
+        connection
+            .prepare_cached(
+                "UPDATE requests SET end_code = ?2, ended = ?3
+                 WHERE id = ?1 AND ended IS NULL
+                     AND NOT EXISTS (SELECT 1 FROM files WHERE request = ?1 AND live = 1)",
+            )?
+            .execute((end.request.0, end.code.as_str(), end.at.0))?;
+    }
+    Ok(outcomes)
+}
+
+pub(super) fn mark_aborted(connection: &Connection, request: RequestId) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE requests SET aborted = 1 WHERE id = ?1 AND ended IS NULL")?
+        .execute([request.0])?;
+    Ok(())
+}
+
+/// One step of a purge: how many requests it removed, at most `limit`. 0: nothing is left to do.
+pub(super) fn purge(
+    connection: &Connection,
+    owner: &str,
+    ended_before: Millis,
+    limit: usize,
+) -> Result<usize, StoreError> {
+    let (most_requests, most_files) = PURGE_STEP;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX).min(most_requests);
+    let ids: Vec<i64> = connection
+        .prepare_cached(
+            "SELECT id FROM requests
+             WHERE owner = ?1 AND ended IS NOT NULL AND ended < ?2 ORDER BY ended LIMIT ?3",
+        )?
+        .query_map((owner, ended_before.0, limit), |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut delete_files = connection.prepare_cached("DELETE FROM files WHERE request = ?1")?;
+    let mut delete_request = connection.prepare_cached("DELETE FROM requests WHERE id = ?1")?;
+    let (mut requests, mut files) = (0, 0);
+    for id in ids {
+        files += delete_files.execute([id])?;
+        requests += delete_request.execute([id])?;
+        if files >= most_files {
+            break;
+        }
+    }
+    Ok(requests)
+}
+
+/// Keeps the token that is there already.
+pub(super) fn area_token(
+    connection: &Connection,
+    area: &str,
+    token: &str,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO area_tokens (area, token) VALUES (?1, ?2) ON CONFLICT (area) DO NOTHING",
+        )?
+        .execute((area, token))?;
+    Ok(())
+}
+
+pub(super) fn write_intent(
+    connection: &Connection,
+    owner: &str,
+    intent: &Intent,
+) -> Result<IntentId, StoreError> {
+    let (kind, hidden, target) = match intent {
+        Intent::Publish { hidden, target } => ("PUBLISH", hidden, Some(target)),
+        Intent::Discard { hidden } => ("DISCARD", hidden, None),
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO intents (owner, kind, hidden_area, hidden_path, target_area, target_path)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute((
+            owner,
+            kind,
+            &*hidden.area,
+            hidden.path.as_str(),
+            target.map(|key| &*key.area),
+            target.map(|key| key.path.as_str()),
+        ))?;
+    Ok(IntentId(connection.last_insert_rowid()))
+}
+
+pub(super) fn clear_intent(connection: &Connection, id: IntentId) -> Result<(), StoreError> {
+    connection.prepare_cached("DELETE FROM intents WHERE id = ?1")?.execute([id.0])?;
+    Ok(())
+}
+
+fn advance_one(connection: &Connection, change: &Advance) -> Result<Advanced, StoreError> {
+    let Some((state, kind)) = standing(connection, change.request, change.n)? else {
+        return Ok(Advanced::Gone);
+    };
+    if state != change.expect {
+        return Ok(Advanced::Found(state));
+    }
+    let row = &change.row;
+    let updated = connection
+        .prepare_cached(
+            "UPDATE files SET area = ?1, path = ?2, state = ?3, live = ?4,
+                 code = ?5, explanation = ?6, size = ?7,
+                 expected_size = ?8, turl_protocol = ?9, turl = ?10,
+                 expires = ?11
+             WHERE request = ?12 AND n = ?13 AND state = ?14",
+        )?
+        .execute(params![
+            row.key.as_ref().map(|key| &*key.area),
+            row.key.as_ref().map(|key| key.path.as_str()),
+            row.state.as_str(),
+            !row.state.is_final(kind),
+            row.code.map(|code| code.as_str()),
+            row.explanation,
+            write_bytes(row.size),
+            write_bytes(row.expected_size),
+            row.turl.as_ref().map(|(protocol, _)| protocol.as_str()),
+            row.turl.as_ref().map(|(_, url)| url),
+            row.expires.map(|at| at.0),
+            change.request.0,
+            change.n,
+            change.expect.as_str(),
+        ]);
+    match updated {
+        Ok(_) => Ok(Advanced::Yes),
+        // The primary key is not written, so that only the index of live puts can be meant.
+        Err(rusqlite::Error::SqliteFailure(error, _))
+            if error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE =>
+        {
+            Ok(Advanced::LivePut)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn standing(
+    connection: &Connection,
+    request: RequestId,
+    n: u32,
+) -> Result<Option<(FileState, RequestKind)>, StoreError> {
+    connection
+        .prepare_cached("SELECT state, kind FROM files WHERE request = ?1 AND n = ?2")?
+        .query_row((request.0, n), |row| Ok(rows::state_and_kind(row)))
+        .optional()?
+        .transpose()
+}

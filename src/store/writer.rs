@@ -1,0 +1,307 @@
+//! The one thread that writes. It commits everything that waits in one transaction, so that many
+//! callers share the price of making it durable.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::StoreError;
+
+/// Rows that may wait to be written, in each [`Lane`]: bounds memory, and the length of one commit.
+const WAITING_ROWS: u32 = 1 << 17;
+/// How long a caller waits for its turn to wait.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a commit is put off while the callers of the last one are expected back. Somebody who
+/// comes alone never waits.
+const GATHER: Duration = Duration::from_micros(500);
+/// How long units that nobody waits for are put off.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// Which bound a unit falls under, and how many rows it counts for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lane {
+    /// New work: refused at once when too much waits.
+    New(usize),
+    /// Work that goes on: waits for its turn, for a while.
+    Standing(usize),
+}
+
+/// The thread, and the way to it.
+pub(super) struct Writer {
+    sender: Sender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    new: Arc<Semaphore>,
+    standing: Arc<Semaphore>,
+    commits: Arc<AtomicU64>,
+}
+
+impl Writer {
+    /// Starts the thread, which owns the connection from now on.
+    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+        // The semaphores bound what is in this channel.
+        let (sender, receiver) = mpsc::channel();
+        let commits = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&commits);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || run(&connection, &receiver, &counter))?;
+        Ok(Self {
+            sender,
+            thread: Mutex::new(Some(thread)),
+            new: Arc::new(Semaphore::new(WAITING_ROWS as usize)),
+            standing: Arc::new(Semaphore::new(WAITING_ROWS as usize)),
+            commits,
+        })
+    }
+
+    /// Runs `work` in the next transaction; returns once it is on disk. When the caller goes away
+    /// meanwhile, the work is done all the same. It may be run twice, the first time undone.
+    pub(super) async fn call<T, F>(&self, lane: Lane, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let permit = self.permit(lane).await?;
+        let (answer, outcome) = oneshot::channel();
+        let call = Call { work, outcome: None, answer, _permit: permit };
+        self.sender.send(Message::Unit(Box::new(call))).map_err(|_| StoreError::Closed)?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Has `work` done after everything that was sent before it; nobody learns when.
+    pub(super) async fn cast<F>(&self, lane: Lane, work: F) -> Result<(), StoreError>
+    where
+        F: Fn(&Connection) -> Result<(), StoreError> + Send + 'static,
+    {
+        let permit = self.permit(lane).await?;
+        let cast = Cast { work, _permit: permit };
+        self.sender.send(Message::Unit(Box::new(cast))).map_err(|_| StoreError::Closed)
+    }
+
+    /// Transactions that were committed so far.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Writes what waits, closes the connection and ends the thread. Blocks.
+    pub(super) fn stop(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // An error means that the thread has ended already.
+            self.sender.send(Message::Stop).ok();
+            thread.join().ok();
+        }
+    }
+
+    async fn permit(&self, lane: Lane) -> Result<OwnedSemaphorePermit, StoreError> {
+        let (rows, limit) = match lane {
+            Lane::New(rows) => (rows, &self.new),
+            Lane::Standing(rows) => (rows, &self.standing),
+        };
+        // A unit larger than the bound may pass alone.
+        let rows = u32::try_from(rows).unwrap_or(WAITING_ROWS).clamp(1, WAITING_ROWS);
+        let limit = Arc::clone(limit);
+        match lane {
+            Lane::New(_) => limit.try_acquire_many_owned(rows).map_err(|_| StoreError::Busy),
+            Lane::Standing(_) => {
+                match tokio::time::timeout(PATIENCE, limit.acquire_many_owned(rows)).await {
+                    Ok(Ok(permit)) => Ok(permit),
+                    Ok(Err(_)) => Err(StoreError::Closed),
+                    Err(_) => Err(StoreError::Busy),
+                }
+            }
+        }
+    }
+}
+
+enum Message {
+    Unit(Box<dyn Unit>),
+    Stop,
+}
+
+/// What is done wholly or not at all, beside others in one transaction.
+trait Unit: Send {
+    /// Somebody waits for the answer.
+    fn is_awaited(&self) -> bool;
+    /// Does it. After an error it is undone, and perhaps run again.
+    fn run(&mut self, connection: &Connection) -> Result<(), StoreError>;
+    /// Tells what came of it, once that is known for good.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Call<T, F> {
+    work: F,
+    outcome: Option<Result<T, StoreError>>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<T, F> Unit for Call<T, F>
+where
+    T: Send,
+    F: Fn(&Connection) -> Result<T, StoreError> + Send,
+{
+    fn is_awaited(&self) -> bool {
+        true
+    }
+
+    fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let outcome = guarded(&self.work, connection);
+        let told = outcome.as_ref().map(|_| ()).map_err(StoreError::clone);
+        self.outcome = Some(outcome);
+        told
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let outcome = match (self.outcome, committed) {
+            (Some(Err(own)), _) => Err(own),
+            (_, Err(error)) => Err(error),
+            (Some(done), Ok(())) => done,
+            (None, Ok(())) => Err(StoreError::Closed),
+        };
+        // An error means that the caller has gone.
+        self.answer.send(outcome).ok();
+    }
+}
+
+struct Cast<F> {
+    work: F,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<F> Unit for Cast<F>
+where
+    F: Fn(&Connection) -> Result<(), StoreError> + Send,
+{
+    fn is_awaited(&self) -> bool {
+        false
+    }
+
+    fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        guarded(&self.work, connection)
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        if let Err(error) = committed {
+            tracing::warn!(%error, "a change that nobody waits for was not written");
+        }
+    }
+}
+
+/// A bug in one unit must not take the others with it.
+fn guarded<T, F>(work: &F, connection: &Connection) -> Result<T, StoreError>
+where
+    F: Fn(&Connection) -> Result<T, StoreError>,
+{
+    catch_unwind(AssertUnwindSafe(|| work(connection)))
+        .unwrap_or_else(|_| Err(StoreError::Database("a change panicked".to_owned())))
+}
+
+fn run(connection: &Connection, receiver: &Receiver<Message>, commits: &AtomicU64) {
+    let mut crowd = 1;
+    loop {
+        let (group, stop) = gather(receiver, crowd);
+        crowd = group.len();
+        commit(connection, group, commits);
+        if stop {
+            return;
+        }
+    }
+}
+
+/// Everything that waits, and whether it is the last. `crowd` is the size of the last group: its
+/// callers have just been answered and may be on their way back.
+fn gather(receiver: &Receiver<Message>, crowd: usize) -> (Vec<Box<dyn Unit>>, bool) {
+    let mut group: Vec<Box<dyn Unit>> = Vec::with_capacity(crowd);
+    let mut until: Option<Instant> = None;
+    let mut awaited = false;
+    loop {
+        let message = match receiver.try_recv() {
+            Err(TryRecvError::Empty) => match until {
+                None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(_) if awaited && group.len() >= crowd => return (group, false),
+                Some(until) => {
+                    receiver.recv_timeout(until.saturating_duration_since(Instant::now()))
+                }
+            },
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            Ok(message) => Ok(message),
+        };
+        match message {
+            Ok(Message::Unit(unit)) => {
+                let first = until.is_none();
+                if unit.is_awaited() && !awaited {
+                    awaited = true;
+                    until = Some(Instant::now() + GATHER);
+                } else if first {
+                    until = Some(Instant::now() + IDLE);
+                }
+                group.push(unit);
+            }
+            Err(RecvTimeoutError::Timeout) => return (group, false),
+            Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return (group, true),
+        }
+    }
+}
+
+fn commit(connection: &Connection, mut group: Vec<Box<dyn Unit>>, commits: &AtomicU64) {
+    if group.is_empty() {
+        return;
+    }
+    let committed = transact(connection, &mut group).map_err(|error| {
+        tracing::error!(%error, units = group.len(), "the request database was not written");
+        undo(connection);
+        error
+    });
+    if committed.is_ok() {
+        commits.fetch_add(1, Ordering::Relaxed);
+    }
+    for unit in group {
+        unit.answer(committed.clone());
+    }
+}
+
+/// Savepoints cost a fifth of the rate, and hardly any unit fails: so first without.
+fn transact(connection: &Connection, group: &mut [Box<dyn Unit>]) -> Result<(), StoreError> {
+    execute(connection, "BEGIN IMMEDIATE")?;
+    if group.iter_mut().any(|unit| unit.run(connection).is_err()) {
+        undo(connection);
+        execute(connection, "BEGIN IMMEDIATE")?;
+        apart(connection, group)?;
+    }
+    execute(connection, "COMMIT")
+}
+
+/// Runs each unit in a savepoint, so that the error of one undoes that one only.
+fn apart(connection: &Connection, group: &mut [Box<dyn Unit>]) -> Result<(), StoreError> {
+    for unit in group {
+        execute(connection, "SAVEPOINT unit")?;
+        if let Err(error) = unit.run(connection) {
+            // A full disk may have undone the whole transaction, and the units before this one.
+            if connection.is_autocommit() {
+                return Err(error);
+            }
+            execute(connection, "ROLLBACK TO unit")?;
+        }
+        execute(connection, "RELEASE unit")?;
+    }
+    Ok(())
+}
+
+fn undo(connection: &Connection) {
+    if !connection.is_autocommit() {
+        // Should this fail too, the next BEGIN fails and says so.
+        execute(connection, "ROLLBACK").ok();
+    }
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
