@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Error, ErrorKind, Site, Srm};
-use crate::auth::{AreaAuthzDb, Decision, PathAuthz, PathOperation, SpaceOperation};
+use crate::auth::area_authz::{AreaAcl, SpaceOperation};
+use crate::auth::path_authz::{Decision, PathAuthz, PathOperation};
 use crate::fsdriver::DriverError;
 use crate::model::{Identity, PathError, Stfn, Surl, SurlError};
 use crate::namespace::{Access, AreaAuthz, LocateError, Located, StorageArea};
@@ -16,7 +17,7 @@ pub struct Policy {
     /// path-authz.db.
     pub path_authz: PathAuthz,
     /// Per storage area that names an authz-db.
-    pub area_authz: HashMap<Arc<str>, AreaAuthzDb>,
+    pub area_authz: HashMap<Arc<str>, AreaAcl>,
 }
 
 /// What an operation needs: letters on the path, letters on the space.

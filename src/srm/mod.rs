@@ -25,17 +25,17 @@ mod transition;
 mod upload;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::model::FileKey;
 use crate::namespace::Namespace;
-use crate::scheduler::{Pool, Wake};
-use crate::store::{Store, StoreError};
+use crate::scheduler::{Pool, Timer};
+use crate::store::{Millis, Store, StoreError};
 
 pub use access::Policy;
 pub use api::*;
@@ -60,8 +60,7 @@ struct Core {
     gets: Pool,
     locks: Locks,
     snapshots: Snapshots,
-    wake: Wake,
-    started: Instant,
+    timer: OnceLock<Timer>,
 }
 
 /// Configuration, namespace and policy that belong together.
@@ -75,9 +74,8 @@ pub struct Site {
 }
 
 impl Srm {
-    /// The core over a store. `wake` shortens the sleep of the timer that calls
-    /// [`Srm::expire_due`].
-    pub fn new(site: Site, store: Store, wake: Wake) -> Self {
+    /// The core over a store.
+    pub fn new(site: Site, store: Store) -> Self {
         let workers = &site.config.workers;
         let pool = |name, size: crate::config::WorkerPool| Pool::new(name, size.threads, size.queue);
         let core = Core {
@@ -88,8 +86,7 @@ impl Srm {
             requests: Requests::new(),
             locks: Locks::new(),
             snapshots: Snapshots::default(),
-            wake,
-            started: Instant::now(),
+            timer: OnceLock::new(),
         };
         Self { core: Arc::new(core) }
     }
@@ -107,6 +104,23 @@ impl Srm {
     /// Requests that have not ended.
     pub fn open_requests(&self) -> usize {
         self.core.requests.count()
+    }
+
+    /// Starts the one timer: from now on pins and TURLs end when they should.
+    pub fn start_timer(&self, stop: CancellationToken) {
+        let srm = self.clone();
+        let expire = move || {
+            let srm = srm.clone();
+            async move { srm.expire_due().await }
+        };
+        // A second start changes nothing: the first timer goes on.
+        let _ = self.core.timer.set(Timer::start(requests::now, stop, expire));
+    }
+
+    fn wake_at(&self, at: Millis) {
+        if let Some(timer) = self.core.timer.get() {
+            timer.wake_at(at);
+        }
     }
 
     /// Lets running jobs finish and drops those that wait: they are in the store.

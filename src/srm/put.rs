@@ -13,7 +13,7 @@ use crate::model::{
     RequestToken, ReturnStatus, StatusCode,
 };
 use crate::namespace::{Located, TurlRequest};
-use crate::scheduler::Job;
+use crate::scheduler::{Job, JobFuture, Pool};
 use crate::store::{FileRow, Millis, RequestRow, StoredRequest};
 
 /// Files of one request that one worker takes at once, so that they share a commit.
@@ -162,6 +162,11 @@ impl Srm {
         for (n, file) in (0_u32..).zip(files.iter_mut()) {
             file.n = n;
         }
+        // A place in the queue first: what is on disk is worked on.
+        let pool = self.pool(request.kind);
+        let slots = pool
+            .reserve(files.len())
+            .map_err(|full| Error::new(ErrorKind::Overloaded, full.to_string()))?;
         let id = self
             .core
             .store
@@ -170,47 +175,40 @@ impl Srm {
             .map_err(|error| ReturnStatus::from(Error::from(error)))?;
         let live = Live::new(StoredRequest { id, request, files });
         self.core.requests.insert(&live);
-        if !self.enqueue(&live, who.clone()) {
-            // It is in the store already: end it there, so that the token tells what happened.
-            let overloaded =
-                Error::new(ErrorKind::Overloaded, "the queue is full: try again later");
-            let _turn = live.turn.lock().await;
-            let changes =
-                live.files().into_iter().map(|f| Change::failed(f, &overloaded)).collect();
-            if let Err(error) = self.advance(&live, changes, false).await {
-                tracing::error!(token = %live.token(), %error, "refused request not ended");
-            }
-            return Err(overloaded.into());
-        }
+        slots.submit(&live.request.user, self.jobs(&live, who));
         Ok(live)
     }
 
-    /// Hands the queued files of a request to the workers; false when their queue is full.
-    pub(super) fn enqueue(&self, live: &Arc<Live>, who: Identity) -> bool {
+    /// Hands what a restart left to do to the workers; false when their queue is full.
+    pub(super) fn enqueue(&self, live: &Arc<Live>, who: &Identity) -> bool {
+        self.pool(live.kind()).submit(&live.request.user, self.jobs(live, who)).is_ok()
+    }
+
+    fn pool(&self, kind: RequestKind) -> &Pool {
+        match kind {
+            RequestKind::Put => &self.core.puts,
+            RequestKind::Get | RequestKind::BringOnline | RequestKind::Copy => &self.core.gets,
+        }
+    }
+
+    fn jobs(&self, live: &Arc<Live>, who: &Identity) -> Vec<Box<dyn Job>> {
         let queued: Vec<u32> = live
             .files()
             .iter()
             .filter(|file| matches!(file.state, FileState::Queued | FileState::InProgress))
             .map(|file| file.n)
             .collect();
-        let pool = match live.kind() {
-            RequestKind::Put => &self.core.puts,
-            RequestKind::Get | RequestKind::BringOnline | RequestKind::Copy => &self.core.gets,
-        };
-        let jobs = queued
+        queued
             .chunks(BATCH)
             .map(|batch| {
-                let (srm, live, who) = (self.clone(), Arc::clone(live), who.clone());
-                let files = batch.to_vec();
-                Job::new(batch.len(), async move {
-                    match live.kind() {
-                        RequestKind::Put => srm.work_puts(&live, &who, &files).await,
-                        _ => srm.work_gets(&live, &who, &files).await,
-                    }
-                })
+                Box::new(Work {
+                    srm: self.clone(),
+                    live: Arc::clone(live),
+                    who: who.clone(),
+                    files: batch.to_vec(),
+                }) as Box<dyn Job>
             })
-            .collect();
-        pool.submit(&live.request.user, jobs).is_ok()
+            .collect()
     }
 
     /// A worker's unit: makes ready what is still queued, all in one commit.
@@ -286,6 +284,34 @@ impl Srm {
         if let Err(error) = blocking(move || discard(&area, &hidden)).await {
             tracing::warn!(%error, "hidden file of a put left behind");
         }
+    }
+}
+
+/// Some files of a request, as workers take them.
+struct Work {
+    srm: Srm,
+    live: Arc<Live>,
+    who: Identity,
+    files: Vec<u32>,
+}
+
+impl Job for Work {
+    fn weight(&self) -> usize {
+        self.files.len()
+    }
+
+    fn is_wanted(&self) -> bool {
+        !self.live.is_ended()
+    }
+
+    fn run(self: Box<Self>) -> JobFuture {
+        Box::pin(async move {
+            let Work { srm, live, who, files } = *self;
+            match live.kind() {
+                RequestKind::Put => srm.work_puts(&live, &who, &files).await,
+                _ => srm.work_gets(&live, &who, &files).await,
+            }
+        })
     }
 }
 

@@ -31,7 +31,7 @@ impl Srm {
                 if live.kind() == RequestKind::Put {
                     self.recover_puts(&live).await?;
                 }
-                if !self.enqueue(&live, who) {
+                if !self.enqueue(&live, &who) {
                     tracing::warn!(token = %live.token(), "the queue is full: waits for a restart");
                 }
             }

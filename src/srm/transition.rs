@@ -66,10 +66,11 @@ impl Srm {
         let end = live.end_with(&after, abort);
         let end = end.map(|code| End { request: live.id, code, at: now() });
         let ended = end.is_some();
-        if abort {
-            self.core.store.mark_aborted(live.id).await?;
-        }
-        let taken = self.core.store.advance(rows, end).await?;
+        let taken = if abort {
+            self.core.store.mark_aborted(live.id, rows, end).await?
+        } else {
+            self.core.store.advance(rows, end).await?
+        };
 
         let mut applied = Vec::with_capacity(after.len());
         let mut results = taken.into_iter().zip(after);
@@ -92,7 +93,7 @@ impl Srm {
         }
         self.core.requests.apply(live, &applied, abort, ended);
         if let Some(soonest) = applied.iter().filter_map(|row| row.expires).min() {
-            self.core.wake.wake_at(soonest);
+            self.wake_at(soonest);
         }
         Ok(outcome.into_iter().flatten().collect())
     }
