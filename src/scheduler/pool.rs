@@ -393,4 +393,27 @@ mod tests {
         assert_eq!(pool.waiting(), 0);
         assert!(bench.started.try_recv().is_err());
     }
+
+    #[test]
+    fn gauges_tell_queue_and_workers() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let gauges = recorder.handle();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        metrics::with_local_recorder(&recorder, || {
+            runtime.block_on(async {
+                let mut bench = Bench::new();
+                let pool = Pool::new("get", 2, 10);
+                pool.submit("a", bench.jobs(0..5)).unwrap();
+                bench.starts(2).await;
+                let text = gauges.render();
+                assert!(text.contains("stormd_queue_length{kind=\"get\"} 3\n"), "{text}");
+                assert!(text.contains("stormd_workers_busy{kind=\"get\"} 2\n"), "{text}");
+                bench.gate.send_replace(true);
+                bench.starts(3).await;
+                let text = gauges.render();
+                assert!(text.contains("stormd_queue_length{kind=\"get\"} 0\n"), "{text}");
+                assert!(text.contains("stormd_workers_busy{kind=\"get\"} 0\n"), "{text}");
+            });
+        });
+    }
 }
