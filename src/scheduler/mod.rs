@@ -1,1 +1,9 @@
-//! (to come)
+//! Work that goes on after the answer: bounded pools of workers, and the one timer. It knows jobs,
+//! not what they do; that stands in the core.
+
+mod pool;
+mod queue;
+mod timer;
+
+pub use pool::{Full, Job, JobFuture, Pool, Slots};
+pub use timer::Timer;

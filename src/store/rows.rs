@@ -24,12 +24,12 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// Columns of `requests`, in the order in which [`request`] reads and `write::submit` writes them.
+/// Columns of `requests` that [`request`] reads, by name.
 pub(super) const REQUEST_COLUMNS: &str = "id, token, kind, user, fqans, description, created, \
      deadline, pin_lifetime, file_lifetime, storage_type, overwrite, protocols, space_token, \
      aborted, end_code, ended";
 
-/// Columns of `files`, in the order in which [`file`] reads them.
+/// Columns of `files` that [`file`] reads, by name.
 pub(super) const FILE_COLUMNS: &str = "n, surl, area, path, state, code, explanation, size, \
      expected_size, turl_protocol, turl, expires";
 
