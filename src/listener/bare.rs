@@ -182,9 +182,7 @@ impl Closing {
     fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         for (at, byte) in bytes.iter().enumerate() {
             *self = match (&self, byte) {
-                (Closing::Name(Some(n)), b'>')
-                    if *n == Self::NAME.len() =>
-                {
+                (Closing::Name(Some(n)), b'>') if *n == Self::NAME.len() => {
                     *self = Closing::Text;
                     return Some(at + 1);
                 }
@@ -256,7 +254,8 @@ mod tests {
 
     #[tokio::test]
     async fn envelopes_are_cut_where_they_end() {
-        let one = "<?xml version=\"1.0\"?>\n<S:Envelope><a></a></EnvelopeX></Envelop></S:Envelope >";
+        let one =
+            "<?xml version=\"1.0\"?>\n<S:Envelope><a></a></EnvelopeX></Envelop></S:Envelope >";
         let two = "<Envelope><b/></Envelope>";
         let both = format!("{one}\r\n{two}\r\n");
         for step in [1, 7, 4096] {

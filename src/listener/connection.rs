@@ -108,7 +108,11 @@ async fn open(
         let opened = if kind == PortKind::Srm {
             gsi::open(stream, &chain, &*judge, limits.handshake).await?
         } else {
-            gsi::Opened { io: Prefixed::new(Default::default(), stream), gsi: false, delegation: None }
+            gsi::Opened {
+                io: Prefixed::new(Default::default(), stream),
+                gsi: false,
+                delegation: None,
+            }
         };
         Ok::<_, Failure>((opened, info, chain, judge))
     };

@@ -111,7 +111,7 @@ fn der_length(bytes: &[u8]) -> Result<Option<usize>, String> {
     }
     let length = match first {
         None => return Ok(None),
-        Some(short @ 0..0x80) => 2 + usize::from(short),
+        Some(short @ 0..=0x7f) => 2 + usize::from(short),
         Some(long @ 0x81..=0x83) => {
             let digits = usize::from(long & 0x0f);
             let Some(digits) = bytes.get(2..2 + digits) else {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, HOST, HeaderName};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use rustls::pki_types::CertificateDer;
 use tower::ServiceExt;
@@ -149,8 +149,8 @@ fn finish(
     entry.answered(response.status(), response.extensions_mut().remove::<Outcome>());
     let bodyless = head
         || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-        || http_body::Body::is_end_stream(response.body());
-    let expected = if bodyless { Some(0) } else { response.body().size_hint_exact() };
+        || response.body().is_end_stream();
+    let expected = if bodyless { Some(0) } else { response.body().size_hint().exact() };
     response.map(|body| AnswerBody { body, entry, sent: 0, expected, _under_way: under_way })
 }
 
@@ -179,8 +179,8 @@ fn split_absolute(uri: &Uri) -> Option<(Option<HeaderValue>, PathAndQuery)> {
     // "user:password@" is for nobody's eyes.
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let path = match uri.path_and_query() {
-        Some(path) if path.as_str().starts_with('/') => path.clone(),
-        Some(query) => format!("/{query}").parse().ok()?,
+        // Written out, a missing path before a query is "/".
+        Some(path) => path.to_string().parse().ok()?,
         None => PathAndQuery::from_static("/"),
     };
     Some((HeaderValue::from_str(host).ok(), path))
@@ -236,25 +236,8 @@ impl http_body::Body for AnswerBody {
 
 impl Drop for AnswerBody {
     fn drop(&mut self) {
-        let whole = self.expected == Some(self.sent) || self.body.is_end_stream_now();
+        let whole = self.expected == Some(self.sent) || self.body.is_end_stream();
         self.entry.sent(self.sent, whole);
-    }
-}
-
-/// The two questions that are asked of a body in here, without importing a trait whose methods
-/// collide with those of [`Body`].
-trait Ends {
-    fn size_hint_exact(&self) -> Option<u64>;
-    fn is_end_stream_now(&self) -> bool;
-}
-
-impl Ends for Body {
-    fn size_hint_exact(&self) -> Option<u64> {
-        http_body::Body::size_hint(self).exact()
-    }
-
-    fn is_end_stream_now(&self) -> bool {
-        http_body::Body::is_end_stream(self)
     }
 }
 

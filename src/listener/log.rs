@@ -129,8 +129,22 @@ impl Drop for Entry {
 /// The method as a label: one of the known ones, or `OTHER`.
 fn known_method(method: &Method) -> &'static str {
     const KNOWN: &[&str] = &[
-        "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "COPY",
-        "LOCK", "MKCOL", "MOVE", "PROPFIND", "PROPPATCH", "UNLOCK",
+        "GET",
+        "HEAD",
+        "POST",
+        "PUT",
+        "DELETE",
+        "OPTIONS",
+        "PATCH",
+        "TRACE",
+        "CONNECT",
+        "COPY",
+        "LOCK",
+        "MKCOL",
+        "MOVE",
+        "PROPFIND",
+        "PROPPATCH",
+        "UNLOCK",
     ];
     KNOWN.iter().find(|known| **known == method.as_str()).copied().unwrap_or("OTHER")
 }

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,12 +17,18 @@ use tokio::time::{Sleep, sleep};
 
 use crate::config::Limits;
 
+/// How long a client that has not sent all of its request is listened to after its answer: closed
+/// at once, the connection would be reset, and the answer lost on its way.
+const LINGER: Duration = Duration::from_secs(5);
+
 /// Whether the connection has a request under way: shared between the stream, which times the
 /// client only while there is none, and the requests.
 #[derive(Default)]
 pub(super) struct Activity {
     under_way: AtomicUsize,
     begun: AtomicU64,
+    /// A request was answered before all of its body was read.
+    unread: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -80,6 +86,7 @@ pub(super) struct Watched<S> {
     reading: Option<Pin<Box<Sleep>>>,
     blocked: Blocked,
     writing: Option<Pin<Box<Sleep>>>,
+    lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Watched<S> {
@@ -95,6 +102,7 @@ impl<S> Watched<S> {
             reading: None,
             blocked: Blocked::No,
             writing: None,
+            lingering: None,
         }
     }
 
@@ -179,7 +187,26 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Throws away what the client still sends, until it ends or [`LINGER`] is over.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self.lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        if timer.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        loop {
+            let mut waste = [0; 8192];
+            let mut waste = ReadBuf::new(&mut waste);
+            match Pin::new(&mut self.io).poll_read(cx, &mut waste) {
+                Poll::Ready(Ok(())) if !waste.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -198,8 +225,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let poll = Pin::new(&mut this.io).poll_shutdown(cx);
-        this.time_write(cx, Blocked::Shutdown, poll)
+        if this.lingering.is_none() {
+            let poll = Pin::new(&mut this.io).poll_shutdown(cx);
+            ready!(this.time_write(cx, Blocked::Shutdown, poll))?;
+            if !this.activity.unread.load(Ordering::SeqCst) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        this.poll_linger(cx).map(Ok)
     }
 
     fn poll_write_vectored(
@@ -229,22 +262,23 @@ pub struct BodyTimeout(pub Duration);
 
 /// A request body: counts its bytes, allows `idle` between two chunks while somebody waits for the
 /// next, and keeps the request under way.
-pub(super) struct TimedBody<B> {
+pub(super) struct TimedBody<B: Body> {
     body: B,
     idle: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     bytes: Arc<AtomicU64>,
-    _under_way: Arc<UnderWay>,
+    ended: bool,
+    under_way: Arc<UnderWay>,
 }
 
-impl<B> TimedBody<B> {
+impl<B: Body> TimedBody<B> {
     pub(super) fn new(
         body: B,
         idle: Duration,
         bytes: Arc<AtomicU64>,
         under_way: Arc<UnderWay>,
     ) -> Self {
-        Self { body, idle, timer: None, bytes, _under_way: under_way }
+        Self { body, idle, timer: None, bytes, ended: false, under_way }
     }
 }
 
@@ -263,6 +297,7 @@ where
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
             this.timer = None;
+            this.ended = frame.is_none();
             if let Some(Ok(frame)) = &frame
                 && let Some(data) = frame.data_ref()
             {
@@ -284,5 +319,13 @@ where
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl<B: Body> Drop for TimedBody<B> {
+    fn drop(&mut self) {
+        if !self.ended && !self.body.is_end_stream() {
+            self.under_way.0.unread.store(true, Ordering::SeqCst);
+        }
     }
 }
