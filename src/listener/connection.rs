@@ -126,11 +126,7 @@ async fn open(
         None => (caller, None),
         Some(Ok(credential)) => (caller, Some(Arc::new(credential))),
         // Let him in, with no rights, so that he can be told.
-        Some(Err(why)) => {
-            let dn = Some(caller.identity().dn().to_owned());
-            let why = format!("the proxy you delegated does not hold: {why}");
-            (Caller::fixed(Identity::Refused(Arc::new(Refusal { dn, why }))), None)
-        }
+        Some(Err(why)) => (refused(caller, &why), None),
     };
     let info = ConnectionInfo { gsi: opened.gsi, delegated: delegated.is_some(), ..info };
     let exchange = Exchange::new(kind, info, caller, delegated, door, &limits);
@@ -141,6 +137,17 @@ async fn open(
         http(opened.io, exchange, &limits, shutdown).await;
     }
     Ok(())
+}
+
+/// Who delegated what does not hold. Where his own chain does not either, that is the reason.
+fn refused(caller: Caller, why: &str) -> Caller {
+    let identity = caller.identity();
+    if let Identity::Refused(_) = identity {
+        return caller;
+    }
+    let dn = Some(identity.dn().to_owned());
+    let why = format!("the proxy you delegated does not hold: {why}");
+    Caller::fixed(Identity::Refused(Arc::new(Refusal { dn, why })))
 }
 
 async fn handshake(

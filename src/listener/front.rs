@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
-use metrics::{counter, gauge};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use rustls::ServerConfig;
 
 use super::PortKind;
@@ -28,6 +28,17 @@ impl Front {
     /// For ports with these limits, the TLS of [`server_config`](super::server_config), and this
     /// judge.
     pub fn new(limits: Limits, tls: Arc<ServerConfig>, judge: Arc<dyn Judge>) -> Arc<Self> {
+        describe_counter!("stormd_requests_total", "requests, by port, operation and status");
+        describe_histogram!("stormd_request_seconds", "from a request's head to its answer's end");
+        describe_gauge!("stormd_connections", "connections open now");
+        describe_counter!(
+            "stormd_connections_refused_total",
+            "connections beyond limits.connections"
+        );
+        describe_counter!(
+            "stormd_tls_handshake_failures_total",
+            "connections that did not get through the TLS handshake"
+        );
         Arc::new(Self {
             limits: ArcSwap::from_pointee(limits),
             tls: ArcSwap::new(tls),

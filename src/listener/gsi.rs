@@ -77,7 +77,10 @@ async fn delegate<S: AsyncRead + AsyncWrite + Unpin>(
     if chain.is_empty() {
         return Err(GsiError::Delegation("the client showed no certificate".to_owned()));
     }
-    let pending = judge.delegation().await.map_err(GsiError::Delegation)?;
+    let pending = timeout(patience, judge.delegation())
+        .await
+        .unwrap_or_else(|_| Err(format!("no key was ready after {patience:?}")))
+        .map_err(GsiError::Delegation)?;
     let request = pending.request();
     if request.len() > RECORD_MAX {
         return Err(GsiError::Delegation("the certificate request is too large".to_owned()));

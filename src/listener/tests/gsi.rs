@@ -1,3 +1,5 @@
+//! The GSI byte, delegation, and envelopes without a head.
+
 use tokio::io::AsyncReadExt;
 
 use super::support::{REQUEST, Server, answer, ask, closed, limits, post, say};

@@ -1,3 +1,5 @@
+//! Requests and their answers, the access log and the metrics.
+
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::atomic::Ordering;

@@ -1,3 +1,5 @@
+//! The bound on connections, and the shutdown.
+
 use std::time::{Duration, Instant};
 
 use super::support::{Server, answer, ask, closed, limits, post, say};

@@ -1,3 +1,5 @@
+//! Clients that are silent or slow.
+
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;

@@ -1,3 +1,5 @@
+//! Handshakes, good and bad.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
