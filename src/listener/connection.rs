@@ -1,0 +1,194 @@
+//! One connection, from the handshake to its end.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use metrics::counter;
+use rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+use super::bare::BareSoap;
+use super::front::Place;
+use super::gsi::{self, GsiError};
+use super::http::{Caller, Exchange};
+use super::prefixed::Prefixed;
+use super::timeout::{Activity, Watched};
+use super::{ConnectionInfo, Front, PortKind, tls};
+use crate::config::Limits;
+use crate::model::{Identity, Refusal};
+
+/// The largest request head, in bytes. hyper takes up to 100 headers in it.
+const HEAD_MAX: usize = 64 * 1024;
+
+/// How much more than `limits.envelope` of a bare envelope passes, so that the door sees it is too
+/// large and can say so.
+const ENVELOPE_SLACK: u64 = 64 * 1024;
+
+/// A client that was accepted.
+pub(super) struct Client {
+    pub(super) stream: TcpStream,
+    pub(super) peer: std::net::SocketAddr,
+    pub(super) kind: PortKind,
+}
+
+/// Why a connection ended before HTTP began: for the debug log.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the connection is gone: {0}")]
+    Socket(io::Error),
+    #[error("TLS handshake: {0}")]
+    Handshake(io::Error),
+    #[error("TLS handshake: not over after {0:?}")]
+    SlowHandshake(Duration),
+    #[error(transparent)]
+    Gsi(#[from] GsiError),
+}
+
+/// Serves one connection to its end; after `shutdown`, to the end of its request.
+pub(super) async fn serve(
+    client: Client,
+    door: Router,
+    front: Arc<Front>,
+    place: Place,
+    shutdown: CancellationToken,
+) {
+    let (kind, peer) = (client.kind, client.peer);
+    let result = open(client, door, front, &shutdown).await;
+    if let Err(failure) = result {
+        if matches!(failure, Failure::Handshake(_) | Failure::SlowHandshake(_)) {
+            let port = kind.as_str();
+            counter!("stormd_tls_handshake_failures_total", "port" => port).increment(1);
+        }
+        tracing::debug!(%peer, port = kind.as_str(), "connection ended before a request: {failure}");
+    }
+    drop(place);
+}
+
+async fn open(
+    client: Client,
+    door: Router,
+    front: Arc<Front>,
+    shutdown: &CancellationToken,
+) -> Result<(), Failure> {
+    let Client { stream, peer, kind } = client;
+    let limits = front.limits();
+    stream.set_nodelay(true).map_err(Failure::Socket)?;
+    let local = stream.local_addr().map_err(Failure::Socket)?;
+    let local = std::net::SocketAddr::new(local.ip().to_canonical(), local.port());
+    let plain = ConnectionInfo { peer, local, tls: None, gsi: false, delegated: false };
+    if !kind.has_tls() {
+        let caller = Caller::anonymous();
+        let exchange = Exchange::new(kind, plain, caller, None, door, &limits);
+        http(stream, exchange, &limits, shutdown).await;
+        return Ok(());
+    }
+
+    // Nothing was asked yet: a shutdown may end this at once.
+    let opening = async {
+        let stream = handshake(stream, &front, limits.handshake).await?;
+        let session = stream.get_ref().1;
+        let info =
+            ConnectionInfo { tls: Some(tls::version_name(session.protocol_version())), ..plain };
+        let chain: Vec<CertificateDer<'static>> = session
+            .peer_certificates()
+            .map(|chain| chain.iter().map(|one| one.clone().into_owned()).collect())
+            .unwrap_or_default();
+        let judge = front.judge();
+        let opened = if kind == PortKind::Srm {
+            gsi::open(stream, &chain, &*judge, limits.handshake).await?
+        } else {
+            gsi::Opened {
+                io: Prefixed::new(Default::default(), stream),
+                gsi: false,
+                delegation: None,
+            }
+        };
+        Ok::<_, Failure>((opened, info, chain, judge))
+    };
+    let Some(opening) = shutdown.run_until_cancelled(opening).await else {
+        return Ok(());
+    };
+    let (opened, info, chain, judge) = opening?;
+
+    let caller = Caller::judged(chain, judge);
+    let (caller, delegated) = match opened.delegation {
+        None => (caller, None),
+        Some(Ok(credential)) => (caller, Some(Arc::new(credential))),
+        // Let him in, with no rights, so that he can be told.
+        Some(Err(why)) => (refused(caller, &why), None),
+    };
+    let info = ConnectionInfo { gsi: opened.gsi, delegated: delegated.is_some(), ..info };
+    let exchange = Exchange::new(kind, info, caller, delegated, door, &limits);
+    if kind == PortKind::Srm {
+        let limit = limits.envelope.saturating_add(ENVELOPE_SLACK);
+        http(BareSoap::new(opened.io, limit), exchange, &limits, shutdown).await;
+    } else {
+        http(opened.io, exchange, &limits, shutdown).await;
+    }
+    Ok(())
+}
+
+/// Who delegated what does not hold. Where his own chain does not either, that is the reason.
+fn refused(caller: Caller, why: &str) -> Caller {
+    let identity = caller.identity();
+    if let Identity::Refused(_) = identity {
+        return caller;
+    }
+    let dn = Some(identity.dn().to_owned());
+    let why = format!("the proxy you delegated does not hold: {why}");
+    Caller::fixed(Identity::Refused(Arc::new(Refusal { dn, why })))
+}
+
+async fn handshake(
+    stream: TcpStream,
+    front: &Front,
+    patience: Duration,
+) -> Result<TlsStream<TcpStream>, Failure> {
+    match timeout(patience, TlsAcceptor::from(front.tls()).accept(stream)).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(e)) => Err(Failure::Handshake(e)),
+        Err(_) => Err(Failure::SlowHandshake(patience)),
+    }
+}
+
+/// Speaks HTTP/1.1 until one side has enough.
+async fn http<S>(io: S, exchange: Exchange, limits: &Limits, shutdown: &CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let peer = exchange.peer();
+    let activity = Arc::new(Activity::default());
+    let io = Watched::new(io, activity.clone(), limits);
+    let exchange = Arc::new(exchange);
+    let service = service_fn(move |request| {
+        let (exchange, activity) = (exchange.clone(), activity.clone());
+        async move { exchange.answer(request, activity.begin()).await }
+    });
+    let mut server = http1::Builder::new();
+    // `Watched` does the timing: hyper's own timer cannot tell an idle client from a slow head.
+    server.header_read_timeout(None).max_header_size(HEAD_MAX);
+    // Who has said all he has to say still gets his answer.
+    server.half_close(true);
+    let mut connection = pin!(server.serve_connection(TokioIo::new(io), service));
+    let result = tokio::select! {
+        result = &mut connection => result,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(e) = result {
+        tracing::debug!(%peer, "connection ended: {e}");
+    }
+}

@@ -1,0 +1,269 @@
+//! One request: what is put on it before the door sees it, and what is made of the door's answer.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{ALLOW, HOST, HeaderName};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use rustls::pki_types::CertificateDer;
+use tower::ServiceExt;
+use tracing::Instrument;
+
+use super::judge::{DelegatedCredential, Judge};
+use super::log::Entry;
+use super::timeout::{TimedBody, UnderWay};
+use super::{ConnectionInfo, Outcome, PortKind, RequestId};
+use crate::config::Limits;
+use crate::model::Identity;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Who is at the other end of a connection, looked at again when that may have changed.
+pub(super) struct Caller {
+    chain: Vec<CertificateDer<'static>>,
+    /// `None`: the identity is what it is.
+    judge: Option<Arc<dyn Judge>>,
+    /// The last verdict, and the judge's generation before it was asked.
+    verdict: Mutex<(Identity, u64)>,
+}
+
+impl Caller {
+    pub(super) fn anonymous() -> Self {
+        Self::fixed(Identity::Anonymous)
+    }
+
+    /// That identity for ever.
+    pub(super) fn fixed(identity: Identity) -> Self {
+        Self { chain: Vec::new(), judge: None, verdict: Mutex::new((identity, 0)) }
+    }
+
+    /// Whoever showed that chain; nobody, if it is empty.
+    pub(super) fn judged(chain: Vec<CertificateDer<'static>>, judge: Arc<dyn Judge>) -> Self {
+        if chain.is_empty() {
+            return Self::anonymous();
+        }
+        let generation = judge.generation();
+        let identity = judge.identity(&chain, SystemTime::now());
+        Self { chain, judge: Some(judge), verdict: Mutex::new((identity, generation)) }
+    }
+
+    /// Who it is now.
+    pub(super) fn identity(&self) -> Identity {
+        // A verdict is replaced whole: a poisoned lock holds a good one.
+        let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(judge) = &self.judge {
+            let (now, generation) = (SystemTime::now(), judge.generation());
+            let expired = verdict.0.person().is_some_and(|person| person.not_after < now);
+            if expired || verdict.1 != generation {
+                *verdict = (judge.identity(&self.chain, now), generation);
+            }
+        }
+        verdict.0.clone()
+    }
+}
+
+/// What the requests of one connection have in common.
+pub(super) struct Exchange {
+    kind: PortKind,
+    info: ConnectionInfo,
+    caller: Caller,
+    delegated: Option<Arc<DelegatedCredential>>,
+    door: Router,
+    idle_body: Duration,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        kind: PortKind,
+        info: ConnectionInfo,
+        caller: Caller,
+        delegated: Option<Arc<DelegatedCredential>>,
+        door: Router,
+        limits: &Limits,
+    ) -> Self {
+        Self { kind, info, caller, delegated, door, idle_body: limits.idle_body }
+    }
+
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.info.peer
+    }
+
+    /// Takes a request to the door and its answer back.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        under_way: Arc<UnderWay>,
+    ) -> Result<Response<AnswerBody>, Infallible> {
+        let id = next_id();
+        let identity = self.caller.identity();
+        to_origin_form(&mut request);
+        let bytes_in = Arc::new(AtomicU64::new(0));
+        let entry =
+            Entry::new(id.clone(), self.kind, self.info, &identity, &request, bytes_in.clone());
+        let span =
+            tracing::info_span!("request", id = %id, peer = %self.info.peer, dn = identity.dn());
+        let head = request.method() == Method::HEAD;
+
+        let response = if request.method() == Method::CONNECT {
+            no_proxy()
+        } else {
+            let mut request = request.map(|body| {
+                Body::new(TimedBody::new(body, self.idle_body, bytes_in, under_way.clone()))
+            });
+            let extensions = request.extensions_mut();
+            extensions.insert(identity);
+            extensions.insert(self.info);
+            extensions.insert(RequestId(id.clone()));
+            if let Some(delegated) = &self.delegated {
+                extensions.insert(delegated.clone());
+            }
+            let Ok(response) = self.door.clone().oneshot(request).instrument(span).await;
+            response
+        };
+        Ok(finish(response, &id, head, entry, under_way))
+    }
+}
+
+/// Puts the request's name on the answer and the log entry behind its body.
+fn finish(
+    mut response: Response<Body>,
+    id: &str,
+    head: bool,
+    mut entry: Entry,
+    under_way: Arc<UnderWay>,
+) -> Response<AnswerBody> {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    entry.answered(response.status(), response.extensions_mut().remove::<Outcome>());
+    let bodyless = head
+        || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        || response.body().is_end_stream();
+    let expected = if bodyless { Some(0) } else { response.body().size_hint().exact() };
+    response.map(|body| AnswerBody { body, entry, sent: 0, expected, _under_way: under_way })
+}
+
+/// CONNECT: this is no proxy.
+fn no_proxy() -> Response<Body> {
+    let mut response = Response::new(Body::from("this server is no proxy: CONNECT is refused\n"));
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"));
+    response
+}
+
+/// `POST httpg://host:8444/srm` becomes `POST /srm` with `Host: host:8444`: RFC 9112 3.2.2.
+fn to_origin_form(request: &mut Request<Incoming>) {
+    let Some((authority, path)) = split_absolute(request.uri()) else {
+        return;
+    };
+    if let Some(host) = authority {
+        request.headers_mut().insert(HOST, host);
+    }
+    *request.uri_mut() = Uri::from(path);
+}
+
+/// The `Host` and the path of a target that has more than a path.
+fn split_absolute(uri: &Uri) -> Option<(Option<HeaderValue>, PathAndQuery)> {
+    let authority = uri.authority()?.as_str();
+    // "user:password@" is for nobody's eyes.
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let path = match uri.path_and_query() {
+        // Written out, a missing path before a query is "/".
+        Some(path) => path.to_string().parse().ok()?,
+        None => PathAndQuery::from_static("/"),
+    };
+    Some((HeaderValue::from_str(host).ok(), path))
+}
+
+/// Short, and unique over restarts for as long as logs are kept.
+fn next_id() -> String {
+    static START: LazyLock<u64> = LazyLock::new(|| {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    });
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("{:x}-{:x}", *START, NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// An answer's body: counts what goes out; its log entry is written when it is dropped.
+pub(super) struct AnswerBody {
+    body: Body,
+    entry: Entry,
+    sent: u64,
+    /// The whole length, where it is known.
+    expected: Option<u64>,
+    _under_way: Arc<UnderWay>,
+}
+
+impl http_body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = self.get_mut();
+        let poll = Pin::new(&mut this.body).poll_frame(cx);
+        match &poll {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            Poll::Ready(None) => this.expected = Some(this.sent),
+            _ => {}
+        }
+        poll
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        let whole = self.expected == Some(self.sent) || self.body.is_end_stream();
+        self.entry.sent(self.sent, whole);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absolute_targets_lose_their_authority() {
+        let split = |target: &str| {
+            split_absolute(&target.parse().unwrap())
+                .map(|(host, path)| (host.unwrap().to_str().unwrap().to_owned(), path.to_string()))
+        };
+        let of = |host: &str, path: &str| Some((host.to_owned(), path.to_owned()));
+        assert_eq!(split("httpg://h:8444/srm?x=/y"), of("h:8444", "/srm?x=/y"));
+        assert_eq!(split("davs://me:secret@h/a%20b"), of("h", "/a%20b"));
+        assert_eq!(split("https://[::1]:8443"), of("[::1]:8443", "/"));
+        assert_eq!(split("https://h?q"), of("h", "/?q"));
+        assert_eq!(split("h:443"), of("h:443", "/"));
+        for origin in ["/srm/managerv2", "*", "//h/p"] {
+            assert_eq!(split(origin), None, "{origin}");
+        }
+    }
+
+    #[test]
+    fn ids_differ() {
+        assert_ne!(next_id(), next_id());
+    }
+}
