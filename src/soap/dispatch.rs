@@ -1,0 +1,278 @@
+//! From a request that was read to the core and back: one arm per operation, and no rule of SRM.
+
+use crate::model::{Identity, ReturnStatus, StatusCode};
+use crate::srm::{FilesAnswer, GetAnswer, PutAnswer, Srm};
+
+use super::convert::*;
+use super::envelope::Decoded;
+use super::fault::SoapFault;
+use super::operation::{Call, Operation, Reply};
+use super::responses::*;
+use super::types::*;
+
+/// Answers one request. `Err` is a fault: only srmPing, which has no return status, needs it.
+pub(super) async fn dispatch(
+    srm: &Srm,
+    who: &Identity,
+    decoded: Decoded,
+) -> Result<Reply, SoapFault> {
+    match screen(who, decoded) {
+        Ok(call) => serve(srm, who, call).await,
+        Err(refused) => refused,
+    }
+}
+
+/// What has to be refused before the core is asked: callers nobody knows, and values that do not
+/// parse.
+pub(super) fn screen(who: &Identity, decoded: Decoded) -> Result<Call, Result<Reply, SoapFault>> {
+    let operation = decoded.operation;
+    if let Some(why) = stranger(who) {
+        let status = ReturnStatus::new(StatusCode::AuthenticationFailure, why);
+        return Err(refuse(operation, status));
+    }
+    decoded.call.map_err(|why| refuse(operation, ReturnStatus::invalid_request(why)))
+}
+
+/// Why nothing is done for that identity; `None` for a person.
+fn stranger(who: &Identity) -> Option<String> {
+    match who {
+        Identity::Person(_) => None,
+        Identity::Anonymous => Some(
+            "a client certificate or proxy is needed: make one with voms-proxy-init".to_owned(),
+        ),
+        Identity::Refused(refusal) => Some(refusal.why.clone()),
+    }
+}
+
+/// The operation's own response with that status; srmPing has no room for one.
+fn refuse(operation: Operation, status: ReturnStatus) -> Result<Reply, SoapFault> {
+    match operation {
+        Operation::Ping => Err(SoapFault::client(status.to_string())),
+        _ => Ok(Reply::StatusOnly(operation, status.into())),
+    }
+}
+
+async fn serve(srm: &Srm, who: &Identity, call: Call) -> Result<Reply, SoapFault> {
+    let operation = call.operation();
+    let only = |status: ReturnStatus| Reply::StatusOnly(operation, status.into());
+    Ok(match call {
+        Call::Ping(_) => match srm.ping(who).await {
+            Ok(answer) => Reply::Ping(SrmPingResponse {
+                version_info: answer.version_info,
+                other_info: extra_info(answer.other_info),
+            }),
+            Err(status) => return refuse(operation, status),
+        },
+        Call::GetTransferProtocols(_) => {
+            let answer = srm.get_transfer_protocols(who).await;
+            Reply::GetTransferProtocols(SrmGetTransferProtocolsResponse {
+                return_status: answer.status.into(),
+                protocol_info: protocol_list(answer.protocols),
+            })
+        }
+        Call::Ls(request) => {
+            let answer = srm.ls(who, ls_request(request)).await;
+            Reply::Ls(SrmLsResponse {
+                return_status: answer.status.into(),
+                request_token: answer.token.map(|token| token.to_string()),
+                details: path_details(answer.details),
+            })
+        }
+        Call::Mkdir(request) => only(srm.mkdir(who, &request.surl).await),
+        Call::Rmdir(request) => {
+            let recursive = request.recursive.unwrap_or(false);
+            only(srm.rmdir(who, &request.surl, recursive).await)
+        }
+        Call::Rm(request) => {
+            let answer = srm.rm(who, request.array_of_surls.items).await;
+            let (return_status, array_of_file_statuses) = files(answer);
+            Reply::Rm(SrmRmResponse { return_status, array_of_file_statuses })
+        }
+        Call::Mv(request) => only(srm.mv(who, &request.from_surl, &request.to_surl).await),
+        Call::PrepareToPut(request) => {
+            put_reply(srm.prepare_to_put(who, put_request(request)).await)
+        }
+        Call::StatusOfPutRequest(request) => {
+            let asked = surls(request.array_of_target_surls);
+            put_status_reply(srm.status_of_put(who, &request.request_token, asked).await)
+        }
+        Call::PutDone(request) => {
+            let surls = request.array_of_surls.items;
+            let answer = srm.put_done(who, &request.request_token, surls).await;
+            let (return_status, array_of_file_statuses) = files(answer);
+            Reply::PutDone(SrmPutDoneResponse { return_status, array_of_file_statuses })
+        }
+        Call::PrepareToGet(request) => {
+            get_reply(srm.prepare_to_get(who, get_request(request)).await)
+        }
+        Call::StatusOfGetRequest(request) => {
+            let asked = surls(request.array_of_source_surls);
+            get_status_reply(srm.status_of_get(who, &request.request_token, asked).await)
+        }
+        Call::ReleaseFiles(request) => {
+            let (token, remove) = (request.request_token, request.do_remove.unwrap_or(false));
+            let asked = surls(request.array_of_surls);
+            let answer = srm.release_files(who, token.as_deref(), asked, remove).await;
+            let (return_status, array_of_file_statuses) = files(answer);
+            Reply::ReleaseFiles(SrmReleaseFilesResponse { return_status, array_of_file_statuses })
+        }
+        Call::AbortRequest(request) => only(srm.abort_request(who, &request.request_token).await),
+        Call::AbortFiles(request) => {
+            let surls = request.array_of_surls.items;
+            let answer = srm.abort_files(who, &request.request_token, surls).await;
+            let (return_status, array_of_file_statuses) = files(answer);
+            Reply::AbortFiles(SrmAbortFilesResponse { return_status, array_of_file_statuses })
+        }
+        Call::GetSpaceTokens(request) => {
+            let description = request.user_space_token_description;
+            let answer = srm.get_space_tokens(who, description.as_deref()).await;
+            let tokens = answer.tokens.unwrap_or_default();
+            Reply::GetSpaceTokens(SrmGetSpaceTokensResponse {
+                return_status: answer.status.into(),
+                array_of_space_tokens: strings(tokens.into_iter().map(|token| token.0).collect()),
+            })
+        }
+        Call::GetSpaceMetaData(request) => {
+            let answer = srm.get_space_meta_data(who, request.array_of_space_tokens.items).await;
+            Reply::GetSpaceMetaData(SrmGetSpaceMetaDataResponse {
+                return_status: answer.status.into(),
+                array_of_space_details: spaces(answer.spaces),
+            })
+        }
+        // Named one by one, so that an operation the core learns is not forgotten here.
+        Call::ReserveSpace(_)
+        | Call::StatusOfReserveSpaceRequest(_)
+        | Call::ReleaseSpace(_)
+        | Call::UpdateSpace(_)
+        | Call::StatusOfUpdateSpaceRequest(_)
+        | Call::ChangeSpaceForFiles(_)
+        | Call::StatusOfChangeSpaceForFilesRequest(_)
+        | Call::ExtendFileLifeTimeInSpace(_)
+        | Call::PurgeFromSpace(_)
+        | Call::SetPermission(_)
+        | Call::CheckPermission(_)
+        | Call::GetPermission(_)
+        | Call::StatusOfLsRequest(_)
+        | Call::BringOnline(_)
+        | Call::StatusOfBringOnlineRequest(_)
+        | Call::Copy(_)
+        | Call::StatusOfCopyRequest(_)
+        | Call::SuspendRequest(_)
+        | Call::ResumeRequest(_)
+        | Call::GetRequestSummary(_)
+        | Call::ExtendFileLifeTime(_)
+        | Call::GetRequestTokens(_) => only(not_supported(operation)),
+    })
+}
+
+/// In StoRM's words: scripts look for them.
+pub(super) fn not_supported(operation: Operation) -> ReturnStatus {
+    let name = match operation {
+        Operation::StatusOfCopyRequest => "srmStatusOfCopy",
+        operation => operation.name(),
+    };
+    ReturnStatus::not_supported(format!("{name} operation is not supported"))
+}
+
+fn files(answer: FilesAnswer) -> (TReturnStatus, Option<ArrayOfTSURLReturnStatus>) {
+    (answer.status.into(), surl_statuses(answer.files))
+}
+
+fn put_reply(answer: PutAnswer) -> Reply {
+    Reply::PrepareToPut(SrmPrepareToPutResponse {
+        return_status: answer.status.into(),
+        request_token: answer.token.map(|token| token.to_string()),
+        array_of_file_statuses: put_statuses(answer.files),
+        remaining_total_request_time: answer.remaining_total_time,
+    })
+}
+
+fn put_status_reply(answer: PutAnswer) -> Reply {
+    Reply::StatusOfPutRequest(SrmStatusOfPutRequestResponse {
+        return_status: answer.status.into(),
+        array_of_file_statuses: put_statuses(answer.files),
+        remaining_total_request_time: answer.remaining_total_time,
+    })
+}
+
+fn get_reply(answer: GetAnswer) -> Reply {
+    Reply::PrepareToGet(SrmPrepareToGetResponse {
+        return_status: answer.status.into(),
+        request_token: answer.token.map(|token| token.to_string()),
+        array_of_file_statuses: get_statuses(answer.files),
+        remaining_total_request_time: answer.remaining_total_time,
+    })
+}
+
+fn get_status_reply(answer: GetAnswer) -> Reply {
+    Reply::StatusOfGetRequest(SrmStatusOfGetRequestResponse {
+        return_status: answer.status.into(),
+        array_of_file_statuses: get_statuses(answer.files),
+        remaining_total_request_time: answer.remaining_total_time,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::model::{Person, ProxyKind, Refusal};
+
+    use super::super::requests::SrmPingRequest;
+    use super::*;
+
+    fn person() -> Identity {
+        Identity::Person(Arc::new(Person {
+            dn: "/CN=u".to_owned(),
+            fqans: Vec::new(),
+            not_after: std::time::SystemTime::now(),
+            proxy: ProxyKind::EndEntity,
+        }))
+    }
+
+    fn ping() -> Call {
+        Call::Ping(SrmPingRequest { authorization_id: None })
+    }
+
+    fn bad(operation: Operation) -> Decoded {
+        Decoded { operation, call: Err("count is \"x\"".to_owned()) }
+    }
+
+    fn code(refused: Result<Reply, SoapFault>) -> StatusCode {
+        refused.unwrap().return_status().unwrap().status_code
+    }
+
+    #[test]
+    fn strangers_do_not_reach_the_core() {
+        let why = "your proxy expired 3 h ago: make a new one with voms-proxy-init";
+        let refused = Identity::Refused(Arc::new(Refusal { dn: None, why: why.to_owned() }));
+        for who in [Identity::Anonymous, refused.clone()] {
+            let answer = screen(&who, bad(Operation::Ls)).unwrap_err();
+            assert_eq!(code(answer), StatusCode::AuthenticationFailure);
+        }
+        let decoded = Decoded { operation: Operation::Ping, call: Ok(ping()) };
+        let fault = screen(&refused, decoded).unwrap_err().unwrap_err();
+        assert_eq!(fault.text, format!("SRM_AUTHENTICATION_FAILURE: {why}"));
+    }
+
+    #[test]
+    fn bad_values_are_answered_in_the_operation_itself() {
+        let answer = screen(&person(), bad(Operation::Ls)).unwrap_err();
+        assert_eq!(code(answer), StatusCode::InvalidRequest);
+        assert!(screen(&person(), bad(Operation::Ping)).unwrap_err().is_err());
+        let decoded = Decoded { operation: Operation::Ping, call: Ok(ping()) };
+        assert_eq!(screen(&person(), decoded), Ok(ping()));
+    }
+
+    #[test]
+    fn what_is_not_offered_is_named() {
+        assert_eq!(
+            not_supported(Operation::Copy).explanation,
+            "srmCopy operation is not supported"
+        );
+        assert_eq!(
+            not_supported(Operation::StatusOfCopyRequest).explanation,
+            "srmStatusOfCopy operation is not supported"
+        );
+    }
+}
