@@ -1,1 +1,271 @@
-//! (to come)
+//! Files over http: GET, PUT, PROPFIND and so on for grid clients, browsers and mounts. The door
+//! decodes, calls the core and encodes; it holds open files that the core hands it, never a path.
+//!
+//! One door serves https and the anonymous plain port alike: who asks stands in the request's
+//! extensions ([`crate::model::Identity`]; absent: anonymous), and the core judges it.
+
+mod blocking;
+mod conditions;
+mod content;
+mod digest;
+mod file_body;
+mod files;
+mod get;
+mod listing;
+mod multistatus;
+mod place;
+mod propfind;
+mod propfind_request;
+mod put;
+mod range;
+mod reply;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+
+use crate::listener::Outcome;
+use crate::model::Identity;
+use crate::srm::{Entry, EntryKind, ErrorKind, Target};
+use place::Place;
+use reply::{Operation, Refusal};
+
+pub use files::{Files, UploadHandle};
+
+/// How a door behaves.
+#[derive(Clone, Debug)]
+pub struct DoorOptions {
+    /// True behind TLS: then the pages' help names `https` and `davs`.
+    pub secure: bool,
+    /// A body that brings no byte for this long is given up (`[limits] idle_body`).
+    pub idle_body: Duration,
+}
+
+impl Default for DoorOptions {
+    fn default() -> Self {
+        Self { secure: true, idle_body: Duration::from_secs(60) }
+    }
+}
+
+/// The door as an axum router: every path, every method. Each response carries an
+/// [`Outcome`] in its extensions, for the access log.
+pub fn router<F: Files>(files: Arc<F>, door: DoorOptions) -> Router {
+    Router::new().fallback(serve::<F>).with_state(Door { files, options: Arc::new(door) })
+}
+
+struct Door<F> {
+    files: Arc<F>,
+    options: Arc<DoorOptions>,
+}
+
+impl<F> Clone for Door<F> {
+    fn clone(&self) -> Self {
+        Self { files: Arc::clone(&self.files), options: Arc::clone(&self.options) }
+    }
+}
+
+/// A request without its body.
+struct Call<'a, F> {
+    files: &'a F,
+    options: &'a DoorOptions,
+    who: &'a Identity,
+    headers: &'a HeaderMap,
+    place: Place,
+}
+
+type Handled = Result<Response, Refusal>;
+
+async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let who = head.extensions.get::<Identity>().cloned().unwrap_or(Identity::Anonymous);
+    let operation = Operation::of(&head.method);
+    let mut body = Incoming { body, polled: false };
+    let handled = match place::locate(head.uri.path()) {
+        Ok(place) => {
+            let call = Call {
+                files: door.files.as_ref(),
+                options: &door.options,
+                who: &who,
+                headers: &head.headers,
+                place,
+            };
+            dispatch(call, operation, &head.method, &mut body).await
+        }
+        Err(_) if operation == Operation::Options && head.uri.path() == "*" => Ok(options()),
+        Err(why) => Err(why),
+    };
+    body.give_up(&head.headers);
+    let (mut response, told) = match handled {
+        Ok(response) => {
+            let code = response.status().as_str().to_owned();
+            (response, code)
+        }
+        Err(refusal) => (refusal.response(&head.method), refusal.told()),
+    };
+    response.extensions_mut().insert(Outcome {
+        operation: head.method.as_str().chars().take(32).collect(),
+        target: head.uri.path().to_owned(),
+        status: told,
+    });
+    response
+}
+
+async fn dispatch<F: Files>(
+    call: Call<'_, F>,
+    operation: Operation,
+    method: &Method,
+    body: &mut Incoming,
+) -> Handled {
+    match operation {
+        Operation::Options => Ok(options()),
+        Operation::Read if *method == Method::HEAD => get::head(call).await,
+        Operation::Read => get::get(call).await,
+        Operation::Put => put::put(call, body).await,
+        Operation::Delete => delete(call).await,
+        Operation::MakeDirectory => make_directory(call, body).await,
+        Operation::PropFind => propfind::propfind(call, body).await,
+        Operation::Other => Err(Refusal::method(format!(
+            "{} is not offered here: use {}",
+            method.as_str().chars().take(32).collect::<String>(),
+            reply::ALLOW
+        ))),
+    }
+}
+
+/// Answered for any path and anybody: clients find out here whether this is WebDAV at all.
+fn options() -> Response {
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    headers.insert(header::ALLOW, HeaderValue::from_static(reply::ALLOW));
+    headers.insert("dav", HeaderValue::from_static(reply::DAV));
+    headers.insert("ms-author-via", HeaderValue::from_static("DAV"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
+}
+
+async fn delete<F: Files>(call: Call<'_, F>) -> Handled {
+    let fail = |error| Refusal::of(error, Operation::Delete, call.who);
+    let conditions = conditions::Conditions::of(call.headers);
+    let transfer = matches!(call.place.target, Target::Transfer(_));
+    // A TURL without data yet is not there to look at, but there to be removed.
+    if transfer || conditions.any() || call.place.slash {
+        let entry = match call.files.stat(call.who, &call.place.target).await {
+            Ok(entry) => Some(entry),
+            Err(error) if error.kind == ErrorKind::NotFound => None,
+            Err(error) => return Err(fail(error)),
+        };
+        let is = |kind| entry.as_ref().is_some_and(|e: &Entry| e.kind == kind);
+        if transfer && is(EntryKind::Directory) {
+            return Err(Refusal::new(
+                StatusCode::FORBIDDEN,
+                ErrorKind::IsADirectory,
+                "under /fileTransfer/ only files can be removed, and this is a directory",
+            ));
+        }
+        if call.place.slash && is(EntryKind::File) {
+            return Err(place::names_a_file());
+        }
+        if !conditions.allow_write(entry.as_ref()) {
+            return Err(Refusal::precondition());
+        }
+    }
+    call.files.remove(call.who, &call.place.target).await.map_err(fail)?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
+}
+
+async fn make_directory<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Handled {
+    if !body.is_empty() {
+        return Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ErrorKind::NotSupported,
+            "MKCOL takes no body here",
+        ));
+    }
+    if matches!(call.place.target, Target::Transfer(_)) {
+        return Err(Refusal::method("under /fileTransfer/ no directory can be made".to_owned()));
+    }
+    call.files
+        .make_directory(call.who, &call.place.target)
+        .await
+        .map_err(|error| Refusal::of(error, Operation::MakeDirectory, call.who))?;
+    Ok(reply::empty(StatusCode::CREATED))
+}
+
+/// A request's body, and whether anybody has begun to read it.
+struct Incoming {
+    body: Body,
+    polled: bool,
+}
+
+impl Incoming {
+    /// True when there is none, as far as the head tells.
+    fn is_empty(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    /// The exact size, where the head told it.
+    fn size(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+
+    /// The next piece of data; `None` at the end. Trailers are passed over.
+    async fn piece(&mut self, idle: Duration) -> Result<Option<bytes::Bytes>, Refusal> {
+        self.polled = true;
+        loop {
+            let frame = match tokio::time::timeout(idle, self.body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(error))) => {
+                    return Err(Refusal::new(
+                        StatusCode::BAD_REQUEST,
+                        ErrorKind::InvalidRequest,
+                        format!("the request's body ended early: {error}: send it again"),
+                    ));
+                }
+                Err(_) => {
+                    return Err(Refusal::new(
+                        StatusCode::REQUEST_TIMEOUT,
+                        ErrorKind::InvalidRequest,
+                        format!("no data came for {} s: send it again", idle.as_secs()),
+                    ));
+                }
+            };
+            match frame.into_data() {
+                Ok(data) if !data.is_empty() => return Ok(Some(data)),
+                // Trailers, or an empty frame.
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads on for a while behind the answer when a body was refused: a client that sends it all
+    /// before it listens would otherwise find the connection reset, not the answer. One that
+    /// waits for `100 Continue` is not made to send it.
+    fn give_up(self, headers: &HeaderMap) {
+        const DRAIN_BYTES: usize = 16 << 20;
+        const DRAIN_TIME: Duration = Duration::from_secs(5);
+        if self.body.is_end_stream() || (!self.polled && headers.contains_key(header::EXPECT)) {
+            return;
+        }
+        let mut body = self.body;
+        tokio::spawn(tokio::time::timeout(DRAIN_TIME, async move {
+            let mut left = DRAIN_BYTES;
+            while let Some(Ok(frame)) = body.frame().await {
+                let size = frame.data_ref().map_or(0, bytes::Bytes::len);
+                match left.checked_sub(size) {
+                    Some(rest) => left = rest,
+                    None => break,
+                }
+            }
+        }));
+    }
+}

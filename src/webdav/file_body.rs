@@ -1,0 +1,209 @@
+//! The bytes of a file, or of some ranges of it, read by position in large pieces.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+
+use super::blocking::Source;
+use crate::srm::{Error, ErrorKind};
+
+/// Bytes per piece: large enough that the hop to the blocking pool does not show, small enough
+/// that a thousand readers fit into memory.
+const PIECE: usize = 512 * 1024;
+
+/// Stretches of a file, and texts between them.
+#[derive(Debug)]
+pub(super) struct FileSource {
+    file: File,
+    parts: VecDeque<Part>,
+    left: u64,
+}
+
+#[derive(Debug)]
+enum Part {
+    Text(String),
+    Stretch(Range<u64>),
+}
+
+impl FileSource {
+    /// One stretch.
+    pub(super) fn one(file: File, stretch: Range<u64>) -> Self {
+        let left = stretch.end - stretch.start;
+        Self { file, parts: VecDeque::from([Part::Stretch(stretch)]), left }
+    }
+
+    /// `multipart/byteranges` (RFC 9110 14.6): the stretches of a file of `size` bytes.
+    pub(super) fn multipart(
+        file: File,
+        stretches: Vec<Range<u64>>,
+        size: u64,
+        content_type: &str,
+        boundary: &str,
+    ) -> Self {
+        let mut parts = VecDeque::with_capacity(stretches.len() * 2 + 1);
+        let mut left = 0;
+        let mut text = |parts: &mut VecDeque<Part>, text: String| {
+            left += text.len() as u64;
+            parts.push_back(Part::Text(text));
+        };
+        let mut data = 0;
+        for stretch in stretches {
+            text(
+                &mut parts,
+                format!(
+                    "\r\n--{boundary}\r\nContent-Type: {content_type}\r\n\
+                     Content-Range: bytes {}-{}/{size}\r\n\r\n",
+                    stretch.start,
+                    stretch.end.saturating_sub(1)
+                ),
+            );
+            data += stretch.end - stretch.start;
+            parts.push_back(Part::Stretch(stretch));
+        }
+        text(&mut parts, format!("\r\n--{boundary}--\r\n"));
+        Self { file, parts, left: left + data }
+    }
+
+    /// Reads into `piece` what is left of a stretch, as far as it has room.
+    fn read(&self, piece: &mut Vec<u8>, stretch: &mut Range<u64>) -> Result<(), Error> {
+        while stretch.start < stretch.end {
+            let room = piece.capacity().min(PIECE) - piece.len().min(PIECE);
+            if room == 0 {
+                return Ok(());
+            }
+            let want = usize::try_from(stretch.end - stretch.start).unwrap_or(usize::MAX);
+            let old = piece.len();
+            let got = if want >= piece.capacity() - old {
+                // All that fits: the kernel fills memory that nobody had to clear first.
+                rustix::io::pread(&self.file, spare_capacity(piece), stretch.start)
+                    .map_err(std::io::Error::from)
+            } else {
+                piece.resize(old + want.min(room), 0);
+                let got = self.file.read_at(&mut piece[old..], stretch.start);
+                piece.truncate(old + got.as_ref().copied().unwrap_or(0));
+                got
+            };
+            match got {
+                Ok(0) => return Err(shorter()),
+                Ok(got) => stretch.start += got as u64,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(unreadable(&error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Source for FileSource {
+    fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let room = usize::try_from(self.left).unwrap_or(PIECE).min(PIECE);
+        let mut piece = Vec::with_capacity(room);
+        while piece.len() < room {
+            match self.parts.pop_front() {
+                None => break,
+                Some(Part::Text(text)) if piece.is_empty() || piece.len() + text.len() <= room => {
+                    piece.extend_from_slice(text.as_bytes());
+                }
+                Some(Part::Text(text)) => {
+                    self.parts.push_front(Part::Text(text));
+                    break;
+                }
+                Some(Part::Stretch(mut stretch)) => {
+                    self.read(&mut piece, &mut stretch)?;
+                    if stretch.start < stretch.end {
+                        self.parts.push_front(Part::Stretch(stretch));
+                    }
+                }
+            }
+        }
+        self.left = self.left.saturating_sub(piece.len() as u64);
+        Ok(Some(Bytes::from(piece)))
+    }
+
+    fn left(&self) -> Option<u64> {
+        Some(self.left)
+    }
+}
+
+fn shorter() -> Error {
+    Error::new(ErrorKind::Internal, "the file got shorter while it was read: ask for it again")
+}
+
+fn unreadable(error: &std::io::Error) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        format!("the file cannot be read: {error}: tell the server's administrator"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(content: &[u8]) -> File {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(content, 0).unwrap();
+        file
+    }
+
+    fn all(mut source: FileSource) -> Result<Vec<u8>, Error> {
+        let mut out = Vec::new();
+        while let Some(piece) = source.next()? {
+            assert!(!piece.is_empty() && piece.len() <= PIECE);
+            out.extend_from_slice(&piece);
+        }
+        assert_eq!(source.left(), Some(0));
+        Ok(out)
+    }
+
+    #[test]
+    fn stretches_of_every_size() {
+        let content: Vec<u8> = (0..PIECE * 2 + 77).map(|i| (i * 7 % 251) as u8).collect();
+        let end = content.len();
+        for (a, b) in [(0, end), (0, 1), (5, PIECE), (5, PIECE + 5), (3, PIECE + 6), (end - 1, end)]
+        {
+            let got = all(FileSource::one(file(&content), a as u64..b as u64)).unwrap();
+            assert!(got == content[a..b], "{a}..{b}");
+        }
+        assert!(all(FileSource::one(file(b""), 0..0)).unwrap().is_empty());
+    }
+
+    #[test]
+    fn multipart_tells_its_length() {
+        let source = FileSource::multipart(file(b"0123456789"), vec![8..10, 0..2], 10, "a/b", "B");
+        let length = source.left().unwrap();
+        let text = String::from_utf8(all(source).unwrap()).unwrap();
+        assert_eq!(text.len() as u64, length);
+        assert_eq!(
+            text,
+            "\r\n--B\r\nContent-Type: a/b\r\nContent-Range: bytes 8-9/10\r\n\r\n89\
+             \r\n--B\r\nContent-Type: a/b\r\nContent-Range: bytes 0-1/10\r\n\r\n01\r\n--B--\r\n"
+        );
+    }
+
+    #[test]
+    fn multipart_over_several_pieces() {
+        let content: Vec<u8> = (0..PIECE * 2).map(|i| (i * 7 % 251) as u8).collect();
+        let half = PIECE as u64;
+        let stretches = vec![half..half * 2, 1..half - 1];
+        let source = FileSource::multipart(file(&content), stretches, half * 2, "a/b", "B");
+        let length = source.left().unwrap();
+        let got = all(source).unwrap();
+        assert_eq!(got.len() as u64, length);
+        assert!(got.windows(4096).any(|w| w == &content[PIECE..PIECE + 4096]));
+    }
+
+    #[test]
+    fn a_file_that_shrinks_is_an_error() {
+        let error = all(FileSource::one(file(b"abc"), 0..10)).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Internal);
+        assert!(error.explanation.contains("shorter"));
+    }
+}

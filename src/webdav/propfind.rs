@@ -1,0 +1,93 @@
+//! PROPFIND, depth 0 and 1.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::blocking::BlockingBody;
+use super::files::Files;
+use super::multistatus::{Children, Multistatus, Writer};
+use super::propfind_request::{MAX_BODY, parse};
+use super::reply::{Operation, Refusal};
+use super::{Call, Handled, Incoming};
+use crate::srm::{Entry, EntryKind, ErrorKind};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    Zero,
+    One,
+    Infinity,
+}
+
+/// PROPFIND.
+pub(super) async fn propfind<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Handled {
+    let depth = depth(call.headers)?;
+    let asked = parse(&read(&call, body).await?)
+        .map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, why))?;
+    let (entry, children) = look(&call, depth).await?;
+    let base = format!("{}{}", call.place.prefix, call.place.target.stfn());
+    let source = Multistatus::new(Writer::new(&asked), &base, entry, children);
+    let body = BlockingBody::start(source)
+        .await
+        .map_err(|error| Refusal::of(error, Operation::PropFind, call.who))?;
+    let mut response = Response::new(Body::new(body));
+    *response.status_mut() = StatusCode::MULTI_STATUS;
+    let kind = HeaderValue::from_static("application/xml; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+async fn look<F: Files>(
+    call: &Call<'_, F>,
+    depth: Depth,
+) -> Result<(Entry, Option<Children>), Refusal> {
+    let fail = |error| Refusal::of(error, Operation::PropFind, call.who);
+    if depth == Depth::One {
+        match call.files.list(call.who, &call.place.target).await {
+            Ok(lister) => return Ok((lister.entry, Some(lister.children))),
+            Err(error) if error.kind == ErrorKind::NotADirectory => {}
+            Err(error) => return Err(fail(error)),
+        }
+    }
+    let entry = call.files.stat(call.who, &call.place.target).await.map_err(fail)?;
+    if depth == Depth::Infinity && entry.kind == EntryKind::Directory {
+        return Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            ErrorKind::NotSupported,
+            "PROPFIND of a whole tree is not offered: ask with Depth: 1, directory by directory",
+        )
+        .with_condition("propfind-finite-depth"));
+    }
+    Ok((entry, None))
+}
+
+/// The whole body, which is small.
+async fn read<F>(call: &Call<'_, F>, body: &mut Incoming) -> Result<Vec<u8>, Refusal> {
+    let mut all = Vec::new();
+    while let Some(piece) = body.piece(call.options.idle_body).await? {
+        if all.len() + piece.len() > MAX_BODY {
+            return Err(Refusal::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                ErrorKind::InvalidRequest,
+                format!("the body of a PROPFIND may have {MAX_BODY} bytes: ask for less at once"),
+            ));
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(all)
+}
+
+/// The `Depth` header; absent means infinity (RFC 4918 9.1).
+fn depth(headers: &HeaderMap) -> Result<Depth, Refusal> {
+    match headers.get("depth").map(HeaderValue::as_bytes) {
+        Some(b"0") => Ok(Depth::Zero),
+        Some(b"1") => Ok(Depth::One),
+        None => Ok(Depth::Infinity),
+        Some(text) if text.eq_ignore_ascii_case(b"infinity") => Ok(Depth::Infinity),
+        Some(_) => Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            ErrorKind::InvalidRequest,
+            "the Depth header is none of 0, 1 and infinity",
+        )),
+    }
+}

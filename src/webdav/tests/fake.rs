@@ -1,0 +1,223 @@
+//! A core of a few lines over a temporary directory.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::model::Identity;
+use crate::srm::{
+    Entry, EntryKind, Error, ErrorKind, Lister, Published, Reader, Target, WriteOptions,
+};
+use crate::webdav::{Files, UploadHandle};
+
+/// Files below a temporary directory. `deny` refuses everything with that kind; a person named
+/// `/CN=nobody` is refused as denied, as is anonymous writing below `/closed`.
+pub(super) struct Fake {
+    root: tempfile::TempDir,
+    hidden: tempfile::TempDir,
+    pub(super) deny: Mutex<Option<ErrorKind>>,
+    /// `/dev/full` in place of a file, where uploads go.
+    pub(super) full: bool,
+    /// Size that `open` tells beyond the truth.
+    pub(super) lie: AtomicU64,
+    sums: std::sync::Arc<Mutex<HashMap<PathBuf, String>>>,
+    pub(super) expected: Mutex<Option<u64>>,
+    pub(super) created: AtomicUsize,
+    pub(super) calls: AtomicUsize,
+}
+
+impl Fake {
+    pub(super) fn new() -> Self {
+        Self {
+            root: tempfile::tempdir().unwrap(),
+            hidden: tempfile::tempdir().unwrap(),
+            deny: Mutex::new(None),
+            full: false,
+            lie: AtomicU64::new(0),
+            sums: Default::default(),
+            expected: Mutex::new(None),
+            created: AtomicUsize::new(0),
+            calls: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn path(&self, stfn: &str) -> PathBuf {
+        self.root.path().join(stfn.trim_start_matches('/'))
+    }
+
+    pub(super) fn write(&self, stfn: &str, content: &[u8]) {
+        let path = self.path(stfn);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    pub(super) fn content(&self, stfn: &str) -> Option<Vec<u8>> {
+        fs::read(self.path(stfn)).ok()
+    }
+
+    /// Uploads that are neither published nor dropped.
+    pub(super) fn unfinished(&self) -> usize {
+        fs::read_dir(self.hidden.path()).unwrap().count()
+    }
+
+    fn enter(&self, who: &Identity, target: &Target) -> Result<PathBuf, Error> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let kind = match who {
+            _ if self.deny.lock().unwrap().is_some() => *self.deny.lock().unwrap(),
+            Identity::Refused(why) => {
+                return Err(Error::new(ErrorKind::Unauthenticated, why.to_string()));
+            }
+            Identity::Anonymous if target.stfn().as_str().starts_with("/closed") => {
+                Some(ErrorKind::Denied)
+            }
+            _ => None,
+        };
+        match kind {
+            Some(kind) => Err(Error::new(kind, format!("refused: {kind:?}"))),
+            None => Ok(self.path(target.stfn().as_str())),
+        }
+    }
+
+    fn entry(&self, path: &Path) -> Result<Entry, Error> {
+        let meta = fs::metadata(path).map_err(|e| error(&e))?;
+        Ok(Entry {
+            name: match path.as_os_str().len() <= self.root.path().as_os_str().len() + 1 {
+                true => String::new(),
+                false => path.file_name().unwrap().to_str().unwrap().to_owned(),
+            },
+            kind: if meta.is_dir() { EntryKind::Directory } else { EntryKind::File },
+            size: if meta.is_dir() { 0 } else { meta.len() },
+            modified: meta.modified().unwrap(),
+            created: meta.created().ok(),
+            etag: format!("{}-{}-{}", meta.ino(), meta.len(), meta.mtime_nsec()),
+            adler32: self.sums.lock().unwrap().get(path).cloned(),
+        })
+    }
+}
+
+fn error(error: &io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::NotFound => ErrorKind::NotFound,
+        io::ErrorKind::NotADirectory => ErrorKind::NotADirectory,
+        io::ErrorKind::IsADirectory => ErrorKind::IsADirectory,
+        io::ErrorKind::AlreadyExists => ErrorKind::Exists,
+        io::ErrorKind::DirectoryNotEmpty => ErrorKind::NotEmpty,
+        _ => ErrorKind::Internal,
+    };
+    Error::new(kind, error.to_string())
+}
+
+fn parent_is_there(path: &Path) -> Result<(), Error> {
+    match path.parent().unwrap().is_dir() {
+        true => Ok(()),
+        false => Err(Error::new(ErrorKind::ParentMissing, "its directory is not there")),
+    }
+}
+
+impl Files for Fake {
+    type Upload = FakeUpload;
+
+    async fn stat(&self, who: &Identity, target: &Target) -> Result<Entry, Error> {
+        self.entry(&self.enter(who, target)?)
+    }
+
+    async fn open(&self, who: &Identity, target: &Target) -> Result<Reader, Error> {
+        let path = self.enter(who, target)?;
+        let mut entry = self.entry(&path)?;
+        if entry.kind == EntryKind::Directory {
+            return Err(Error::new(ErrorKind::IsADirectory, "a directory"));
+        }
+        entry.size += self.lie.load(Ordering::Relaxed);
+        Ok(Reader { file: File::open(path).map_err(|e| error(&e))?, entry })
+    }
+
+    async fn list(&self, who: &Identity, target: &Target) -> Result<Lister, Error> {
+        let path = self.enter(who, target)?;
+        let entry = self.entry(&path)?;
+        let list = fs::read_dir(&path).map_err(|e| error(&e))?;
+        let children: Vec<_> = list.map(|child| self.entry(&child.unwrap().path())).collect();
+        Ok(Lister { entry, children: Box::new(children.into_iter()) })
+    }
+
+    async fn create(
+        &self,
+        who: &Identity,
+        target: &Target,
+        options: WriteOptions,
+    ) -> Result<FakeUpload, Error> {
+        let path = self.enter(who, target)?;
+        parent_is_there(&path)?;
+        let there = self.entry(&path).ok();
+        if there.as_ref().is_some_and(|e| e.kind == EntryKind::Directory) {
+            return Err(Error::new(ErrorKind::IsADirectory, "a directory"));
+        }
+        if options.precondition.is_some_and(|holds| !holds(there.as_ref())) {
+            return Err(Error::new(ErrorKind::Precondition, "the condition does not hold"));
+        }
+        *self.expected.lock().unwrap() = options.expected_size;
+        let number = self.created.fetch_add(1, Ordering::Relaxed);
+        let temporary = self.hidden.path().join(number.to_string());
+        let file = match self.full {
+            true => File::options().write(true).open("/dev/full"),
+            false => File::create_new(&temporary),
+        };
+        let sums = self.sums.clone();
+        Ok(FakeUpload { file: file.map_err(|e| error(&e))?, temporary, path, sums })
+    }
+
+    async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {
+        let path = self.enter(who, target)?;
+        match path.is_dir() {
+            true => fs::remove_dir(path).map_err(|e| error(&e)),
+            false => fs::remove_file(path).map_err(|e| error(&e)),
+        }
+    }
+
+    async fn make_directory(&self, who: &Identity, target: &Target) -> Result<(), Error> {
+        let path = self.enter(who, target)?;
+        parent_is_there(&path)?;
+        fs::create_dir(path).map_err(|e| error(&e))
+    }
+}
+
+pub(super) struct FakeUpload {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+    sums: std::sync::Arc<Mutex<HashMap<PathBuf, String>>>,
+}
+
+impl UploadHandle for FakeUpload {
+    fn file(&self) -> &File {
+        &self.file
+    }
+
+    async fn publish(self, size: u64, adler32: u32) -> Result<Published, Error> {
+        assert_eq!(self.file.metadata().unwrap().len(), size);
+        let created = !self.path.exists();
+        fs::copy(&self.temporary, &self.path).map_err(|e| error(&e))?;
+        let sum = format!("{adler32:08x}");
+        self.sums.lock().unwrap().insert(self.path.clone(), sum.clone());
+        let meta = fs::metadata(&self.path).unwrap();
+        let entry = Entry {
+            name: self.path.file_name().unwrap().to_str().unwrap().to_owned(),
+            kind: EntryKind::File,
+            size,
+            modified: meta.modified().unwrap(),
+            created: None,
+            etag: format!("{}-{}-{}", meta.ino(), meta.len(), meta.mtime_nsec()),
+            adler32: Some(sum),
+        };
+        Ok(Published { created, entry })
+    }
+}
+
+impl Drop for FakeUpload {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
