@@ -25,6 +25,11 @@ pub trait Job: Send {
 
     /// Does it. Disk and database are touched on the blocking pool only.
     fn run(self: Box<Self>) -> JobFuture;
+
+    /// How many places of the queue it takes: the files it is about.
+    fn weight(&self) -> usize {
+        1
+    }
 }
 
 /// Why jobs were not taken. Passing: the client may try again.
@@ -80,35 +85,36 @@ impl Pool {
     /// # Errors
     /// [`Full`], and the jobs are dropped.
     pub fn submit(&self, user: &str, jobs: Vec<Box<dyn Job>>) -> Result<(), Full> {
-        self.reserve(jobs.len())?.submit(user, jobs);
+        let weight = jobs.iter().map(|job| job.weight()).sum();
+        self.reserve(weight)?.submit(user, jobs);
         Ok(())
     }
 
-    /// Keeps places for `jobs` jobs, so that a request is written down only when they fit.
+    /// Keeps so many places, so that a request is written down only when they fit.
     ///
     /// # Errors
     /// [`Full`].
-    pub fn reserve(&self, jobs: usize) -> Result<Slots, Full> {
+    pub fn reserve(&self, places: usize) -> Result<Slots, Full> {
         let mut state = self.shared.lock();
         if state.closed {
             return Err(Full::Closing);
         }
-        let waiting = state.queue.len() + state.kept;
-        if jobs > self.shared.limit.saturating_sub(waiting) {
+        let waiting = state.queue.weight() + state.kept;
+        if places > self.shared.limit.saturating_sub(waiting) {
             return Err(Full::Queue {
                 kind: self.shared.name.clone(),
-                wanted: jobs,
+                wanted: places,
                 waiting,
                 limit: self.shared.limit,
             });
         }
-        state.kept += jobs;
-        Ok(Slots { shared: Arc::clone(&self.shared), kept: jobs })
+        state.kept += places;
+        Ok(Slots { shared: Arc::clone(&self.shared), kept: places })
     }
 
-    /// Jobs that wait.
+    /// Places taken by jobs that wait.
     pub fn waiting(&self) -> usize {
-        self.shared.lock().queue.len()
+        self.shared.lock().queue.weight()
     }
 
     /// Takes no more jobs, drops those that wait, and returns when those that run are done. What
@@ -136,21 +142,22 @@ impl Slots {
     /// Queues the jobs, in order. Places that are left over are given back; jobs beyond the places
     /// kept, and all once the pool is shutting down, are dropped.
     pub fn submit(mut self, user: &str, jobs: Vec<Box<dyn Job>>) {
-        debug_assert!(jobs.len() <= self.kept, "{} jobs for {} places", jobs.len(), self.kept);
         let mut state = self.shared.lock();
         if state.closed {
             return;
         }
         let places = std::mem::take(&mut self.kept);
         state.kept -= places;
-        let before = state.queue.len();
-        for job in jobs.into_iter().take(places) {
+        let (mut left, mut queued) = (places, 0);
+        for job in jobs {
+            let Some(rest) = left.checked_sub(job.weight()) else { break };
+            left = rest;
+            queued += 1;
             state.queue.push(user, job);
         }
-        let after = state.queue.len();
-        self.shared.tell(after);
+        self.shared.tell(state.queue.weight());
         drop(state);
-        self.shared.waiting.add_permits(after - before);
+        self.shared.waiting.add_permits(queued);
     }
 }
 
@@ -187,7 +194,7 @@ impl Shared {
     fn take(&self) -> Option<Box<dyn Job>> {
         let mut state = self.lock();
         let job = state.queue.pop();
-        self.tell(state.queue.len());
+        self.tell(state.queue.weight());
         job
     }
 

@@ -9,18 +9,23 @@ use super::Job;
 #[derive(Default)]
 pub(super) struct Queue {
     jobs: VecDeque<Box<dyn Job>>,
+    weight: usize,
 }
 
 impl Queue {
     pub(super) fn push(&mut self, _user: &str, job: Box<dyn Job>) {
+        self.weight += job.weight();
         self.jobs.push_back(job);
     }
 
     pub(super) fn pop(&mut self) -> Option<Box<dyn Job>> {
-        self.jobs.pop_front()
+        let job = self.jobs.pop_front()?;
+        self.weight -= job.weight();
+        Some(job)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.jobs.len()
+    /// Places taken by all of them.
+    pub(super) fn weight(&self) -> usize {
+        self.weight
     }
 }
