@@ -1,1 +1,3 @@
-//! (to come)
+//! Who may do what: certificates here, mapping and rules beside them.
+
+pub mod x509;

@@ -1,0 +1,217 @@
+//! The trust anchor directory (`/etc/grid-security/certificates`): CA certificates and CRLs under
+//! OpenSSL's hash names. The names only say what a file is: certificates are found by their real
+//! subject, so that both hash styles, copies and several keys of one CA all work.
+//!
+//! `HHHHHHHH.signing_policy` and `HHHHHHHH.namespaces` belong here too, beside the CA they bind;
+//! `path` is where they would be asked.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+
+use super::cert::Cert;
+use super::crl::Crl;
+use super::when::{seconds, span};
+use crate::config::{Problem, Severity};
+
+/// What the directory holds. Immutable.
+#[derive(Debug, Default)]
+pub(crate) struct Anchors {
+    /// For messages.
+    pub(crate) dir: PathBuf,
+    /// By [`super::name::Name::key`] of the subject.
+    cas: HashMap<Vec<u8>, Vec<Cert>>,
+    /// By the issuer's key.
+    crls: HashMap<Vec<u8>, Vec<Crl>>,
+}
+
+impl Anchors {
+    /// Reads `dir`, and takes `extra` as further CAs. What cannot be read is told and left out.
+    pub(crate) fn load(
+        dir: &Path,
+        extra: &[CertificateDer<'static>],
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let mut this = Self { dir: dir.to_owned(), ..Self::default() };
+        let mut seen = HashSet::new();
+        for der in extra {
+            match Cert::parse(der) {
+                Ok(cert) => this.add_ca(cert, &mut seen),
+                Err(error) => problems.push(warning(dir, format!("a CA of our own: {error}"))),
+            }
+        }
+        let mut lists = Vec::new();
+        for (path, kind) in hashed_files(dir, problems) {
+            let bytes = match read_bounded(&path) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    problems.push(warning(&path, format!("cannot be read: {error}")));
+                    continue;
+                }
+            };
+            match kind {
+                Kind::Ca => {
+                    for cert in certificates(&bytes) {
+                        match cert {
+                            Ok(cert) => this.add_ca(cert, &mut seen),
+                            Err(text) => problems.push(warning(&path, text)),
+                        }
+                    }
+                }
+                // Both hash names hold the same list, which may be long.
+                Kind::Crl if seen.insert(digest(&bytes)) => lists.push((path, bytes)),
+                Kind::Crl => {}
+            }
+        }
+        for (path, bytes) in lists {
+            if let Err(text) = this.add_crl(&bytes, &path, problems) {
+                problems.push(warning(&path, text));
+            }
+        }
+        this
+    }
+
+    /// Every CA of this subject.
+    pub(crate) fn cas(&self, subject: &[u8]) -> &[Cert] {
+        self.cas.get(subject).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every CRL of this issuer.
+    pub(crate) fn crls(&self, issuer: &[u8]) -> &[Crl] {
+        self.crls.get(issuer).map_or(&[], Vec::as_slice)
+    }
+
+    /// True when this very certificate stands in the directory.
+    pub(crate) fn holds(&self, cert: &Cert) -> bool {
+        self.cas(cert.subject.key()).iter().any(|ca| ca.der == cert.der)
+    }
+
+    /// How many CAs there are.
+    pub(crate) fn len(&self) -> usize {
+        self.cas.values().map(Vec::len).sum()
+    }
+
+    fn add_ca(&mut self, cert: Cert, seen: &mut HashSet<[u8; 32]>) {
+        if seen.insert(digest(&cert.der)) {
+            self.cas.entry(cert.subject.key().to_vec()).or_default().push(cert);
+        }
+    }
+
+    fn add_crl(
+        &mut self,
+        bytes: &[u8],
+        path: &Path,
+        problems: &mut Vec<Problem>,
+    ) -> Result<(), String> {
+        let pem = CertificateRevocationListDer::pem_slice_iter(bytes).next().and_then(Result::ok);
+        let der = pem.as_ref().map_or(bytes, |list| list.as_ref());
+        let mut crl = Crl::parse(der).map_err(|error| error.to_string())?;
+        let issuer = crl.issuer.line().to_owned();
+        if let Some(signed) = &crl.unverified {
+            let mut signers = self.cas(crl.issuer.key()).iter().peekable();
+            let known = signers.peek().is_some();
+            let verified = signers.any(|ca| {
+                ca.key_usage.is_none_or(|usage| usage.crl_sign()) && ca.key.verify(signed).is_ok()
+            });
+            if known && !verified {
+                return Err(format!("this CRL was not signed by `{issuer}`: it is ignored"));
+            }
+            // A CA that is not here may still come in somebody's chain: the path check looks again.
+            if verified {
+                crl.unverified = None;
+            }
+        }
+        let now = seconds(std::time::SystemTime::now());
+        if let Some(end) = crl.next_update.filter(|&end| end < now) {
+            let ago = span(now - end);
+            problems.push(warning(
+                path,
+                format!(
+                    "this CRL ran out {ago} ago, so that every certificate of `{issuer}` is \
+                     refused: run fetch-crl"
+                ),
+            ));
+        }
+        self.crls.entry(crl.issuer.key().to_vec()).or_default().push(crl);
+        Ok(())
+    }
+}
+
+enum Kind {
+    Ca,
+    Crl,
+}
+
+/// `HHHHHHHH.N` and `HHHHHHHH.rN`, in order.
+fn hashed_files(dir: &Path, problems: &mut Vec<Problem>) -> Vec<(PathBuf, Kind)> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) => {
+            problems.push(warning(
+                dir,
+                format!("no CA certificates can be read here ({error}): nobody's will be accepted"),
+            ));
+            return Vec::new();
+        }
+    };
+    let mut files = Vec::new();
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some((hash, end)) = name.to_str().and_then(|name| name.split_once('.')) else {
+            continue;
+        };
+        if hash.len() != 8 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            continue;
+        }
+        let (kind, digits) = match end.strip_prefix('r') {
+            Some(digits) => (Kind::Crl, digits),
+            None => (Kind::Ca, end),
+        };
+        if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            files.push((entry.path(), kind));
+        }
+    }
+    files.sort_by(|(a, _), (b, _)| a.cmp(b));
+    files
+}
+
+/// All certificates of a file: PEM, or one in DER.
+pub(crate) fn certificates(bytes: &[u8]) -> Vec<Result<Cert, String>> {
+    let mut found: Vec<_> = CertificateDer::pem_slice_iter(bytes)
+        .map(|der| match der {
+            Ok(der) => Cert::parse(&der).map_err(|_| "holds a certificate that cannot be read"),
+            Err(_) => Err("is broken PEM"),
+        })
+        .map(|cert| cert.map_err(str::to_owned))
+        .collect();
+    if found.is_empty() {
+        found.push(Cert::parse(bytes).map_err(|_| "holds no certificate in PEM or DER".to_owned()));
+    }
+    found
+}
+
+/// A file whose size is no danger; a directory's entries are its administrator's, but may be large
+/// by mistake.
+pub(crate) fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let meta = fs::metadata(path)?;
+    if !meta.is_file() || meta.len() > MAX_FILE {
+        return Err(std::io::Error::other("it is no file, or larger than 64 MiB"));
+    }
+    fs::read(path)
+}
+
+pub(crate) fn warning(file: &Path, text: String) -> Problem {
+    Problem { file: file.to_owned(), line: None, text, severity: Severity::Warning }
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    let mut out = [0; 32];
+    out.copy_from_slice(digest.as_ref());
+    out
+}
+
+const MAX_FILE: u64 = 64 << 20;

@@ -1,0 +1,31 @@
+//! Certificate chains of the grid: proxies, VOMS attributes, trust anchors, delegation, the demo PKI.
+//!
+//! No TLS library judges a proxy chain: they refuse its critical extension, or take the end entity for
+//! a CA. So the handshake proves only that the peer holds the leaf's key ([`ClientVerifier`]), and
+//! [`Trust::judge`] then says who that is, or why not in words that the person can act upon. No sockets here.
+//!
+//! ```text
+//! chain -> proxy (leaf up to the end entity) -> path (end entity up to an anchor) -> voms -> Person
+//! ```
+
+mod anchors;
+mod cert;
+mod constraints;
+mod crl;
+pub mod delegation;
+pub mod demo;
+mod der;
+mod md5;
+mod name;
+mod path;
+mod proxy;
+mod signature;
+#[cfg(test)]
+mod testing;
+mod trust;
+mod verifier;
+mod voms;
+mod when;
+
+pub use trust::{Judgement, MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES, Trust};
+pub use verifier::ClientVerifier;

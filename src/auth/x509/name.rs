@@ -1,0 +1,356 @@
+//! Distinguished names: how they read (OpenSSL's one-line form), when two are the same, and which file
+//! names a trust anchor directory gives them.
+
+use std::fmt::Write;
+
+use super::der::{DerError, Reader, oid, tag, tlv};
+use super::md5::md5;
+
+/// One distinguished name.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    /// Without the outer header: text as UTF-8, lower case, white space trimmed and folded. Equal names
+    /// have equal bytes here whichever string types and capitals their writers chose (RFC 5280 7.1; the
+    /// same form that OpenSSL hashes).
+    canonical: Vec<u8>,
+    /// Length of `canonical` without the last RDN.
+    parent_len: usize,
+    rdns: usize,
+    /// The value of the last RDN, where that is a single CN.
+    last_cn: Option<String>,
+    line: String,
+    /// Length of `line` without the last RDN.
+    parent_line: usize,
+    der: Vec<u8>,
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.canonical == other.canonical
+    }
+}
+
+impl Eq for Name {}
+
+impl Name {
+    /// Reads a DER `Name`, all of `der`: `SEQUENCE OF SET OF SEQUENCE { type, value }`.
+    pub(crate) fn parse(der: &[u8]) -> Result<Self, DerError> {
+        let mut this = Self {
+            canonical: Vec::new(),
+            parent_len: 0,
+            rdns: 0,
+            last_cn: None,
+            line: String::new(),
+            parent_line: 0,
+            der: der.to_vec(),
+        };
+        let mut rdns = Reader::sequence(der)?;
+        while !rdns.is_empty() {
+            let mut rdn = Reader::new(rdns.expect(tag::SET)?);
+            this.parent_len = this.canonical.len();
+            this.parent_line = this.line.len();
+            this.rdns += 1;
+            let mut pairs = Vec::new();
+            let mut common = None;
+            while !rdn.is_empty() || pairs.is_empty() {
+                let mut pair = Reader::new(rdn.expect(tag::SEQUENCE)?);
+                let kind = pair.expect(tag::OID)?;
+                let value = pair.next()?;
+                pair.finish()?;
+                let text = decode(value.tag, value.value);
+                pairs.push(canonical_pair(kind, value.tag, value.value, text.as_deref()));
+                this.line.push('/');
+                push_label(&mut this.line, kind);
+                this.line.push('=');
+                push_value(&mut this.line, text.as_deref(), value.value);
+                common = text.filter(|_| kind == oid::CN);
+            }
+            this.last_cn = common.filter(|_| pairs.len() == 1);
+            pairs.sort();
+            let parts: Vec<&[u8]> = pairs.iter().map(Vec::as_slice).collect();
+            this.canonical.extend(tlv(tag::SET, &parts));
+        }
+        Ok(this)
+    }
+
+    /// `/DC=ch/DC=cern/CN=Name`: what the grid calls the DN. Control characters are written `\xHH`.
+    pub(crate) fn line(&self) -> &str {
+        &self.line
+    }
+
+    /// The same without the last RDN.
+    pub(crate) fn parent_line(&self) -> &str {
+        &self.line[..self.parent_line]
+    }
+
+    /// The key under which equal names meet.
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.canonical
+    }
+
+    /// True for the name without any RDN.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rdns == 0
+    }
+
+    /// The last RDN's value where that is a single CN.
+    pub(crate) fn last_cn(&self) -> Option<&str> {
+        self.last_cn.as_deref()
+    }
+
+    /// True when `self` is `parent` plus one RDN that holds one CN (RFC 3820 3.4).
+    pub(crate) fn is_one_cn_below(&self, parent: &Name) -> bool {
+        self.last_cn.is_some()
+            && self.rdns == parent.rdns + 1
+            && self.canonical[..self.parent_len] == parent.canonical
+    }
+
+    /// True when `self` lies in the subtree of `base` (RFC 5280 4.2.1.10, directoryName).
+    pub(crate) fn is_within(&self, base: &Name) -> bool {
+        // RDNs are whole DER elements, so that a prefix of bytes is a prefix of RDNs.
+        self.canonical.starts_with(&base.canonical)
+    }
+
+    /// `HHHHHHHH` of `openssl x509 -subject_hash`.
+    pub(crate) fn hash(&self) -> String {
+        use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+        let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.canonical);
+        hash_text(digest.as_ref())
+    }
+
+    /// `HHHHHHHH` of `openssl x509 -subject_hash_old`.
+    pub(crate) fn old_hash(&self) -> String {
+        hash_text(&md5(&self.der))
+    }
+}
+
+/// A DN in one-line form as an administrator wrote it, made comparable: labels and capitals and white
+/// space no longer differ, `\/` of newer OpenSSL is `/`.
+pub(crate) fn comparable_line(line: &str) -> String {
+    let line = line.trim().trim_matches('"').replace("\\/", "/");
+    let mut out = String::with_capacity(line.len());
+    for part in line.split('/').skip(1) {
+        out.push('/');
+        match part.split_once('=') {
+            Some((label, value)) => {
+                let label = label.trim().to_ascii_lowercase();
+                out.push_str(match label.as_str() {
+                    "e" | "email" => "emailaddress",
+                    "userid" | "0.9.2342.19200300.100.1.1" => "uid",
+                    "0.9.2342.19200300.100.1.25" => "dc",
+                    "1.2.840.113549.1.9.1" => "emailaddress",
+                    "s" => "st",
+                    other => other,
+                });
+                out.push('=');
+                out.push_str(&folded(value));
+            }
+            None => out.push_str(&folded(part)),
+        }
+    }
+    out
+}
+
+fn hash_text(digest: &[u8]) -> String {
+    digest.iter().take(4).rev().fold(String::with_capacity(8), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn canonical_pair(kind: &[u8], tag: u8, raw: &[u8], text: Option<&str>) -> Vec<u8> {
+    let value = match text {
+        // NumericString is the one text type that OpenSSL leaves alone.
+        Some(text) if tag != NUMERIC => tlv(tag::UTF8, &[folded(text).as_bytes()]),
+        _ => tlv(tag, &[raw]),
+    };
+    tlv(tag::SEQUENCE, &[&tlv(tag::OID, &[kind]), &value])
+}
+
+fn folded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let words = text.split(|c: char| c.is_ascii_whitespace() || c == '\x0b');
+    for word in words.filter(|word| !word.is_empty()) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.extend(word.chars().map(|c| c.to_ascii_lowercase()));
+    }
+    out
+}
+
+/// The text of a string type; `None` for other types and for broken text.
+fn decode(tag: u8, raw: &[u8]) -> Option<String> {
+    match tag {
+        tag::UTF8 | PRINTABLE | IA5 | VISIBLE | NUMERIC => {
+            std::str::from_utf8(raw).ok().map(str::to_owned)
+        }
+        // Everybody writes Latin-1 in it.
+        T61 => Some(raw.iter().map(|&byte| char::from(byte)).collect()),
+        BMP if raw.len() % 2 == 0 => {
+            let units = raw.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+            char::decode_utf16(units).collect::<Result<String, _>>().ok()
+        }
+        UNIVERSAL if raw.len() % 4 == 0 => raw
+            .chunks_exact(4)
+            .map(|unit| char::from_u32(u32::from_be_bytes([unit[0], unit[1], unit[2], unit[3]])))
+            .collect(),
+        _ => None,
+    }
+}
+
+fn push_value(line: &mut String, text: Option<&str>, raw: &[u8]) {
+    match text {
+        Some(text) => {
+            for c in text.chars() {
+                if c.is_control() {
+                    let mut bytes = [0; 4];
+                    for byte in c.encode_utf8(&mut bytes).bytes() {
+                        let _ = write!(line, "\\x{byte:02X}");
+                    }
+                } else {
+                    line.push(c);
+                }
+            }
+        }
+        None => {
+            for &byte in raw {
+                if (b' '..=b'~').contains(&byte) {
+                    line.push(char::from(byte));
+                } else {
+                    let _ = write!(line, "\\x{byte:02X}");
+                }
+            }
+        }
+    }
+}
+
+/// OpenSSL's short names; other types as dotted numbers.
+fn push_label(line: &mut String, kind: &[u8]) {
+    let label = match kind {
+        [0x55, 4, 3] => "CN",
+        [0x55, 4, 4] => "SN",
+        [0x55, 4, 5] => "serialNumber",
+        [0x55, 4, 6] => "C",
+        [0x55, 4, 7] => "L",
+        [0x55, 4, 8] => "ST",
+        [0x55, 4, 9] => "street",
+        [0x55, 4, 10] => "O",
+        [0x55, 4, 11] => "OU",
+        [0x55, 4, 12] => "title",
+        [0x55, 4, 13] => "description",
+        [0x55, 4, 17] => "postalCode",
+        [0x55, 4, 41] => "name",
+        [0x55, 4, 42] => "GN",
+        [0x55, 4, 43] => "initials",
+        [0x55, 4, 46] => "dnQualifier",
+        [0x55, 4, 65] => "pseudonym",
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1] => "emailAddress",
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 2] => "unstructuredName",
+        [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 1] => "UID",
+        [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 25] => "DC",
+        _ => {
+            push_dotted(line, kind);
+            return;
+        }
+    };
+    line.push_str(label);
+}
+
+fn push_dotted(line: &mut String, kind: &[u8]) {
+    let mut arc = 0u64;
+    let mut first = true;
+    for &byte in kind {
+        // An arc beyond 64 bits wraps: it is only shown.
+        arc = arc << 7 | u64::from(byte & 0x7f);
+        if byte & 0x80 != 0 {
+            continue;
+        }
+        if first {
+            let top = (arc / 40).min(2);
+            let _ = write!(line, "{top}.{}", arc - top * 40);
+            first = false;
+        } else {
+            let _ = write!(line, ".{arc}");
+        }
+        arc = 0;
+    }
+}
+
+const NUMERIC: u8 = 18;
+const PRINTABLE: u8 = 19;
+const T61: u8 = 20;
+const IA5: u8 = 22;
+const VISIBLE: u8 = 26;
+const UNIVERSAL: u8 = 28;
+const BMP: u8 = 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const O: &[u8] = &[0x55, 4, 10];
+
+    fn name(rdns: &[&[(&[u8], u8, &[u8])]]) -> Name {
+        let mut content = Vec::new();
+        for rdn in rdns {
+            let pairs: Vec<Vec<u8>> = rdn
+                .iter()
+                .map(|(kind, tag, value)| {
+                    tlv(tag::SEQUENCE, &[&tlv(tag::OID, &[kind]), &tlv(*tag, &[value])])
+                })
+                .collect();
+            let parts: Vec<&[u8]> = pairs.iter().map(Vec::as_slice).collect();
+            content.extend(tlv(tag::SET, &parts));
+        }
+        Name::parse(&tlv(tag::SEQUENCE, &[&content])).unwrap()
+    }
+
+    #[test]
+    fn reads_as_openssl_writes_it() {
+        let dc: &[u8] = &[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 25];
+        let email: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
+        let odd: &[u8] = &[0x2a, 3, 4];
+        let dn = name(&[
+            &[(dc, IA5, b"ch")],
+            &[(O, T61, b"Caf\xe9"), (oid::CN, tag::UTF8, "Jos\u{e9}\n".as_bytes())],
+            &[(email, IA5, b"a@b"), (odd, PRINTABLE, b"x")],
+        ]);
+        assert_eq!(dn.line(), "/DC=ch/O=Caf\u{e9}/CN=Jos\u{e9}\\x0A/emailAddress=a@b/1.2.3.4=x");
+        assert_eq!(dn.parent_line(), "/DC=ch/O=Caf\u{e9}/CN=Jos\u{e9}\\x0A");
+        assert_eq!(dn.last_cn(), None);
+    }
+
+    #[test]
+    fn compares_by_value() {
+        let printable = name(&[&[(O, PRINTABLE, b"Test  Grid")], &[(oid::CN, PRINTABLE, b"Bob")]]);
+        let utf8 = name(&[&[(O, tag::UTF8, b" test grid ")], &[(oid::CN, BMP, b"\0b\0O\0b")]]);
+        let other = name(&[&[(O, tag::UTF8, b"test grid")], &[(oid::CN, tag::UTF8, b"bobo")]]);
+        assert_eq!(printable, utf8);
+        assert_ne!(printable, other);
+    }
+
+    #[test]
+    fn exactly_one_cn_below() {
+        let eec: &[(&[u8], u8, &[u8])] = &[(oid::CN, tag::UTF8, b"Bob")];
+        let cn: &[(&[u8], u8, &[u8])] = &[(oid::CN, PRINTABLE, b"proxy")];
+        let org: &[(&[u8], u8, &[u8])] = &[(O, PRINTABLE, b"proxy")];
+        let two: &[(&[u8], u8, &[u8])] =
+            &[(oid::CN, PRINTABLE, b"proxy"), (O, PRINTABLE, b"proxy")];
+        let parent = name(&[eec]);
+        assert!(name(&[eec, cn]).is_one_cn_below(&parent));
+        for bad in [name(&[eec]), name(&[eec, cn, cn]), name(&[eec, org]), name(&[eec, two])] {
+            assert!(!bad.is_one_cn_below(&parent), "{}", bad.line());
+        }
+        assert!(!name(&[cn, cn]).is_one_cn_below(&parent));
+        assert!(name(&[eec, org]).is_within(&parent));
+        assert!(!name(&[org]).is_within(&parent));
+    }
+
+    #[test]
+    fn lines_of_administrators_compare() {
+        let line = comparable_line("\"/DC=ch/E=a@b/USERID=x/CN=host\\/voms.example.org\"");
+        assert_eq!(line, comparable_line("/dc=ch/emailAddress=a@b/UID=x/CN=host/VOMS.example.org"));
+        assert_ne!(line, comparable_line("/dc=ch/emailAddress=a@b/UID=y/CN=host/voms.example.org"));
+    }
+}

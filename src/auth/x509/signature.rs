@@ -1,0 +1,108 @@
+//! Signatures of certificates, CRLs and attribute certificates. The key's and the signature's algorithm
+//! identifiers must both match one of the verifier's, byte for byte: nothing is negotiated.
+
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
+
+use super::der::{DerError, Reader, tag, whole_bits, without_zeros};
+
+/// RSA PKCS#1 and PSS with SHA-2 from 2048 bits, ECDSA on P-256, P-384, P-521, Ed25519, ML-DSA.
+pub(crate) fn algorithms() -> WebPkiSupportedAlgorithms {
+    static ALGORITHMS: std::sync::LazyLock<WebPkiSupportedAlgorithms> =
+        std::sync::LazyLock::new(|| {
+            aws_lc_rs::default_provider().signature_verification_algorithms
+        });
+    *ALGORITHMS
+}
+
+/// Why a signature does not count. The texts go after "the signature ... ".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SignatureError {
+    #[error("was made with an RSA key of {0} bits, and 2048 is the least: use a longer key")]
+    WeakKey(usize),
+    #[error(
+        "uses an algorithm that is not accepted (SHA-1 and MD5 are not): make it anew with SHA-256"
+    )]
+    Algorithm,
+    #[error("does not match the key that should have made it")]
+    Mismatch,
+}
+
+/// A subject public key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PublicKey {
+    /// SubjectPublicKeyInfo, DER.
+    pub(crate) spki: Vec<u8>,
+    /// Content of its AlgorithmIdentifier.
+    algorithm: Vec<u8>,
+    /// subjectPublicKey without the count of unused bits.
+    pub(crate) bits: Vec<u8>,
+}
+
+impl PublicKey {
+    /// Reads a SubjectPublicKeyInfo, all of `der`.
+    pub(crate) fn parse(der: &[u8]) -> Result<Self, DerError> {
+        let mut spki = Reader::sequence(der)?;
+        let algorithm = spki.expect(tag::SEQUENCE)?;
+        let bits = whole_bits(spki.expect(tag::BIT_STRING)?)?;
+        spki.finish()?;
+        Ok(Self { spki: der.to_vec(), algorithm: algorithm.to_vec(), bits: bits.to_vec() })
+    }
+
+    /// The SHA-1 of the key's bits: the usual key identifier (RFC 5280 4.2.1.2, method 1).
+    pub(crate) fn identifier(&self) -> Vec<u8> {
+        use ::aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+        digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.bits).as_ref().to_vec()
+    }
+
+    /// Checks `signed` against this key.
+    pub(crate) fn verify(&self, signed: &Signed) -> Result<(), SignatureError> {
+        if let Some(length) = self.rsa_bits().filter(|&length| length < 2048) {
+            return Err(SignatureError::WeakKey(length));
+        }
+        let algorithm = algorithms()
+            .all
+            .iter()
+            .find(|one| {
+                one.public_key_alg_id().as_ref() == self.algorithm
+                    && one.signature_alg_id().as_ref() == signed.algorithm
+            })
+            .ok_or(SignatureError::Algorithm)?;
+        algorithm
+            .verify_signature(&self.bits, &signed.message, &signed.signature)
+            .map_err(|_| SignatureError::Mismatch)
+    }
+
+    fn rsa_bits(&self) -> Option<usize> {
+        let modulus = Reader::sequence(&self.bits).ok()?.expect(tag::INTEGER).ok()?;
+        let digits = without_zeros(modulus);
+        let first = digits.first()?;
+        Some(digits.len() * 8 - first.leading_zeros() as usize)
+    }
+}
+
+/// `SEQUENCE { what is signed, AlgorithmIdentifier, BIT STRING }`: the outside of certificates, CRLs and
+/// attribute certificates.
+#[derive(Clone, Debug)]
+pub(crate) struct Signed {
+    /// What is signed, with its header.
+    pub(crate) message: Vec<u8>,
+    /// Content of the AlgorithmIdentifier.
+    pub(crate) algorithm: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl Signed {
+    /// Takes `der`, all of it, apart.
+    pub(crate) fn parse(der: &[u8]) -> Result<Self, DerError> {
+        let mut outer = Reader::sequence(der)?;
+        let message = outer.next()?;
+        let algorithm = outer.expect(tag::SEQUENCE)?;
+        let signature = whole_bits(outer.expect(tag::BIT_STRING)?)?;
+        outer.finish()?;
+        Ok(Self {
+            message: message.whole.to_vec(),
+            algorithm: algorithm.to_vec(),
+            signature: signature.to_vec(),
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! The snapshot of everything that is trusted, and the judge over chains.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use rustls::pki_types::CertificateDer;
+
+use super::anchors::Anchors;
+use super::cert::Cert;
+use super::path::{self, Purpose};
+use super::proxy::{self, Proxy};
+use super::voms::{self, Vomsdir};
+use super::when::{GRACE, seconds, system_time};
+use crate::config::Problem;
+use crate::model::{Person, ProxyKind, Refusal};
+
+/// Longest chain that is looked at.
+pub const MAX_CHAIN_CERTIFICATES: usize = 16;
+/// Bytes of DER of a whole chain that are looked at.
+pub const MAX_CHAIN_BYTES: usize = 64 << 10;
+
+/// CAs, CRLs and VOMS servers, as the directories held them at one moment. Immutable: a reload makes a
+/// new one and swaps it in.
+#[derive(Debug)]
+pub struct Trust {
+    anchors: Anchors,
+    vomsdir: Vomsdir,
+    host: String,
+}
+
+/// What the judge found out.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// Who it is.
+    pub person: Person,
+    /// Until then a second look gives the same answer: the first end among certificates, attribute
+    /// certificates and CRLs.
+    pub review_at: SystemTime,
+    /// Why attribute certificates were dropped, a line each, for the log.
+    pub notes: Vec<String>,
+}
+
+impl Trust {
+    /// Reads the CA directory (hash names: certificates and CRLs) and vomsdir. `extra` are further CAs (the
+    /// demo one); `host` is our own name, to which attribute certificates may be targeted.
+    ///
+    /// Nothing here fails: what cannot be read is left out, and told as a warning.
+    pub fn load(
+        anchors: &Path,
+        vomsdir: &Path,
+        extra: &[CertificateDer<'static>],
+        host: &str,
+    ) -> (Self, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let anchors = Anchors::load(anchors, extra, &mut problems);
+        let vomsdir = Vomsdir::load(vomsdir, &mut problems);
+        (Self { anchors, vomsdir, host: host.to_owned() }, problems)
+    }
+
+    /// How many CA certificates there are.
+    pub fn ca_count(&self) -> usize {
+        self.anchors.len()
+    }
+
+    /// Says who holds the key of `chain[0]`. The chain is as TLS gave it: the leaf first, each next the
+    /// issuer of the one before; CAs may be missing where the directory has them.
+    ///
+    /// The holder of the key must have been proved (the handshake does).
+    ///
+    /// # Errors
+    /// Cause and remedy, with the end entity's DN where it can be read.
+    pub fn judge(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: SystemTime,
+    ) -> Result<Judgement, Refusal> {
+        let refuse = |dn: Option<&str>, why: String| Refusal { dn: dn.map(str::to_owned), why };
+        let bytes: usize = chain.iter().map(|der| der.len()).sum();
+        if chain.is_empty() {
+            return Err(refuse(None, "no certificate came".to_owned()));
+        }
+        if chain.len() > MAX_CHAIN_CERTIFICATES || bytes > MAX_CHAIN_BYTES {
+            return Err(refuse(
+                None,
+                format!(
+                    "the certificate chain is too long ({} certificates, {bytes} bytes; at most \
+                     {MAX_CHAIN_CERTIFICATES} and {MAX_CHAIN_BYTES})",
+                    chain.len()
+                ),
+            ));
+        }
+        let (proxies, eec, cas) = read(chain)?;
+        let dn = eec.subject.line();
+        self.judge_parts(&proxies, &eec, &cas, seconds(now)).map_err(|why| refuse(Some(dn), why))
+    }
+
+    fn judge_parts(
+        &self,
+        proxies: &[Cert],
+        eec: &Cert,
+        cas: &[Cert],
+        now: i64,
+    ) -> Result<Judgement, String> {
+        let found = path::verify(&self.anchors, eec, cas, Purpose::Client, now)?;
+        let mut not_after = found.not_after;
+        let mut review_at = found.review_at;
+
+        // From the end entity down to the leaf: rights can only shrink on the way.
+        let mut issuer = eec;
+        let mut above: Option<Proxy> = None;
+        let mut depth = None;
+        for cert in proxies.iter().rev() {
+            let Some(proxy) = proxy::classify(cert)? else {
+                return Err(format!("`{}` is no proxy", cert.subject.line()));
+            };
+            depth = proxy::check_pair(issuer, above.as_ref(), cert, &proxy, depth, now)?;
+            // With the same grace as the check, so that the two agree.
+            not_after = not_after.min(cert.not_after.saturating_add(GRACE));
+            issuer = cert;
+            above = Some(proxy);
+        }
+
+        let scene = voms::Scene {
+            anchors: &self.anchors,
+            vomsdir: &self.vomsdir,
+            host: &self.host,
+            eec,
+            now,
+        };
+        let voms = scene.attributes(proxies);
+        review_at = review_at.min(not_after).min(voms.review_at);
+        Ok(Judgement {
+            person: Person {
+                dn: eec.subject.line().to_owned(),
+                fqans: voms.fqans,
+                not_after: system_time(not_after),
+                proxy: above.map_or(ProxyKind::EndEntity, |proxy| proxy.kind()),
+            },
+            review_at: system_time(review_at),
+            notes: voms.notes,
+        })
+    }
+}
+
+/// Splits a chain into its proxies (leaf first), the end entity, and what came after it.
+fn read(chain: &[CertificateDer<'_>]) -> Result<(Vec<Cert>, Cert, Vec<Cert>), Refusal> {
+    let mut proxies: Vec<Cert> = Vec::new();
+    let mut rest = chain.iter();
+    for der in rest.by_ref() {
+        let Ok(cert) = Cert::parse(der) else {
+            let which = if proxies.is_empty() { "your certificate" } else { "your proxy's issuer" };
+            return Err(Refusal {
+                dn: proxies.last().map(|last| last.subject.parent_line().to_owned()),
+                why: format!("{which} is no readable certificate"),
+            });
+        };
+        if !proxy::claims_to_be(&cert) {
+            // A CA certificate that cannot be read may not be needed at all.
+            let cas = rest.filter_map(|der| Cert::parse(der).ok()).collect();
+            return Ok((proxies, cert, cas));
+        }
+        proxies.push(cert);
+    }
+    let (dn, issuer) = match proxies.last() {
+        Some(last) => (last.subject.parent_line(), last.issuer.line()),
+        None => ("", ""),
+    };
+    Err(Refusal {
+        dn: Some(dn.to_owned()).filter(|dn| !dn.is_empty()),
+        why: format!(
+            "the certificate `{issuer}` that issued your proxy did not come with it: send the whole \
+             chain (is the proxy file complete?)"
+        ),
+    })
+}
+
+#[cfg(test)]
+#[path = "trust_tests.rs"]
+mod tests;
