@@ -214,8 +214,7 @@ mod tests {
         ] {
             assert!(dn(pattern, user), "{pattern}");
         }
-        for pattern in ["/C=I", "/O=Test", "/CN=User", "/OU=Peo", "/DC=.*", "/OU=CNAF/OU=Other"]
-        {
+        for pattern in ["/C=I", "/O=Test", "/CN=User", "/OU=Peo", "/DC=.*", "/OU=CNAF/OU=Other"] {
             assert!(!dn(pattern, user), "{pattern}");
         }
     }

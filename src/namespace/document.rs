@@ -10,7 +10,7 @@ use yaserde::YaDeserialize;
 pub(super) struct Text {
     #[yaserde(attribute = true)]
     pub(super) line: u64,
-    #[yaserde(text = true)]
+    #[yaserde(text = true, default = "empty")]
     pub(super) value: String,
 }
 
@@ -93,7 +93,7 @@ pub(super) struct Size {
     pub(super) unit: Option<String>,
     #[yaserde(attribute = true, rename = "limited-size")]
     pub(super) limited: Option<String>,
-    #[yaserde(text = true)]
+    #[yaserde(text = true, default = "empty")]
     pub(super) value: String,
 }
 
@@ -243,4 +243,9 @@ pub(super) struct Subjects {
     pub(super) dn: Text,
     #[yaserde(rename = "vo-name")]
     pub(super) vo_name: Option<Text>,
+}
+
+/// The text of an element without one: yaserde would refuse it.
+fn empty() -> String {
+    String::new()
 }

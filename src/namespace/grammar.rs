@@ -64,7 +64,9 @@ impl Value {
             Value::OneOf(words) => words.contains(&text),
             Value::Name => {
                 !text.is_empty()
-                    && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':'))
+                    && text
+                        .chars()
+                        .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':'))
             }
             Value::Integer(least, most) => {
                 text.parse::<i64>().is_ok_and(|number| (least..=most).contains(&number))
@@ -131,7 +133,8 @@ const fn any(element: &'static Element) -> Child {
     Child { element, min: 0, max: usize::MAX }
 }
 
-const PROTOCOLS: Value = Value::OneOf(&["file", "gsiftp", "rfio", "root", "xroot", "http", "https"]);
+const PROTOCOLS: Value =
+    Value::OneOf(&["file", "gsiftp", "rfio", "root", "xroot", "http", "https"]);
 const UNITS: Value = Value::OneOf(&["Byte", "KB", "MB", "GB", "TB"]);
 const INTEGER: Value = Value::Integer(i64::MIN, i64::MAX);
 const NATURAL: Value = Value::Integer(0, i64::MAX);
@@ -209,10 +212,8 @@ static RETENTION_POLICY: Element =
     text("RetentionPolicy", Value::OneOf(&["custodial", "output", "replica"]));
 static ACCESS_LATENCY: Element =
     text("AccessLatency", Value::OneOf(&["online", "nearline", "offline"]));
-static EXPIRATION_MODE: Element = text(
-    "ExpirationMode",
-    Value::OneOf(&["neverExpire", "warnWhenExpire", "releaseWhenExpire"]),
-);
+static EXPIRATION_MODE: Element =
+    text("ExpirationMode", Value::OneOf(&["neverExpire", "warnWhenExpire", "releaseWhenExpire"]));
 static TOTAL_ONLINE: Element = text("TotalOnlineSize", NATURAL)
     .with(&[optional("unit", UNITS), required("limited-size", Value::Boolean)]);
 static TOTAL_NEARLINE: Element =
@@ -246,10 +247,8 @@ static SCHEMA: Element = text("schema", PROTOCOLS);
 static HOST: Element = text("host", Value::Any);
 static PORT: Element = text("port", Value::Integer(1, 65534));
 static POOL: Element = sequence("pool", &[one(&BALANCE_STRATEGY), one(&MEMBERS)]);
-static BALANCE_STRATEGY: Element = text(
-    "balance-strategy",
-    Value::OneOf(&["round-robin", "random", "weight", "smart-rr"]),
-);
+static BALANCE_STRATEGY: Element =
+    text("balance-strategy", Value::OneOf(&["round-robin", "random", "weight", "smart-rr"]));
 static MEMBERS: Element = sequence("members", &[some(&MEMBER)]);
 static MEMBER: Element =
     sequence("member", &[maybe(&WEIGHT)]).with(&[required("member-id", INTEGER)]);
@@ -268,8 +267,7 @@ static FILE: Element =
         .with(&[required("lifetime", INTEGER), required("type", Value::Any)]);
 
 static MAPPING_RULES: Element = sequence("mapping-rules", &[some(&MAP_RULE)]);
-static MAP_RULE: Element =
-    sequence("map-rule", &[one(&STFN_ROOT), one(&MAPPED_FS)]).with(NAMED);
+static MAP_RULE: Element = sequence("map-rule", &[one(&STFN_ROOT), one(&MAPPED_FS)]).with(NAMED);
 static STFN_ROOT: Element = text("stfn-root", Value::Text);
 static MAPPED_FS: Element = text("mapped-fs", Value::Text);
 
@@ -284,5 +282,4 @@ static DN: Element = text("dn", Value::Text);
 static VO_NAME: Element = text("vo-name", Value::Text);
 static APPROACHABLE_FS: Element = text("approachable-fs", Value::Text);
 static SPACE_REL_PATH: Element = text("space-rel-path", Value::Any);
-static ANONYMOUS_HTTP_READ: Element =
-    text("anonymous-http-read", Value::OneOf(&["true", "false"]));
+static ANONYMOUS_HTTP_READ: Element = text("anonymous-http-read", Value::OneOf(&["true", "false"]));

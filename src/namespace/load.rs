@@ -253,7 +253,8 @@ impl<'a> Loader<'a> {
             let Some(area) = area else { continue };
             match roots.get(&stfn_root) {
                 Some((first, other)) if *other == area => {
-                    let text = format!("{label}: says the same as line {first}: one of them will do");
+                    let text =
+                        format!("{label}: says the same as line {first}: one of them will do");
                     self.warn(line, text);
                     continue;
                 }
@@ -366,7 +367,9 @@ impl<'a> Loader<'a> {
             let hint = near.map_or(String::new(), |near| format!(": did you mean {near}?"));
             self.error(
                 name.line,
-                format!("{label}: <{element}> names the filesystem {text}, which is not declared{hint}"),
+                format!(
+                    "{label}: <{element}> names the filesystem {text}, which is not declared{hint}"
+                ),
             );
         }
         found
@@ -381,7 +384,8 @@ impl<'a> Loader<'a> {
     ) {
         let Some(name) = name else { return };
         if let Some(first) = names.get(name) {
-            let text = format!("{label}: the name stands twice; the first is line {first}: rename one");
+            let text =
+                format!("{label}: the name stands twice; the first is line {first}: rename one");
             self.error(line, text);
         } else {
             names.insert(name, line);

@@ -43,11 +43,7 @@ impl AreaDraft {
             line: fs.line,
             name: fs.name.clone().unwrap_or_default(),
             root: fs.root.clone(),
-            token_description: fs
-                .token_description
-                .as_ref()
-                .and_then(Text::get)
-                .map(str::to_owned),
+            token_description: fs.token_description.as_ref().and_then(Text::get).map(str::to_owned),
             token_line: fs.token_description.as_ref().map_or(fs.line, |text| text.line),
             storage_class: match fs.storage_class.as_ref().and_then(Text::get) {
                 Some("T0D0") => StorageClass::T0D0,
@@ -161,8 +157,9 @@ fn authz(loader: &mut Loader<'_>, fs: &Filesystem, label: &str) -> AreaAuthz {
     if let Some(db) = fs.authz.db.as_ref() {
         let Some(name) = db.get() else { return AreaAuthz::DenyAll };
         if name.contains('/') || matches!(name, "." | "..") {
-            let text =
-                format!("{label}: <authz-db> {name:?}: expected the name of a file beside namespace.xml");
+            let text = format!(
+                "{label}: <authz-db> {name:?}: expected the name of a file beside namespace.xml"
+            );
             loader.error(db.line, text);
             return AreaAuthz::DenyAll;
         }
@@ -185,7 +182,9 @@ fn default_acl(loader: &mut Loader<'_>, fs: &Filesystem, label: &str) -> Vec<Def
             continue;
         };
         if !matches!(nix::unistd::Group::from_name(group), Ok(Some(_))) {
-            let text = format!("{label}: <default-acl>: this host knows no group {group}: the entry is passed over");
+            let text = format!(
+                "{label}: <default-acl>: this host knows no group {group}: the entry is passed over"
+            );
             loader.warn(entry.group.line, text);
         }
         list.push(DefaultAclEntry {
@@ -300,8 +299,7 @@ fn pool(
         let weight = member.weight.as_ref().and_then(Text::get);
         members.push((place, weight.and_then(|digits| digits.parse().ok()).unwrap_or(1)));
     }
-    let (Some(protocol), Some(strategy)) =
-        (common, pool.strategy.get().and_then(Strategy::parse))
+    let (Some(protocol), Some(strategy)) = (common, pool.strategy.get().and_then(Strategy::parse))
     else {
         return;
     };

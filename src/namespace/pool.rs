@@ -198,9 +198,8 @@ mod tests {
         let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let dead = gone.local_addr().unwrap().port();
         drop(gone);
-        let target = |place: usize| {
-            Some(("127.0.0.1".to_owned(), if place == 0 { dead } else { alive }))
-        };
+        let target =
+            |place: usize| Some(("127.0.0.1".to_owned(), if place == 0 { dead } else { alive }));
         let pool = Pool::new(Strategy::SmartRoundRobin, vec![(0, 1), (1, 1)]);
         assert!(pool.pick(target).is_some());
         for _ in 0..500 {

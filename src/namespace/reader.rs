@@ -132,7 +132,11 @@ impl Pass<'_> {
             }
         }
         if !root_seen {
-            self.tell(1, "expected <namespace version=\"1.5.0\">, found no element".to_owned(), true);
+            self.tell(
+                1,
+                "expected <namespace version=\"1.5.0\">, found no element".to_owned(),
+                true,
+            );
         } else if let Some(open) = self.open.last() {
             let text = format!("<{}> is not closed", open.element.name);
             let line = open.line;
@@ -242,8 +246,9 @@ impl Pass<'_> {
                     Some(at) => {
                         let element = children[at].element;
                         let complaint = if at > open.place || open.seen.is_empty() {
-                            let skipped = (open.place..at)
-                                .find(|i| children[*i].min > 0 && !(*i == open.place && open.count > 0));
+                            let skipped = (open.place..at).find(|i| {
+                                children[*i].min > 0 && !(*i == open.place && open.count > 0)
+                            });
                             let complaint = skipped.map(|i| {
                                 let after = match open.seen.last() {
                                     Some(last) => format!("after <{last}>"),
@@ -362,7 +367,11 @@ impl Pass<'_> {
                 let lead = text.len() - text.trim_start().len();
                 let line = self.line(offset + lead);
                 let found: String = text.trim().chars().take(40).collect();
-                self.tell(line, format!("expected elements {place}, found the text {found:?}"), true);
+                self.tell(
+                    line,
+                    format!("expected elements {place}, found the text {found:?}"),
+                    true,
+                );
             }
         }
     }
@@ -412,9 +421,11 @@ impl Pass<'_> {
 /// What may come next in a sequence.
 fn expectation(open: &Open) -> String {
     let Content::Sequence(children) = &open.element.content else { return String::new() };
-    let next = children.iter().enumerate().skip(open.place).find(|(i, child)| {
-        child.min > 0 && !(*i == open.place && open.count > 0)
-    });
+    let next = children
+        .iter()
+        .enumerate()
+        .skip(open.place)
+        .find(|(i, child)| child.min > 0 && !(*i == open.place && open.count > 0));
     match (next, open.seen.last()) {
         (Some((_, child)), Some(last)) => {
             format!("expected <{}> after <{last}>", child.element.name)
