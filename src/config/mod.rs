@@ -1,10 +1,25 @@
-//! storm.toml: every key, its default and its meaning.
+//! storm.toml: every key, its default and its meaning. One table ([`KEYS`]) drives the reading, the
+//! reference page and the shipped file.
+
+mod check;
+mod keys;
+mod parse;
+mod reference;
+mod values;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::OverwriteMode;
+
+pub use check::split_host_port;
+pub use keys::{KEYS, Key, SECTIONS};
+pub use reference::{reference_page, sample_file};
+pub use values::{nearest, parse_duration, parse_size};
 
 /// storm.toml, parsed. Paths are absolute: relative ones were taken from the file's folder.
 #[derive(Clone, Debug, PartialEq)]

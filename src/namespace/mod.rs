@@ -1,12 +1,31 @@
 //! SURL -> storage area -> path, and the TURLs that lead back to it.
 
+//!
+//! `load` reads namespace.xml (grammar, reader, document: the three steps of that), `locate` answers
+//! who may come where, `turl` and `pool` tell movers where to go.
+
+mod document;
+mod grammar;
+mod hosts;
+mod load;
+mod load_area;
+mod locate;
+mod pool;
+mod reader;
+mod turl;
+
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::auth::dn_pattern::{DnPattern, VoPattern};
 use crate::fsdriver::Driver;
-use crate::model::{
-    AccessLatency, FileKey, Identity, Protocol, RelPath, RetentionPolicy, Stfn, Surl, Turl,
-};
+use crate::model::{AccessLatency, FileKey, Protocol, RelPath, RetentionPolicy, Stfn};
+
+pub use hosts::Ports;
+pub use turl::{TRANSFER_PREFIX, encode_stfn};
 
 /// One `<filesystem>` of namespace.xml, with its driver.
 #[derive(Debug)]
@@ -128,27 +147,91 @@ pub enum TurlError {
     NoMember(String),
 }
 
-// The rest (who builds this room fills it in):
-//
-// impl Namespace {
-//   /// Parses and checks namespace.xml; opens the drivers. Warnings beside the value.
-//   pub fn load(config: &Config) -> Result<(Namespace, Vec<Problem>), Vec<Problem>>;
-//   pub fn areas(&self) -> &[Arc<StorageArea>];
-//   pub fn area(&self, name: &str) -> Option<&Arc<StorageArea>>;
-//   /// Is host (and port) of the SURL ours?  Else NotLocal.
-//   pub fn check_local(&self, surl: &Surl) -> Result<(), LocateError>;
-//   /// Mapping rule and approachable rules for this caller.
-//   pub fn locate(&self, who: &Identity, stfn: &Stfn) -> Result<Located, LocateError>;
-//   /// Mapping rule alone (the longest prefix), for paths the core itself remembers.
-//   pub fn by_key(&self, key: &FileKey) -> Option<Arc<StorageArea>>;
-//   /// Names directly below `stfn` that are on the way to an area the caller may approach
-//   /// (so that `/` and `/a` of a rule `/a/b` can be listed).
-//   pub fn waypoints(&self, who: &Identity, stfn: &Stfn) -> Vec<String>;
-//   /// Union of protocols of all areas, each once.
-//   pub fn protocols(&self) -> Vec<Protocol>;
-//   /// Is this area's http TURL usable (anonymous may do it)?
-//   pub fn turl(&self, ask: TurlRequest<'_>) -> Result<Turl, TurlError>;
-// }
+/// What somebody wants to do below a path: anonymous clients may read where they may not write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read, list.
+    Read,
+    /// Everything that changes something.
+    Write,
+}
+
+/// What namespace.xml says of an area beyond [`StorageArea`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AreaDetails {
+    /// `default-acl`: groups that get an ACL entry on every file.
+    pub default_acl: Vec<DefaultAclEntry>,
+    /// `defaults-values/space`.
+    pub space: Option<SpaceDefaults>,
+    /// `ExpirationMode`, as written. Published only.
+    pub expiration_mode: String,
+    /// `space-rel-path` of the first rule that names one: where files of reserved spaces lie.
+    pub space_path: Option<RelPath>,
+    /// `vo-name` patterns of all rules that open the area, each once; `*` for anybody.
+    pub vos: Vec<String>,
+}
+
+/// One `acl-entry`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefaultAclEntry {
+    /// Local group.
+    pub group: String,
+    /// `R` or `RW`.
+    pub read: bool,
+    /// `W` or `RW`.
+    pub write: bool,
+}
+
+/// `defaults-values/space`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpaceDefaults {
+    /// Seconds; `None`: no end.
+    pub lifetime: Option<u64>,
+    /// `type`, as written.
+    pub kind: String,
+    /// Bytes.
+    pub guaranteed: u64,
+    /// Bytes.
+    pub total: u64,
+}
+
+/// namespace.xml, checked, with an open driver for each area. It does not change: a reload makes a
+/// new one.
+#[derive(Debug)]
+pub struct Namespace {
+    areas: Vec<Arc<StorageArea>>,
+    /// By area.
+    details: Vec<AreaDetails>,
+    /// By area, in its own order of preference.
+    offers: Vec<Vec<turl::Offer>>,
+    /// The deepest `stfn-root` first.
+    mapping: Vec<MappingRule>,
+    /// By name, as StoRM looks for the first match.
+    rules: Vec<ApproachableRule>,
+    hosts: hosts::Hosts,
+    ports: Ports,
+    anonymous_write: bool,
+}
+
+/// `<map-rule>`.
+#[derive(Debug)]
+struct MappingRule {
+    stfn_root: Stfn,
+    area: usize,
+}
+
+/// `<app-rule>`.
+#[derive(Debug)]
+struct ApproachableRule {
+    name: String,
+    dn: DnPattern,
+    vo: VoPattern,
+    /// As written; `*` for anybody.
+    vo_text: String,
+    areas: Vec<usize>,
+    anonymous_read: bool,
+    space_path: Option<RelPath>,
+}
 
 /// What a TURL is wanted for.
 #[derive(Clone, Copy, Debug)]
@@ -162,6 +245,3 @@ pub struct TurlRequest<'a> {
     /// True when an anonymous client may do what is asked: only then is http offered.
     pub anonymous_may: bool,
 }
-
-#[allow(dead_code)]
-type Unused = (Identity, Protocol, Surl, Turl);

@@ -1,0 +1,444 @@
+//! The one table of storm.toml's keys. Parsing, the "unknown key" errors, `docs/storm.toml.md` and
+//! the shipped storm.toml all come from it, so they cannot disagree.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{
+    AdminSection, AuthSection, Config, DaemonSection, HttpSection, Lifetimes, Limits, Paths, Site,
+    SrmSection, TlsSection, WorkerPool, Workers,
+};
+use crate::model::OverwriteMode;
+
+/// One key of storm.toml.
+#[derive(Debug)]
+pub struct Key {
+    /// The table it stands in, without brackets.
+    pub section: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// Its type, and the field it fills.
+    pub(super) kind: Kind,
+    /// The value it has when it is not named, as TOML.
+    pub default: &'static str,
+    /// What it means, in one line.
+    pub meaning: &'static str,
+}
+
+/// A type of value together with the field of [`Config`] that takes it.
+#[derive(Debug)]
+pub(super) enum Kind {
+    Text(fn(&mut Config) -> &mut String),
+    TextList(fn(&mut Config) -> &mut Vec<String>),
+    Path(fn(&mut Config) -> &mut PathBuf),
+    /// A file that must be there once it is named; empty: not named.
+    NamedFile(fn(&mut Config) -> &mut Option<PathBuf>),
+    Address(fn(&mut Config) -> &mut SocketAddr),
+    /// Empty: off.
+    AddressOrOff(fn(&mut Config) -> &mut Option<SocketAddr>),
+    Flag(fn(&mut Config) -> &mut bool),
+    Duration(fn(&mut Config) -> &mut Duration),
+    Size(fn(&mut Config) -> &mut u64),
+    /// A whole number, at least 1.
+    Count(fn(&mut Config) -> &mut usize),
+    Overwrite(fn(&mut Config) -> &mut OverwriteMode),
+    Pool(fn(&mut Config) -> &mut WorkerPool),
+}
+
+impl Kind {
+    /// The type in words, as error texts and the reference page call it.
+    pub(super) fn words(&self) -> &'static str {
+        match self {
+            Kind::Text(_) => "a text such as \"stormd\"",
+            Kind::TextList(_) => "a list of texts such as [\"se.example\"]",
+            Kind::Path(_) => "a path such as \"var\"",
+            Kind::NamedFile(_) => "the path of a file such as \"hostcert.pem\"",
+            Kind::Address(_) => "an address and port such as \"[::]:8444\"",
+            Kind::AddressOrOff(_) => "an address and port such as \"127.0.0.1:8085\", or \"\"",
+            Kind::Flag(_) => "true or false",
+            Kind::Duration(_) => "a duration such as \"72h\" (ms, s, m, h, d)",
+            Kind::Size(_) => "a size such as \"32MiB\" or a number of bytes",
+            Kind::Count(_) => "a whole number from 1",
+            Kind::Overwrite(_) => "\"NEVER\", \"ALWAYS\" or \"WHEN_FILES_ARE_DIFFERENT\"",
+            Kind::Pool(_) => "{ threads = 8, queue = 100000 }",
+        }
+    }
+}
+
+/// The sections in the order of the file, each with what it is about.
+pub const SECTIONS: &[(&str, &str)] = &[
+    ("site", "Who this site is."),
+    ("paths", "Where things lie. Relative paths are taken from this file's folder."),
+    ("daemon", "The process."),
+    ("srm", "The SRM door: SOAP over httpg (GSI) and https."),
+    ("http", "The https and http doors: files, WebDAV, web pages."),
+    ("admin", "The administrator's door: health, metrics, control."),
+    (
+        "tls",
+        "Certificates. When no certificate is named a demo CA, host and user certificate are made below paths.state.",
+    ),
+    ("auth", "Who may do what. Files that are not there hold no entries."),
+    ("lifetimes", "How long things live."),
+    ("workers", "Files worked on at once, and how many may wait, for each kind of request."),
+    ("limits", "Bounds. What goes beyond them is refused with a clear answer."),
+];
+
+/// Every key, in the order of the file.
+pub const KEYS: &[Key] = &[
+    key(
+        "site",
+        "name",
+        Kind::Text(|c| &mut c.site.name),
+        r#""stormd""#,
+        "site name in the information system",
+    ),
+    key(
+        "site",
+        "host",
+        Kind::Text(|c| &mut c.site.host),
+        r#""localhost""#,
+        "the name clients use: in SURLs, TURLs and the demo certificate",
+    ),
+    key(
+        "site",
+        "surl_hosts",
+        Kind::TextList(|c| &mut c.site.surl_hosts),
+        "[]",
+        "further \"host\" or \"host:port\" accepted in SURLs",
+    ),
+    key(
+        "paths",
+        "namespace",
+        Kind::Path(|c| &mut c.paths.namespace),
+        r#""namespace.xml""#,
+        "the storage areas",
+    ),
+    key(
+        "paths",
+        "state",
+        Kind::Path(|c| &mut c.paths.state),
+        r#""var""#,
+        "folder of the database, demo certificates, addresses in use",
+    ),
+    key(
+        "daemon",
+        "user",
+        Kind::Text(|c| &mut c.daemon.user),
+        r#""""#,
+        "account to drop to after binding, when started as root; \"\" = stay who we are",
+    ),
+    key(
+        "srm",
+        "listen",
+        Kind::Address(|c| &mut c.srm.listen),
+        r#""[::]:8444""#,
+        "address of the SRM door; port 0 takes a free one",
+    ),
+    key(
+        "srm",
+        "answer_wait",
+        Kind::Duration(|c| &mut c.srm.answer_wait),
+        r#""1s""#,
+        "how long a first answer may wait for the result; \"0s\" = answer REQUEST_QUEUED at once",
+    ),
+    key(
+        "srm",
+        "overwrite_default",
+        Kind::Overwrite(|c| &mut c.srm.overwrite_default),
+        r#""NEVER""#,
+        "what a put without overwrite option does: NEVER, ALWAYS or WHEN_FILES_ARE_DIFFERENT",
+    ),
+    key(
+        "srm",
+        "create_parents",
+        Kind::Flag(|c| &mut c.srm.create_parents),
+        "false",
+        "a put makes the directories that are missing",
+    ),
+    key(
+        "srm",
+        "overwrite_pinned",
+        Kind::Flag(|c| &mut c.srm.overwrite_pinned),
+        "false",
+        "a put may replace a file that somebody has pinned",
+    ),
+    key(
+        "http",
+        "https",
+        Kind::Address(|c| &mut c.http.https),
+        r#""[::]:8443""#,
+        "address of the https door",
+    ),
+    key(
+        "http",
+        "plain",
+        Kind::AddressOrOff(|c| &mut c.http.plain),
+        r#""127.0.0.1:8085""#,
+        "address of the anonymous http door; \"\" = off",
+    ),
+    key(
+        "http",
+        "anonymous_write",
+        Kind::Flag(|c| &mut c.http.anonymous_write),
+        "false",
+        "anonymous clients may write where namespace.xml opens an area to everybody",
+    ),
+    key(
+        "http",
+        "fsync",
+        Kind::Flag(|c| &mut c.http.fsync),
+        "true",
+        "bring a file to disk before it is published",
+    ),
+    key(
+        "admin",
+        "listen",
+        Kind::Address(|c| &mut c.admin.listen),
+        r#""127.0.0.1:9998""#,
+        "address of the administrator's door",
+    ),
+    key(
+        "tls",
+        "certificate",
+        Kind::NamedFile(|c| &mut c.tls.certificate),
+        r#""""#,
+        "host certificate (PEM), e.g. \"hostcert.pem\"; not named: a demo certificate is made; named but missing: no start",
+    ),
+    key(
+        "tls",
+        "key",
+        Kind::NamedFile(|c| &mut c.tls.key),
+        r#""""#,
+        "its key (PEM), e.g. \"hostkey.pem\"",
+    ),
+    key(
+        "tls",
+        "trust_anchors",
+        Kind::Path(|c| &mut c.tls.trust_anchors),
+        r#""/etc/grid-security/certificates""#,
+        "folder of CA certificates, CRLs and signing policies",
+    ),
+    key(
+        "tls",
+        "vomsdir",
+        Kind::Path(|c| &mut c.tls.vomsdir),
+        r#""/etc/grid-security/vomsdir""#,
+        "folder of VOMS servers (.lsc files)",
+    ),
+    key(
+        "auth",
+        "gridmap",
+        Kind::Path(|c| &mut c.auth.gridmap),
+        r#""/etc/grid-security/grid-mapfile""#,
+        "DN or FQAN to account",
+    ),
+    key(
+        "auth",
+        "groupmap",
+        Kind::Path(|c| &mut c.auth.groupmap),
+        r#""/etc/grid-security/groupmapfile""#,
+        "FQAN to group",
+    ),
+    key(
+        "auth",
+        "gridmapdir",
+        Kind::Path(|c| &mut c.auth.gridmapdir),
+        r#""/etc/grid-security/gridmapdir""#,
+        "leases of pool accounts",
+    ),
+    key(
+        "auth",
+        "ban",
+        Kind::Path(|c| &mut c.auth.ban),
+        r#""/etc/grid-security/ban_users.db""#,
+        "DNs that are refused",
+    ),
+    key(
+        "auth",
+        "path_authz",
+        Kind::Path(|c| &mut c.auth.path_authz),
+        r#""path-authz.db""#,
+        "rights by path and local group; not there: everybody everything (@ALL@ / WRFDLMN permit); broken: no start",
+    ),
+    key(
+        "auth",
+        "require_mapping",
+        Kind::Flag(|c| &mut c.auth.require_mapping),
+        "false",
+        "refuse at the connection whoever has no local account",
+    ),
+    key(
+        "lifetimes",
+        "pin_default",
+        Kind::Duration(|c| &mut c.lifetimes.pin_default),
+        r#""72h""#,
+        "pin of a request that names none",
+    ),
+    key(
+        "lifetimes",
+        "pin_maximum",
+        Kind::Duration(|c| &mut c.lifetimes.pin_maximum),
+        r#""21d""#,
+        "the longest pin that is granted",
+    ),
+    key(
+        "lifetimes",
+        "volatile_default",
+        Kind::Duration(|c| &mut c.lifetimes.volatile_default),
+        r#""1h""#,
+        "life of a volatile file whose request names none",
+    ),
+    key(
+        "lifetimes",
+        "request_kept",
+        Kind::Duration(|c| &mut c.lifetimes.request_kept),
+        r#""7d""#,
+        "how long an ended request can still be asked about",
+    ),
+    key(
+        "workers",
+        "put",
+        Kind::Pool(|c| &mut c.workers.put),
+        "{ threads = 8, queue = 100000 }",
+        "srmPrepareToPut",
+    ),
+    key(
+        "workers",
+        "get",
+        Kind::Pool(|c| &mut c.workers.get),
+        "{ threads = 8, queue = 100000 }",
+        "srmPrepareToGet",
+    ),
+    key(
+        "workers",
+        "bring_online",
+        Kind::Pool(|c| &mut c.workers.bring_online),
+        "{ threads = 8, queue = 100000 }",
+        "srmBringOnline",
+    ),
+    key(
+        "workers",
+        "copy",
+        Kind::Pool(|c| &mut c.workers.copy),
+        "{ threads = 4, queue = 10000 }",
+        "srmCopy and third-party copies",
+    ),
+    key(
+        "limits",
+        "files_per_request",
+        Kind::Count(|c| &mut c.limits.files_per_request),
+        "10000",
+        "files in one SRM request; more: SRM_INVALID_REQUEST",
+    ),
+    key(
+        "limits",
+        "envelope",
+        Kind::Size(|c| &mut c.limits.envelope),
+        r#""32MiB""#,
+        "bytes of one SOAP envelope; more: a fault",
+    ),
+    key(
+        "limits",
+        "connections",
+        Kind::Count(|c| &mut c.limits.connections),
+        "8192",
+        "connections at once; the limit of open files is raised to fit",
+    ),
+    key(
+        "limits",
+        "ls_entries",
+        Kind::Count(|c| &mut c.limits.ls_entries),
+        "2000",
+        "entries in one srmLs answer",
+    ),
+    key(
+        "limits",
+        "handshake",
+        Kind::Duration(|c| &mut c.limits.handshake),
+        r#""10s""#,
+        "time for the TLS handshake, the GSI byte and the head of a request",
+    ),
+    key(
+        "limits",
+        "idle_body",
+        Kind::Duration(|c| &mut c.limits.idle_body),
+        r#""60s""#,
+        "time without a byte before a transfer is given up",
+    ),
+    key(
+        "limits",
+        "keep_alive",
+        Kind::Duration(|c| &mut c.limits.keep_alive),
+        r#""180s""#,
+        "time an idle connection is kept",
+    ),
+    key(
+        "limits",
+        "drain",
+        Kind::Duration(|c| &mut c.limits.drain),
+        r#""30s""#,
+        "time that work under way is given at a stop",
+    ),
+];
+
+const fn key(
+    section: &'static str,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key { section, name, kind, default, meaning }
+}
+
+/// A configuration with nothing in it: [`KEYS`] fills every field.
+pub(super) fn blank() -> Config {
+    let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+    let pool = WorkerPool { threads: 0, queue: 0 };
+    Config {
+        site: Site { name: String::new(), host: String::new(), surl_hosts: Vec::new() },
+        paths: Paths { namespace: PathBuf::new(), state: PathBuf::new() },
+        daemon: DaemonSection { user: String::new() },
+        srm: SrmSection {
+            listen: nowhere,
+            answer_wait: Duration::ZERO,
+            overwrite_default: OverwriteMode::Never,
+            create_parents: false,
+            overwrite_pinned: false,
+        },
+        http: HttpSection { https: nowhere, plain: None, anonymous_write: false, fsync: false },
+        admin: AdminSection { listen: nowhere },
+        tls: TlsSection {
+            certificate: None,
+            key: None,
+            trust_anchors: PathBuf::new(),
+            vomsdir: PathBuf::new(),
+        },
+        auth: AuthSection {
+            gridmap: PathBuf::new(),
+            groupmap: PathBuf::new(),
+            gridmapdir: PathBuf::new(),
+            ban: PathBuf::new(),
+            path_authz: PathBuf::new(),
+            require_mapping: false,
+        },
+        lifetimes: Lifetimes {
+            pin_default: Duration::ZERO,
+            pin_maximum: Duration::ZERO,
+            volatile_default: Duration::ZERO,
+            request_kept: Duration::ZERO,
+        },
+        workers: Workers { put: pool, get: pool, bring_online: pool, copy: pool },
+        limits: Limits {
+            files_per_request: 0,
+            envelope: 0,
+            connections: 0,
+            ls_entries: 0,
+            handshake: Duration::ZERO,
+            idle_body: Duration::ZERO,
+            keep_alive: Duration::ZERO,
+            drain: Duration::ZERO,
+        },
+    }
+}

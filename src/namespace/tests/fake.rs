@@ -1,0 +1,48 @@
+//! A driver that knows its root and nothing else.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::fsdriver::{DirEntry, Driver, DriverError, Room, Stat, Unpublished};
+use crate::model::RelPath;
+
+#[derive(Debug)]
+struct Fake(PathBuf);
+
+pub(super) fn driver(root: &Path) -> Arc<dyn Driver> {
+    Arc::new(Fake(root.to_owned()))
+}
+
+type Done<T> = Result<T, DriverError>;
+
+fn no<T>() -> Done<T> {
+    Err(DriverError::NotSupported)
+}
+
+#[rustfmt::skip]
+impl Driver for Fake {
+    fn name(&self) -> &'static str { "fake" }
+    fn stat(&self, _: &RelPath) -> Done<Stat> { no() }
+    fn stat_file(&self, _: &File) -> Done<Stat> { no() }
+    fn list(&self, _: &RelPath) -> Done<Box<dyn Iterator<Item = Done<DirEntry>> + Send>> { no() }
+    fn open(&self, _: &RelPath) -> Done<File> { no() }
+    fn create(&self, _: &RelPath) -> Done<File> { no() }
+    fn begin(&self, _: &RelPath, _: &RelPath) -> Done<Unpublished> { no() }
+    fn link(&self, _: &Unpublished, _: &RelPath) -> Done<()> { no() }
+    fn rename(&self, _: &RelPath, _: &RelPath, _: bool) -> Done<()> { no() }
+    fn remove_file(&self, _: &RelPath) -> Done<()> { no() }
+    fn make_directory(&self, _: &RelPath) -> Done<()> { no() }
+    fn remove_directory(&self, _: &RelPath) -> Done<()> { no() }
+    fn sync(&self, _: &File) -> Done<()> { no() }
+    fn sync_directory(&self, _: &RelPath) -> Done<()> { no() }
+    fn attribute(&self, _: &File, _: &str) -> Done<Option<Vec<u8>>> { no() }
+    fn set_attribute(&self, _: &File, _: &str, _: &[u8]) -> Done<()> { no() }
+    fn remove_attribute(&self, _: &File, _: &str) -> Done<()> { no() }
+    fn attributes(&self, _: &File, _: &str) -> Done<Vec<String>> { no() }
+    fn set_mode(&self, _: &File, _: u32) -> Done<()> { no() }
+    fn has_writer(&self, _: &File) -> Done<Option<bool>> { no() }
+    fn preallocate(&self, _: &File, _: u64) -> Done<()> { no() }
+    fn room(&self) -> Done<Room> { no() }
+    fn physical(&self, path: &RelPath) -> PathBuf { self.0.join(path.as_str()) }
+}
