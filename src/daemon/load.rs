@@ -1,7 +1,7 @@
 //! Configuration, namespace and policy, read and checked together.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::auth::area_authz::AreaAcl;
@@ -65,8 +65,8 @@ pub(super) fn site(
     }
 }
 
-fn open_driver(root: &Path, foreign: &[std::path::PathBuf]) -> Result<Arc<dyn Driver>, String> {
-    let driver = Posix::open(root, foreign.to_vec()).map_err(|error| error.to_string())?;
+fn open_driver(root: &Path, others: &[PathBuf]) -> Result<Arc<dyn Driver>, String> {
+    let driver = Posix::open(root, others.to_vec()).map_err(|error| error.to_string())?;
     driver
         .check_attributes()
         .map_err(|error| format!("extended attributes (user.*) can't be written: {error}"))?;

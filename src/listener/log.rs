@@ -85,7 +85,8 @@ impl Drop for Entry {
         let label = self
             .outcome
             .as_ref()
-            .map_or_else(|| known_method(&self.method), |outcome| outcome.operation);
+            .and_then(|outcome| outcome.operation)
+            .unwrap_or_else(|| known_method(&self.method));
         let port = self.kind.as_str();
         counter!("stormd_requests_total", "port" => port, "op" => label, "status" => status.clone())
             .increment(1);
@@ -93,7 +94,9 @@ impl Drop for Entry {
             .record(elapsed.as_secs_f64());
 
         let (op, target) = match &self.outcome {
-            Some(outcome) => (outcome.operation, outcome.target.as_str()),
+            Some(outcome) => {
+                (outcome.operation.unwrap_or(self.method.as_str()), outcome.target.as_str())
+            }
             None => (self.method.as_str(), self.path.as_str()),
         };
         let (fqan, proxy) = match self.identity.person() {
@@ -118,6 +121,7 @@ impl Drop for Entry {
             op = &*clean(op),
             target = &*clean(target),
             status = &*status,
+            why = self.outcome.as_ref().and_then(|outcome| outcome.why.as_deref()).map(|why| clean(why).into_owned()),
             bytes_in = self.bytes_in.load(Ordering::Relaxed),
             bytes_out = self.bytes_out,
             whole = self.whole,

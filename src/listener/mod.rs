@@ -89,12 +89,14 @@ pub struct RequestId(pub String);
 /// Without one, the log shows method, path and HTTP status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The operation in the words of the protocol: `srmLs`, `PROPFIND`. Static, because it is a
-    /// label of the metrics and must be one of a few.
-    pub operation: &'static str,
+    /// The operation in the words of the protocol: `srmLs`. Static, because it is a label of the
+    /// metrics and must be one of a few. `None`: the HTTP method says it.
+    pub operation: Option<&'static str>,
     /// What it was about: a SURL, or a path without its query. With several files: the first and
     /// how many.
     pub target: String,
     /// The status in the words of the protocol: `SRM_SUCCESS`. `None`: the HTTP status says it.
     pub status: Option<&'static str>,
+    /// For the administrator: why it was refused. One line.
+    pub why: Option<String>,
 }

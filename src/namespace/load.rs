@@ -20,6 +20,10 @@ const MAX_FILE: u64 = 16 << 20;
 /// The version of the schema that is read.
 const VERSION: &str = "1.5.0";
 
+/// Opens a storage area's root, given the roots of all areas: what lies in another one's is not
+/// this one's.
+pub type OpenDriver<'a> = dyn Fn(&Path, &[PathBuf]) -> Result<Arc<dyn Driver>, String> + 'a;
+
 impl Namespace {
     /// Reads and checks namespace.xml and opens each area's driver with its canonical root.
     ///
@@ -30,7 +34,7 @@ impl Namespace {
     pub fn load(
         file: &Path,
         config: &Config,
-        open_driver: &dyn Fn(&Path) -> Result<Arc<dyn Driver>, String>,
+        open_driver: &OpenDriver<'_>,
     ) -> Result<(Namespace, Vec<Problem>), Vec<Problem>> {
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let mut loader = Loader::new(&file, config);
@@ -109,7 +113,7 @@ impl<'a> Loader<'a> {
     fn build(
         &mut self,
         document: &Document,
-        open_driver: &dyn Fn(&Path) -> Result<Arc<dyn Driver>, String>,
+        open_driver: &OpenDriver<'_>,
     ) -> Option<Namespace> {
         if let Some(version) = document.version.as_deref().filter(|version| *version != VERSION) {
             self.warn(document.line, format!("version {version:?} is read as {VERSION}"));
@@ -135,8 +139,8 @@ impl<'a> Loader<'a> {
             ports: Ports::of(self.config),
             anonymous_write: self.config.http.anonymous_write,
         };
-        for (at, (draft, root)) in drafts.iter_mut().zip(roots).enumerate() {
-            let driver = match open_driver(&root) {
+        for (at, (draft, root)) in drafts.iter_mut().zip(roots.clone()).enumerate() {
+            let driver = match open_driver(&root, &roots) {
                 Ok(driver) => driver,
                 Err(why) => {
                     let text = format!(

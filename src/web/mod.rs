@@ -1,10 +1,9 @@
 //! What a person with a browser sees: directory listings with a word of help, and the health and
 //! metrics of the admin port. No JavaScript.
 
-mod admin;
+pub mod admin;
 mod listing;
 mod text;
 
-pub use admin::{Check, Health, RecorderError, install_recorder, router, upkeep};
 pub use listing::{CONTENT_SECURITY_POLICY, Page};
 pub use text::{clamp, encode_path, escape, http_date, human_size, rfc3339, utc};

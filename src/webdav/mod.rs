@@ -105,16 +105,14 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
     };
     body.give_up(&head.headers);
     let (mut response, told) = match handled {
-        Ok(response) => {
-            let code = response.status().as_str().to_owned();
-            (response, code)
-        }
-        Err(refusal) => (refusal.response(&head.method), refusal.told()),
+        Ok(response) => (response, None),
+        Err(refusal) => (refusal.response(&head.method), Some(refusal.told())),
     };
     response.extensions_mut().insert(Outcome {
-        operation: head.method.as_str().chars().take(32).collect(),
+        operation: None,
         target: head.uri.path().to_owned(),
-        status: told,
+        status: None,
+        why: told,
     });
     response
 }

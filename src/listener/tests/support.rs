@@ -293,9 +293,10 @@ pub fn door() -> Router {
             any(|| async {
                 let mut response = "x".into_response();
                 response.extensions_mut().insert(Outcome {
-                    operation: "srmLs",
+                    operation: Some("srmLs"),
                     target: "srm://h/a\nb".to_owned(),
                     status: Some("SRM_SUCCESS"),
+                    why: None,
                 });
                 response
             }),
