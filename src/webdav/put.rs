@@ -19,8 +19,10 @@ use crate::srm::{Error, ErrorKind, Published, WriteOptions};
 
 /// Bytes per write.
 const BLOCK: usize = 1 << 20;
-/// Pieces per write: what one `writev` takes (`IOV_MAX`).
-const PIECES: usize = 1024;
+/// Pieces per write, about: `writev` takes 1024 at once.
+const PIECES: usize = 1000;
+/// Pieces below this size are copied together.
+const SMALL: usize = 8 * 1024;
 
 /// PUT. What can be refused is refused before the body is asked for.
 pub(super) async fn put<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Handled {
@@ -163,19 +165,51 @@ async fn receive<U: UploadHandle>(
 
 /// Takes a block; true when the body is over.
 async fn gather(body: &mut Incoming, idle: Duration) -> Result<(Vec<Bytes>, bool), Refusal> {
-    let mut block = Vec::new();
-    let mut size = 0;
-    while size < BLOCK && block.len() < PIECES {
+    let mut block = Block::default();
+    let mut over = false;
+    while block.size < BLOCK && block.pieces.len() < PIECES {
         match body.piece(idle).await? {
-            Some(piece) => {
-                size += piece.len();
-                block.push(piece);
+            Some(piece) => block.add(piece),
+            None => {
+                over = true;
+                break;
             }
-            None => return Ok((block, true)),
         }
     }
-    metrics::counter!("stormd_http_received_bytes_total").increment(size as u64);
-    Ok((block, false))
+    metrics::counter!("stormd_http_received_bytes_total").increment(block.size as u64);
+    Ok((block.finish(), over))
+}
+
+/// Pieces of a body. Small ones are copied together: each may hold on to the much larger buffer
+/// it was read into.
+#[derive(Default)]
+struct Block {
+    pieces: Vec<Bytes>,
+    small: Vec<u8>,
+    size: usize,
+}
+
+impl Block {
+    fn add(&mut self, piece: Bytes) {
+        self.size += piece.len();
+        if piece.len() < SMALL {
+            self.small.extend_from_slice(&piece);
+        } else {
+            self.flush();
+            self.pieces.push(piece);
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.small.is_empty() {
+            self.pieces.push(Bytes::from(std::mem::take(&mut self.small)));
+        }
+    }
+
+    fn finish(mut self) -> Vec<Bytes> {
+        self.flush();
+        self.pieces
+    }
 }
 
 enum Writer<U> {
