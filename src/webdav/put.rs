@@ -3,9 +3,11 @@
 //! client than that.
 
 use std::io::{ErrorKind as IoKind, IoSlice, Write};
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use http::{HeaderMap, StatusCode, header};
 use simd_adler32::Adler32;
 use tokio::task::JoinHandle;
@@ -151,8 +153,16 @@ async fn receive<U: UploadHandle>(
 ) -> Result<Received<U>, Trouble> {
     let mut writer = Writer::Resting(Received { upload, adler: Adler32::new(), size: 0 });
     loop {
-        let (block, over) = gather(body, idle).await.map_err(Trouble::Client)?;
-        let received = writer.rest().await.map_err(Trouble::Disk)?;
+        // Both at once, so that a full disk is told at once, not when the client has sent more.
+        let gathering = pin!(gather(body, idle));
+        let resting = pin!(writer.rest());
+        let (gathered, rested) = match select(gathering, resting).await {
+            Either::Left((gathered, rest)) => (gathered, rest.await),
+            Either::Right((Err(error), _)) => return Err(Trouble::Disk(error)),
+            Either::Right((rested, gathering)) => (gathering.await, rested),
+        };
+        let (block, over) = gathered.map_err(Trouble::Client)?;
+        let received = rested.map_err(Trouble::Disk)?;
         if block.is_empty() {
             return Ok(received);
         }
