@@ -109,22 +109,21 @@ impl Page {
 
     fn help(&self, out: &mut String) {
         let Some(origin) = &self.origin else { return };
-        let url = escape(&format!("{origin}{}", self.href(&self.path, true)));
-        let dav = escape(&match origin.strip_prefix("https://") {
-            Some(rest) => format!("davs://{rest}{}", self.href(&self.path, true)),
-            None => url.clone(),
-        });
-        let proxy = "--cert $X509_USER_PROXY --capath $X509_CERT_DIR";
+        let path = self.href(&self.path, true);
+        let url = escape(&format!("{origin}{path}"));
+        let (dav, proxy, first) = match origin.strip_prefix("https://") {
+            Some(host) => (escape(&format!("davs://{host}{path}")), PROXY, MAKE_PROXY),
+            None => (url.clone(), "", ""),
+        };
         let _ = write!(
             out,
             "<details>\n<summary>How to use this directory from a shell</summary>\n\
-             <p>Make a proxy first, e.g. <code>voms-proxy-init --voms YOUR-VO</code>. In place of \
-             NAME goes the name of a file.</p>\n<pre>\
+             <p>{first}In place of NAME goes the name of a file.</p>\n<pre>\
              gfal-ls {dav}\n\
              gfal-copy {dav}NAME file:///tmp/NAME\n\
              gfal-copy file:///tmp/NAME {dav}NAME\n\
-             curl {proxy} -O {url}NAME\n\
-             curl {proxy} -T NAME {url}\n\
+             curl {proxy}-O {url}NAME\n\
+             curl {proxy}-T NAME {url}\n\
              </pre>\n<p>The same address works in every WebDAV client.</p>\n</details>\n"
         );
     }
@@ -134,6 +133,9 @@ impl Page {
         format!("{}{}{slash}", self.prefix, encode_path(path.as_str()))
     }
 }
+
+const PROXY: &str = "--cert $X509_USER_PROXY --capath $X509_CERT_DIR ";
+const MAKE_PROXY: &str = "Make a proxy first, e.g. <code>voms-proxy-init --voms YOUR-VO</code>. ";
 
 const STYLE: &str = ":root{color-scheme:light dark}\
 body{font:1rem/1.5 system-ui,sans-serif;margin:1rem auto;max-width:72rem;padding:0 1rem}\
@@ -198,6 +200,23 @@ mod tests {
             assert!(!out.contains("<script") && !out.contains("<img"), "{out}");
             assert!(!out.contains("' on") && !out.contains("\"><s"), "{out}");
         }
+    }
+
+    #[test]
+    fn the_help_fits_the_door() {
+        let mut page = page("/vo/d");
+        let help = |page: &Page| {
+            let mut out = String::new();
+            page.tail(&mut out, 0, None);
+            out
+        };
+        assert!(help(&page).contains("gfal-ls davs://se.example:8443/webdav/vo/d/\n"));
+        assert!(help(&page).contains("-T NAME https://se.example:8443/webdav/vo/d/\n"));
+        page.origin = Some("http://se.example:8085".into());
+        assert!(help(&page).contains("curl -O http://se.example:8085/webdav/vo/d/NAME\n"));
+        assert!(!help(&page).contains("proxy"));
+        page.origin = None;
+        assert!(!help(&page).contains("<details>"));
     }
 
     #[test]

@@ -84,8 +84,8 @@ pub(super) fn range_holds(headers: &HeaderMap, entry: &Entry, now: SystemTime) -
     let Some(value) = headers.get(header::IF_RANGE) else { return true };
     let Ok(text) = value.to_str() else { return false };
     let text = text.trim();
-    if text.starts_with('"') {
-        return text.len() >= 2 && text[1..].strip_suffix('"') == Some(entry.etag.as_str());
+    if let Some(tag) = text.strip_prefix('"') {
+        return tag.strip_suffix('"') == Some(entry.etag.as_str());
     }
     // A date is a strong validator only once a second has gone by (RFC 9110 8.8.2.2).
     httpdate::parse_http_date(text).is_ok_and(|at| {

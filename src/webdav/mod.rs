@@ -62,6 +62,9 @@ pub fn router<F: Files>(files: Arc<F>, door: DoorOptions) -> Router {
     Router::new().fallback(serve::<F>).with_state(Door { files, options: Arc::new(door) })
 }
 
+/// Longest target that is logged, in characters: a path of ours, every byte of it escaped.
+const MAX_LOGGED: usize = 3 * 4096;
+
 struct Door<F> {
     files: Arc<F>,
     options: Arc<DoorOptions>,
@@ -110,7 +113,7 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
     };
     response.extensions_mut().insert(Outcome {
         operation: None,
-        target: head.uri.path().to_owned(),
+        target: head.uri.path().chars().take(MAX_LOGGED).collect(),
         status: None,
         why: told,
     });

@@ -150,12 +150,21 @@ impl State {
     }
 }
 
-/// What may be written back as an element's name. Stricter than XML, which allows more
-/// punctuation of other scripts.
+/// What may be written back as an element's name: `NCName` of XML 1.0.
 fn is_name(text: &str) -> bool {
-    let mut chars = text.chars();
-    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
-        && chars.all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+    let starts = |c: char| {
+        matches!(c, 'A'..='Z' | 'a'..='z' | '_' | '\u{c0}'..='\u{d6}' | '\u{d8}'..='\u{f6}'
+            | '\u{f8}'..='\u{2ff}' | '\u{370}'..='\u{37d}' | '\u{37f}'..='\u{1fff}'
+            | '\u{200c}' | '\u{200d}' | '\u{2070}'..='\u{218f}' | '\u{2c00}'..='\u{2fef}'
+            | '\u{3001}'..='\u{d7ff}' | '\u{f900}'..='\u{fdcf}' | '\u{fdf0}'..='\u{fffd}'
+            | '\u{10000}'..='\u{effff}')
+    };
+    let goes_on = |c: char| {
+        starts(c)
+            || matches!(c, '-' | '.' | '0'..='9' | '\u{b7}' | '\u{300}'..='\u{36f}'
+                | '\u{203f}'..='\u{2040}')
+    };
+    text.chars().next().is_some_and(starts) && text.chars().all(goes_on)
 }
 
 #[cfg(test)]
@@ -213,6 +222,8 @@ mod tests {
             "<d:propfind xmlns:d=\"DAV:\"><d:prop><bar:foo/></d:prop></d:propfind>",
             "<propfind xmlns=\"DAV:\"><prop><a\"b/></prop></propfind>",
             "<propfind xmlns=\"DAV:\"><prop><1/></prop></propfind>",
+            "<propfind xmlns=\"DAV:\"><prop><\u{b5}/></prop></propfind>",
+            "<d:propfind xmlns:d=\"DAV:\"><d:prop><d:a:b/></d:prop></d:propfind>",
             "<propfind xmlns=\"DAV:\"><allprop/></propfind><propfind xmlns=\"DAV:\"/>",
             "<!DOCTYPE a [<!ENTITY b \"c\">]><propfind xmlns=\"DAV:\"><allprop/></propfind>",
             "<propfind xmlns=\"DAV:\"><allprop></propname></propfind>",

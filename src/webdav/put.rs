@@ -3,9 +3,11 @@
 //! client than that.
 
 use std::io::{ErrorKind as IoKind, IoSlice, Write};
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use http::{HeaderMap, StatusCode, header};
 use simd_adler32::Adler32;
 use tokio::task::JoinHandle;
@@ -19,8 +21,10 @@ use crate::srm::{Error, ErrorKind, Published, WriteOptions};
 
 /// Bytes per write.
 const BLOCK: usize = 1 << 20;
-/// Pieces per write: what one `writev` takes (`IOV_MAX`).
-const PIECES: usize = 1024;
+/// Pieces per write, about: `writev` takes 1024 at once.
+const PIECES: usize = 1000;
+/// Pieces below this size are copied together.
+const SMALL: usize = 8 * 1024;
 
 /// PUT. What can be refused is refused before the body is asked for.
 pub(super) async fn put<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Handled {
@@ -149,8 +153,16 @@ async fn receive<U: UploadHandle>(
 ) -> Result<Received<U>, Trouble> {
     let mut writer = Writer::Resting(Received { upload, adler: Adler32::new(), size: 0 });
     loop {
-        let (block, over) = gather(body, idle).await.map_err(Trouble::Client)?;
-        let received = writer.rest().await.map_err(Trouble::Disk)?;
+        // Both at once, so that a full disk is told at once, not when the client has sent more.
+        let gathering = pin!(gather(body, idle));
+        let resting = pin!(writer.rest());
+        let (gathered, rested) = match select(gathering, resting).await {
+            Either::Left((gathered, rest)) => (gathered, rest.await),
+            Either::Right((Err(error), _)) => return Err(Trouble::Disk(error)),
+            Either::Right((rested, gathering)) => (gathering.await, rested),
+        };
+        let (block, over) = gathered.map_err(Trouble::Client)?;
+        let received = rested.map_err(Trouble::Disk)?;
         if block.is_empty() {
             return Ok(received);
         }
@@ -163,19 +175,51 @@ async fn receive<U: UploadHandle>(
 
 /// Takes a block; true when the body is over.
 async fn gather(body: &mut Incoming, idle: Duration) -> Result<(Vec<Bytes>, bool), Refusal> {
-    let mut block = Vec::new();
-    let mut size = 0;
-    while size < BLOCK && block.len() < PIECES {
+    let mut block = Block::default();
+    let mut over = false;
+    while block.size < BLOCK && block.pieces.len() < PIECES {
         match body.piece(idle).await? {
-            Some(piece) => {
-                size += piece.len();
-                block.push(piece);
+            Some(piece) => block.add(piece),
+            None => {
+                over = true;
+                break;
             }
-            None => return Ok((block, true)),
         }
     }
-    metrics::counter!("stormd_http_received_bytes_total").increment(size as u64);
-    Ok((block, false))
+    metrics::counter!("stormd_http_received_bytes_total").increment(block.size as u64);
+    Ok((block.finish(), over))
+}
+
+/// Pieces of a body. Small ones are copied together: each may hold on to the much larger buffer
+/// it was read into.
+#[derive(Default)]
+struct Block {
+    pieces: Vec<Bytes>,
+    small: Vec<u8>,
+    size: usize,
+}
+
+impl Block {
+    fn add(&mut self, piece: Bytes) {
+        self.size += piece.len();
+        if piece.len() < SMALL {
+            self.small.extend_from_slice(&piece);
+        } else {
+            self.flush();
+            self.pieces.push(piece);
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.small.is_empty() {
+            self.pieces.push(Bytes::from(std::mem::take(&mut self.small)));
+        }
+    }
+
+    fn finish(mut self) -> Vec<Bytes> {
+        self.flush();
+        self.pieces
+    }
 }
 
 enum Writer<U> {

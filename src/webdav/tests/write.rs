@@ -118,6 +118,11 @@ async fn a_full_disk_is_507() {
     assert_eq!(answer.code(), 507);
     assert_eq!(fake.content("/vo/old").unwrap(), b"old");
     assert!(answer.outcome.status.starts_with("507 NoFreeSpace: "), "{:?}", answer.outcome);
+    // Told before the client has sent the next block, here: ever.
+    let block = Ok::<_, std::io::Error>(bytes::Bytes::from(vec![1; 1 << 20]));
+    let body = futures_util::stream::iter([block]).chain(futures_util::stream::pending());
+    let answer = send(&fake, "PUT", "/vo/old", &[], Body::from_stream(body)).await;
+    assert_eq!(answer.code(), 507);
 }
 
 #[tokio::test]
