@@ -30,7 +30,7 @@ impl Namespace {
     pub fn load(
         file: &Path,
         config: &Config,
-        open_driver: &dyn Fn(&Path) -> Result<Arc<dyn Driver>, String>,
+        open_driver: &OpenDriver<'_>,
     ) -> Result<(Namespace, Vec<Problem>), Vec<Problem>> {
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let mut loader = Loader::new(&file, config);
@@ -45,6 +45,9 @@ impl Namespace {
         }
     }
 }
+
+/// Opens the driver of an area by its canonical root; the error says why not, in words.
+pub type OpenDriver<'a> = dyn Fn(&Path) -> Result<Arc<dyn Driver>, String> + 'a;
 
 /// What is gathered on the way.
 pub(super) struct Loader<'a> {
@@ -106,11 +109,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn build(
-        &mut self,
-        document: &Document,
-        open_driver: &dyn Fn(&Path) -> Result<Arc<dyn Driver>, String>,
-    ) -> Option<Namespace> {
+    fn build(&mut self, document: &Document, open_driver: &OpenDriver<'_>) -> Option<Namespace> {
         if let Some(version) = document.version.as_deref().filter(|version| *version != VERSION) {
             self.warn(document.line, format!("version {version:?} is read as {VERSION}"));
         }

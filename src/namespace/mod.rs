@@ -25,6 +25,7 @@ use crate::fsdriver::Driver;
 use crate::model::{AccessLatency, FileKey, Protocol, RelPath, RetentionPolicy, Stfn};
 
 pub use hosts::Ports;
+pub use load::OpenDriver;
 pub use turl::{TRANSFER_PREFIX, encode_stfn};
 
 /// One `<filesystem>` of namespace.xml, with its driver.

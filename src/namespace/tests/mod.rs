@@ -1,5 +1,6 @@
 mod bad_files;
 mod fake;
+mod hostile;
 mod places;
 mod turls;
 
