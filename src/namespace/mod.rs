@@ -9,6 +9,8 @@ mod grammar;
 mod hosts;
 mod load;
 mod load_area;
+mod load_roots;
+mod load_rules;
 mod locate;
 mod pool;
 mod reader;
