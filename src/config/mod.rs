@@ -176,7 +176,7 @@ pub struct Problem {
 /// See [`Problem::severity`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// No start.
+    /// No start; of an area's `authz-db`: that area is closed. `stormd check` fails on both.
     Error,
     /// Told, and no more.
     Warning,

@@ -166,3 +166,12 @@ fn the_sample_with_every_comment_taken_away_means_the_same() {
         .collect();
     assert_eq!(parse(&live).unwrap(), parse("").unwrap());
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_text_ends_with_an_answer(text in "[\\[\\]a-z=\"{}, \\n0-9.é]{0,80}") {
+        if let Err(problems) = parse(&text) {
+            proptest::prop_assert!(!problems.is_empty());
+        }
+    }
+}

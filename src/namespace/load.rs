@@ -1,28 +1,20 @@
 //! namespace.xml -> [`Namespace`]: what the grammar cannot say. All problems at once, by line.
 
 use std::collections::HashMap;
-use std::fs::DirBuilder;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::document::{self, Document, Text};
+use super::document::Document;
 use super::hosts::{Hosts, Ports};
 use super::load_area::AreaDraft;
 use super::{ApproachableRule, AreaDetails, MappingRule, Namespace, StorageArea, reader};
-use crate::auth::dn_pattern::{DnPattern, VoPattern};
 use crate::config::{Config, Problem, Severity};
 use crate::fsdriver::Driver;
-use crate::model::{RelPath, Stfn};
 
 /// Largest namespace.xml that is read, in bytes.
 const MAX_FILE: u64 = 16 << 20;
 /// The version of the schema that is read.
 const VERSION: &str = "1.5.0";
-
-/// Opens a storage area's root, given the roots of all areas: what lies in another one's is not
-/// this one's.
-pub type OpenDriver<'a> = dyn Fn(&Path, &[PathBuf]) -> Result<Arc<dyn Driver>, String> + 'a;
 
 impl Namespace {
     /// Reads and checks namespace.xml and opens each area's driver with its canonical root.
@@ -50,13 +42,17 @@ impl Namespace {
     }
 }
 
+/// Opens the driver of an area by its canonical root, given the roots of all areas: what lies in
+/// another one's is not this one's. The error says why not, in words.
+pub type OpenDriver<'a> = dyn Fn(&Path, &[PathBuf]) -> Result<Arc<dyn Driver>, String> + 'a;
+
 /// What is gathered on the way.
 pub(super) struct Loader<'a> {
     pub(super) file: &'a Path,
     pub(super) folder: &'a Path,
     pub(super) config: &'a Config,
     problems: Vec<Problem>,
-    failed: bool,
+    pub(super) failed: bool,
 }
 
 impl<'a> Loader<'a> {
@@ -110,11 +106,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn build(
-        &mut self,
-        document: &Document,
-        open_driver: &OpenDriver<'_>,
-    ) -> Option<Namespace> {
+    fn build(&mut self, document: &Document, open_driver: &OpenDriver<'_>) -> Option<Namespace> {
         if let Some(version) = document.version.as_deref().filter(|version| *version != VERSION) {
             self.warn(document.line, format!("version {version:?} is read as {VERSION}"));
         }
@@ -139,8 +131,9 @@ impl<'a> Loader<'a> {
             ports: Ports::of(self.config),
             anonymous_write: self.config.http.anonymous_write,
         };
-        for (at, (draft, root)) in drafts.iter_mut().zip(roots.clone()).enumerate() {
-            let driver = match open_driver(&root, &roots) {
+        let every_root = roots.clone();
+        for (at, (draft, root)) in drafts.iter_mut().zip(roots).enumerate() {
+            let driver = match open_driver(&root, &every_root) {
                 Ok(driver) => driver,
                 Err(why) => {
                     let text = format!(
@@ -233,179 +226,6 @@ impl<'a> Loader<'a> {
         names
     }
 
-    fn mapping(
-        &mut self,
-        rules: &[document::MapRule],
-        areas: &HashMap<String, usize>,
-    ) -> Vec<MappingRule> {
-        let mut list: Vec<MappingRule> = Vec::new();
-        let mut names: HashMap<&str, u64> = HashMap::new();
-        let mut roots: HashMap<Stfn, (u64, usize)> = HashMap::new();
-        for rule in rules {
-            let label = label("map-rule", rule.name.as_deref());
-            self.once(&mut names, rule.name.as_deref(), rule.line, &label);
-            let area = self.reference(&rule.mapped_fs, "mapped-fs", areas, &label);
-            let Some(text) = rule.stfn_root.get() else { continue };
-            let line = rule.stfn_root.line;
-            let stfn_root = match Stfn::parse_strict(text) {
-                Ok(stfn) => stfn,
-                Err(error) => {
-                    self.error(line, format!("{label}: <stfn-root> {text:?}: {error}"));
-                    continue;
-                }
-            };
-            let Some(area) = area else { continue };
-            match roots.get(&stfn_root) {
-                Some((first, other)) if *other == area => {
-                    let text =
-                        format!("{label}: says the same as line {first}: one of them will do");
-                    self.warn(line, text);
-                    continue;
-                }
-                Some((first, _)) => {
-                    let text = format!(
-                        "{label}: the stfn-root {stfn_root} stands in line {first} too, for another filesystem: a path can lead to one only"
-                    );
-                    self.error(line, text);
-                }
-                None => {
-                    roots.insert(stfn_root.clone(), (line, area));
-                    list.push(MappingRule { stfn_root, area });
-                }
-            }
-        }
-        list
-    }
-
-    fn rules(
-        &mut self,
-        rules: &[document::AppRule],
-        areas: &HashMap<String, usize>,
-    ) -> Vec<ApproachableRule> {
-        let mut list = Vec::new();
-        let mut names: HashMap<&str, u64> = HashMap::new();
-        for rule in rules {
-            let label = label("app-rule", rule.name.as_deref());
-            self.once(&mut names, rule.name.as_deref(), rule.line, &label);
-            let dn = rule.subjects.dn.get().and_then(|text| {
-                let parsed = DnPattern::parse(text);
-                self.kept(parsed, rule.subjects.dn.line, &label, "dn")
-            });
-            let vo_name = rule.subjects.vo_name.as_ref();
-            let vo_text = vo_name.and_then(Text::get).unwrap_or("*");
-            let vo = self.kept(
-                VoPattern::parse(vo_text),
-                vo_name.map_or(rule.line, |text| text.line),
-                &label,
-                "vo-name",
-            );
-            let places = self.approachable(&rule.approachable_fs, areas, &label);
-            let space_path = rule.space_rel_path.as_ref().and_then(|text| {
-                let path = text.value.trim_matches('/');
-                let parsed = RelPath::parse(path);
-                self.kept(parsed, text.line, &label, "space-rel-path").filter(|p| !p.is_root())
-            });
-            let (Some(dn), Some(vo)) = (dn, vo) else { continue };
-            list.push(ApproachableRule {
-                name: rule.name.clone().unwrap_or_default(),
-                vo_text: if vo.is_anybody() { "*".to_owned() } else { vo_text.to_owned() },
-                dn,
-                vo,
-                areas: places,
-                anonymous_read: rule
-                    .anonymous_http_read
-                    .as_ref()
-                    .is_some_and(|text| text.value == "true"),
-                space_path,
-            });
-        }
-        list
-    }
-
-    /// A comma list of filesystems; the one with a trailing `*` comes first, as the rule's default.
-    fn approachable(
-        &mut self,
-        list: &Text,
-        areas: &HashMap<String, usize>,
-        label: &str,
-    ) -> Vec<usize> {
-        let mut places = Vec::new();
-        let Some(text) = list.get() else { return places };
-        for name in text.split(',').map(str::trim) {
-            let (name, default) = match name.strip_suffix('*') {
-                Some(name) => (name, true),
-                None => (name, false),
-            };
-            let one = Text { line: list.line, value: name.to_owned() };
-            if name.is_empty() {
-                let text = format!(
-                    "{label}: <approachable-fs>: expected names of filesystems with commas between, found {text:?}"
-                );
-                self.error(list.line, text);
-                continue;
-            }
-            let Some(at) = self.reference(&one, "approachable-fs", areas, label) else { continue };
-            if places.contains(&at) {
-                continue;
-            }
-            if default {
-                places.insert(0, at);
-            } else {
-                places.push(at);
-            }
-        }
-        places
-    }
-
-    fn reference(
-        &mut self,
-        name: &Text,
-        element: &str,
-        areas: &HashMap<String, usize>,
-        label: &str,
-    ) -> Option<usize> {
-        let text = name.get()?;
-        let found = areas.get(text).copied();
-        if found.is_none() {
-            let near = crate::config::nearest(text, areas.keys().map(String::as_str));
-            let hint = near.map_or(String::new(), |near| format!(": did you mean {near}?"));
-            self.error(
-                name.line,
-                format!(
-                    "{label}: <{element}> names the filesystem {text}, which is not declared{hint}"
-                ),
-            );
-        }
-        found
-    }
-
-    fn once<'n>(
-        &mut self,
-        names: &mut HashMap<&'n str, u64>,
-        name: Option<&'n str>,
-        line: u64,
-        label: &str,
-    ) {
-        let Some(name) = name else { return };
-        if let Some(first) = names.get(name) {
-            let text =
-                format!("{label}: the name stands twice; the first is line {first}: rename one");
-            self.error(line, text);
-        } else {
-            names.insert(name, line);
-        }
-    }
-
-    fn kept<T, E: std::fmt::Display>(
-        &mut self,
-        parsed: Result<T, E>,
-        line: u64,
-        label: &str,
-        element: &str,
-    ) -> Option<T> {
-        parsed.map_err(|error| self.error(line, format!("{label}: <{element}>: {error}"))).ok()
-    }
-
     /// Areas that no SURL or nobody leads to.
     fn unreached(
         &mut self,
@@ -425,74 +245,6 @@ impl<'a> Loader<'a> {
             }
         }
     }
-
-    /// The canonical roots, made where they are relative and missing.
-    fn roots(&mut self, drafts: &[AreaDraft]) -> Vec<PathBuf> {
-        let mut roots: Vec<PathBuf> = Vec::new();
-        let state = std::fs::canonicalize(&self.config.paths.state)
-            .unwrap_or_else(|_| self.config.paths.state.clone());
-        for draft in drafts {
-            let line = draft.root.line;
-            let Some(text) = draft.root.get() else { continue };
-            let root = match self.root(text) {
-                Ok(root) => root,
-                Err(why) => {
-                    self.error(line, format!("{}: <root> {text}: {why}", draft.label));
-                    continue;
-                }
-            };
-            if state.starts_with(&root) {
-                let text = format!(
-                    "{}: <root> {} holds the state folder {} (keys, database): move one of them",
-                    draft.label,
-                    root.display(),
-                    state.display()
-                );
-                self.error(line, text);
-            }
-            for (other, at) in roots.iter().zip(drafts) {
-                if *other == root {
-                    let text = format!(
-                        "{}: <root> {} is the root of {} too: each needs its own",
-                        draft.label,
-                        root.display(),
-                        at.label
-                    );
-                    self.error(line, text);
-                } else if root.starts_with(other) || other.starts_with(&root) {
-                    let text = format!(
-                        "{}: <root> {} and the root of {} lie one in the other: space is counted twice",
-                        draft.label,
-                        root.display(),
-                        at.label
-                    );
-                    self.warn(line, text);
-                }
-            }
-            roots.push(root);
-        }
-        roots
-    }
-
-    fn root(&self, text: &str) -> Result<PathBuf, String> {
-        let root = self.folder.join(text);
-        let relative = Path::new(text).is_relative();
-        if relative && !self.failed && !root.exists() {
-            make_root(&root).map_err(|error| format!("cannot be made: {error}"))?;
-        }
-        let about = match std::fs::metadata(&root) {
-            Ok(about) => about,
-            // Somebody must first mend the errors before it is made.
-            Err(_) if relative && self.failed => return Ok(root),
-            Err(error) => {
-                return Err(format!("{error}: make the directory, or mount its file system"));
-            }
-        };
-        if !about.is_dir() {
-            return Err("is no directory".to_owned());
-        }
-        std::fs::canonicalize(&root).map_err(|error| error.to_string())
-    }
 }
 
 /// `<element name=X>`, for the texts.
@@ -501,12 +253,6 @@ pub(super) fn label(element: &str, name: Option<&str>) -> String {
         Some(name) => format!("<{element} name={name}>"),
         None => format!("<{element}>"),
     }
-}
-
-fn make_root(root: &Path) -> std::io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o770).create(root)?;
-    // The umask may have taken bits away.
-    std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o770))
 }
 
 fn read_bounded(file: &Path) -> Result<String, String> {

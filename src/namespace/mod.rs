@@ -9,6 +9,8 @@ mod grammar;
 mod hosts;
 mod load;
 mod load_area;
+mod load_roots;
+mod load_rules;
 mod locate;
 mod pool;
 mod reader;
@@ -25,6 +27,7 @@ use crate::fsdriver::Driver;
 use crate::model::{AccessLatency, FileKey, Protocol, RelPath, RetentionPolicy, Stfn};
 
 pub use hosts::Ports;
+pub use load::OpenDriver;
 pub use turl::{TRANSFER_PREFIX, encode_stfn};
 
 /// One `<filesystem>` of namespace.xml, with its driver.

@@ -75,6 +75,7 @@ impl Pass<'_> {
                 }
             };
             if self.out.problems.len() >= MAX_PROBLEMS {
+                self.out.broken = true;
                 return;
             }
             match event {

@@ -1,5 +1,6 @@
 mod bad_files;
 mod fake;
+mod hostile;
 mod places;
 mod turls;
 
@@ -41,7 +42,7 @@ impl Site {
     }
 
     fn read(&self, file: &Path) -> Result<(Namespace, Vec<Problem>), Vec<Problem>> {
-        Namespace::load(file, &self.config, &|root| Ok(fake::driver(root)))
+        Namespace::load(file, &self.config, &|root, _| Ok(fake::driver(root)))
     }
 
     fn example(&self) -> Namespace {
