@@ -321,6 +321,28 @@ mod tests {
         assert_eq!(dn.last_cn(), None);
     }
 
+    /// The values are OpenSSL 3.0's, of certificates with these subjects.
+    #[test]
+    fn hash_names_are_those_of_openssl() {
+        let c: &[u8] = &[0x55, 4, 6];
+        let dc: &[u8] = &[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 25];
+        let email: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
+        let plain = name(&[
+            &[(c, PRINTABLE, b"IT")],
+            &[(O, tag::UTF8, b"Test Grid")],
+            &[(oid::CN, tag::UTF8, b"Test CA")],
+        ]);
+        assert_eq!((plain.hash(), plain.old_hash()), ("578d37c1".into(), "282b3e23".into()));
+        let odd = name(&[
+            &[(dc, IA5, b"org")],
+            &[(dc, IA5, b"Example")],
+            &[(O, tag::UTF8, "\u{dc}n\u{ef}  Grid ".as_bytes())],
+            &[(oid::CN, tag::UTF8, b"Some CA")],
+            &[(email, IA5, b"A@B.org")],
+        ]);
+        assert_eq!((odd.hash(), odd.old_hash()), ("05e4b342".into(), "91c412a0".into()));
+    }
+
     #[test]
     fn compares_by_value() {
         let printable = name(&[&[(O, PRINTABLE, b"Test  Grid")], &[(oid::CN, PRINTABLE, b"Bob")]]);

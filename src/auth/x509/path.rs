@@ -217,6 +217,9 @@ impl<'a> Search<'a> {
 
 fn end_entity(cert: &Cert, purpose: Purpose, now: i64) -> Result<(), String> {
     let name = cert.subject.line();
+    if cert.subject.is_empty() {
+        return Err("your certificate has no name (its subject is empty)".to_owned());
+    }
     if cert.is_ca {
         return Err(format!("`{name}` is a CA: a person's or a host's certificate is needed"));
     }
