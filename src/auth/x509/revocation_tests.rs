@@ -68,7 +68,7 @@ fn a_revoked_certificate_is_refused() {
 fn an_old_crl_refuses_the_whole_ca() {
     let w = world();
     let old = crl(&w.ca, &w.ca.key, &[], (NOW - 3 * DAY, NOW - DAY), &[]);
-    let (_dir, trust, _) = directory(&w.ca, &[old.clone()]);
+    let (_dir, trust, _) = directory(&w.ca, std::slice::from_ref(&old));
     refused(&trust, &[&w.user], "run fetch-crl");
     let fresh = crl(&w.ca, &w.ca.key, &[], FRESH, &[]);
     let (_dir, trust, _) = directory(&w.ca, &[old, fresh]);
