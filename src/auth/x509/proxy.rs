@@ -250,6 +250,7 @@ const KNOWN_CRITICAL: &[&[u8]] = &[
     oid::NS_CERT_TYPE,
     oid::PROXY_CERT_INFO,
     oid::DRAFT_PROXY_CERT_INFO,
+    oid::VOMS_ACS,
 ];
 
 /// clientAuth and any.
