@@ -70,7 +70,11 @@ impl Cert {
                 let mut version = Reader::new(explicit);
                 let number = small_integer(version.expect(tag::INTEGER)?)?;
                 version.finish()?;
-                number.checked_add(1).ok_or(DerError)?
+                // v1, v2, v3
+                if number > 2 {
+                    return Err(DerError);
+                }
+                number + 1
             }
             None => 1,
         };
@@ -237,3 +241,54 @@ fn number(digits: &[u8]) -> Result<i32, DerError> {
 const UTC_TIME: u8 = 0x17;
 /// Real certificates have about ten.
 const MAX_EXTENSIONS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::der::tlv;
+    use super::super::testing::{Holder, gen_time};
+    use super::*;
+
+    #[test]
+    fn times_are_read_strictly() {
+        let read = |tag, text: &[u8]| time(&mut Reader::new(&tlv(tag, &[text])));
+        assert_eq!(read(UTC_TIME, b"700101000000Z"), Ok(0));
+        assert_eq!(read(UTC_TIME, b"491231235959Z"), Ok(2_524_607_999));
+        assert_eq!(read(UTC_TIME, b"7001010000Z"), Ok(0));
+        assert_eq!(read(tag::GENERALIZED_TIME, b"20270115080000Z"), Ok(1_800_000_000));
+        assert_eq!(time(&mut Reader::new(&gen_time(1_800_000_000))), Ok(1_800_000_000));
+        for bad in
+            ["70010100000Z", "700101000000", "701301000000Z", "70010100000xZ", "7001010000+1Z"]
+        {
+            assert_eq!(read(UTC_TIME, bad.as_bytes()), Err(DerError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_issued_certificate_reads_back() {
+        let ca = Holder::root("/O=Grid/CN=CA");
+        let cert = Cert::parse(&ca.issue("/O=Grid/CN=Bob", |_| {}).der).unwrap();
+        assert_eq!((cert.subject.line(), cert.issuer.line()), ("/O=Grid/CN=Bob", "/O=Grid/CN=CA"));
+        assert_eq!(
+            (cert.serial.as_slice(), cert.version, cert.is_ca),
+            (&[0x11, 0x22][..], 3, false)
+        );
+        let usage = cert.key_usage.unwrap();
+        assert!(usage.digital_signature() && !usage.key_cert_sign() && !usage.crl_sign());
+    }
+
+    proptest! {
+        #[test]
+        fn bent_certificates_do_not_panic(at in 0usize..600, byte: u8, cut in 0usize..600) {
+            static GOOD: std::sync::LazyLock<Vec<u8>> =
+                std::sync::LazyLock::new(|| Holder::root("/O=Grid/CN=CA").der.to_vec());
+            let mut der = GOOD.clone();
+            let at = at % der.len();
+            der[at] = byte;
+            let _ = Cert::parse(&der);
+            der.truncate(cut);
+            let _ = Cert::parse(&der);
+        }
+    }
+}

@@ -3,6 +3,7 @@ use super::super::testing::*;
 use super::*;
 
 struct World {
+    ca: Holder,
     user: Holder,
     proxy: Holder,
     trust: Trust,
@@ -14,7 +15,7 @@ fn world() -> World {
     let user = ca.issue("/C=IT/CN=User", |_| {});
     let proxy = user.proxy("1", |_| {});
     let trust = trusting(&[&ca]);
-    World { user, proxy, trust, key: Key::generate().unwrap() }
+    World { ca, user, proxy, trust, key: Key::generate().unwrap() }
 }
 
 fn copy(key: &Key) -> KeyPair {
@@ -66,7 +67,10 @@ fn anything_else_is_not() {
     says(&mine(|f| f.drop(oid::PROXY_CERT_INFO)), "which is no CA");
     // Somebody else's proxy for our key.
     let other = w.user.issue_for(copy(&w.key), "/C=IT/CN=Boss/CN=proxy", |_| {});
-    says(&other.der, "exactly one CN more");
+    says(&other.der, "not the next certificate");
+    // A real person's certificate for our key, and still not the peer's proxy.
+    let boss = w.ca.issue_for(copy(&w.key), "/C=IT/CN=Boss", |_| {});
+    says(&boss.der, "no proxy of yours");
 }
 
 #[tokio::test]

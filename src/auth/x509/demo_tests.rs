@@ -39,6 +39,9 @@ fn made_once_and_again_before_its_end() {
         assert_eq!(host.person.dn, format!("/O=stormd demo/CN={HOST}"));
     }
 
+    bears_every_name(&first);
+    has_openssl_hashes(&first);
+
     let again = ensure(&state, HOST).unwrap();
     assert!(!again.made);
     assert_eq!(again.ca, first.ca);
@@ -74,26 +77,19 @@ fn repaired_when_broken_or_renamed() {
     assert!(ensure(dir.path(), "sp\u{e4}t").is_err());
 }
 
-#[test]
-fn the_host_certificate_bears_every_name() {
-    let dir = tempfile::tempdir().unwrap();
-    let demo = ensure(dir.path(), HOST).unwrap();
+fn bears_every_name(demo: &DemoPki) {
     let cert = Cert::parse(&read_chain(&demo.host_certificate)[0]).unwrap();
     assert!(has_names(&cert, &host_names(HOST).unwrap()));
-    let mut bytes = cert.extension(oid::SUBJECT_ALT_NAME).unwrap().value.clone();
+    let bytes = &cert.extension(oid::SUBJECT_ALT_NAME).unwrap().value;
     for name in [&b"\x82\x09localhost"[..], b"\x87\x04\x7f\0\0\x01", HOST.as_bytes()] {
         assert!(bytes.windows(name.len()).any(|part| part == name), "{name:?}");
     }
-    bytes.clear();
     assert_eq!(cert.extended_key_usage().unwrap().unwrap().len(), 2);
     assert_eq!(cert.subject.last_cn(), Some(HOST));
 }
 
 /// Against the tool itself where it is installed; the vectors in `name` hold everywhere.
-#[test]
-fn hash_names_are_those_of_openssl() {
-    let dir = tempfile::tempdir().unwrap();
-    let demo = ensure(dir.path(), HOST).unwrap();
+fn has_openssl_hashes(demo: &DemoPki) {
     for option in ["-subject_hash", "-subject_hash_old"] {
         let out = Command::new("openssl")
             .args(["x509", "-noout", option, "-in"])

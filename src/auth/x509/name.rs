@@ -187,11 +187,11 @@ fn decode(tag: u8, raw: &[u8]) -> Option<String> {
         }
         // Everybody writes Latin-1 in it.
         T61 => Some(raw.iter().map(|&byte| char::from(byte)).collect()),
-        BMP if raw.len() % 2 == 0 => {
+        BMP if raw.len().is_multiple_of(2) => {
             let units = raw.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
             char::decode_utf16(units).collect::<Result<String, _>>().ok()
         }
-        UNIVERSAL if raw.len() % 4 == 0 => raw
+        UNIVERSAL if raw.len().is_multiple_of(4) => raw
             .chunks_exact(4)
             .map(|unit| char::from_u32(u32::from_be_bytes([unit[0], unit[1], unit[2], unit[3]])))
             .collect(),
@@ -291,7 +291,10 @@ mod tests {
 
     const O: &[u8] = &[0x55, 4, 10];
 
-    fn name(rdns: &[&[(&[u8], u8, &[u8])]]) -> Name {
+    /// Type, string tag, value.
+    type Pair<'a> = (&'a [u8], u8, &'a [u8]);
+
+    fn name(rdns: &[&[Pair<'_>]]) -> Name {
         let mut content = Vec::new();
         for rdn in rdns {
             let pairs: Vec<Vec<u8>> = rdn
@@ -321,6 +324,28 @@ mod tests {
         assert_eq!(dn.last_cn(), None);
     }
 
+    /// The values are OpenSSL 3.0's, of certificates with these subjects.
+    #[test]
+    fn hash_names_are_those_of_openssl() {
+        let c: &[u8] = &[0x55, 4, 6];
+        let dc: &[u8] = &[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 25];
+        let email: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
+        let plain = name(&[
+            &[(c, PRINTABLE, b"IT")],
+            &[(O, tag::UTF8, b"Test Grid")],
+            &[(oid::CN, tag::UTF8, b"Test CA")],
+        ]);
+        assert_eq!((plain.hash(), plain.old_hash()), ("578d37c1".into(), "282b3e23".into()));
+        let odd = name(&[
+            &[(dc, IA5, b"org")],
+            &[(dc, IA5, b"Example")],
+            &[(O, tag::UTF8, "\u{dc}n\u{ef}  Grid ".as_bytes())],
+            &[(oid::CN, tag::UTF8, b"Some CA")],
+            &[(email, IA5, b"A@B.org")],
+        ]);
+        assert_eq!((odd.hash(), odd.old_hash()), ("05e4b342".into(), "91c412a0".into()));
+    }
+
     #[test]
     fn compares_by_value() {
         let printable = name(&[&[(O, PRINTABLE, b"Test  Grid")], &[(oid::CN, PRINTABLE, b"Bob")]]);
@@ -332,11 +357,10 @@ mod tests {
 
     #[test]
     fn exactly_one_cn_below() {
-        let eec: &[(&[u8], u8, &[u8])] = &[(oid::CN, tag::UTF8, b"Bob")];
-        let cn: &[(&[u8], u8, &[u8])] = &[(oid::CN, PRINTABLE, b"proxy")];
-        let org: &[(&[u8], u8, &[u8])] = &[(O, PRINTABLE, b"proxy")];
-        let two: &[(&[u8], u8, &[u8])] =
-            &[(oid::CN, PRINTABLE, b"proxy"), (O, PRINTABLE, b"proxy")];
+        let eec: &[Pair<'_>] = &[(oid::CN, tag::UTF8, b"Bob")];
+        let cn: &[Pair<'_>] = &[(oid::CN, PRINTABLE, b"proxy")];
+        let org: &[Pair<'_>] = &[(O, PRINTABLE, b"proxy")];
+        let two: &[Pair<'_>] = &[(oid::CN, PRINTABLE, b"proxy"), (O, PRINTABLE, b"proxy")];
         let parent = name(&[eec]);
         assert!(name(&[eec, cn]).is_one_cn_below(&parent));
         for bad in [name(&[eec]), name(&[eec, cn, cn]), name(&[eec, org]), name(&[eec, two])] {

@@ -156,7 +156,7 @@ impl<'a> Search<'a> {
         // Roots of version 1 know no extensions; who put one into the directory meant it.
         let old_root = ca.version == 1 && self.anchors.holds(ca);
         if !ca.is_ca && !old_root {
-            return Err(format!("it was issued by `{name}`, which is no CA"));
+            return Err(format!("the chain goes through `{name}`, which is no CA"));
         }
         if ca.key_usage.is_some_and(|usage| !usage.key_cert_sign()) {
             return Err(format!("the CA `{name}` may not sign certificates (keyUsage)"));
@@ -217,6 +217,9 @@ impl<'a> Search<'a> {
 
 fn end_entity(cert: &Cert, purpose: Purpose, now: i64) -> Result<(), String> {
     let name = cert.subject.line();
+    if cert.subject.is_empty() {
+        return Err("your certificate has no name (its subject is empty)".to_owned());
+    }
     if cert.is_ca {
         return Err(format!("`{name}` is a CA: a person's or a host's certificate is needed"));
     }

@@ -226,12 +226,13 @@ impl<'a> CertInfo<'a> {
         let mut info = Reader::sequence(der)?;
         let mut path_len = info.optional(tag::INTEGER)?.map(small_integer).transpose()?;
         let mut policy = Reader::new(info.expect(tag::SEQUENCE)?);
-        if kind == Kind::Draft && path_len.is_none() {
-            if let Some(explicit) = info.optional(tag::context(1))? {
-                let mut inner = Reader::new(explicit);
-                path_len = Some(small_integer(inner.expect(tag::INTEGER)?)?);
-                inner.finish()?;
-            }
+        if kind == Kind::Draft
+            && path_len.is_none()
+            && let Some(explicit) = info.optional(tag::context(1))?
+        {
+            let mut inner = Reader::new(explicit);
+            path_len = Some(small_integer(inner.expect(tag::INTEGER)?)?);
+            inner.finish()?;
         }
         info.finish()?;
         let language = policy.expect(tag::OID)?;
@@ -249,6 +250,7 @@ const KNOWN_CRITICAL: &[&[u8]] = &[
     oid::NS_CERT_TYPE,
     oid::PROXY_CERT_INFO,
     oid::DRAFT_PROXY_CERT_INFO,
+    oid::VOMS_ACS,
 ];
 
 /// clientAuth and any.

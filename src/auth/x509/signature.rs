@@ -106,3 +106,39 @@ impl Signed {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::der::tlv;
+    use super::super::testing::signed;
+    use super::*;
+
+    /// SubjectPublicKeyInfo of an RSA key with a modulus of so many bytes, which is no product of primes.
+    fn rsa(bytes: usize) -> PublicKey {
+        let modulus = tlv(tag::INTEGER, &[&[0], &vec![0xc5; bytes]]);
+        let key = tlv(tag::SEQUENCE, &[&modulus, &tlv(tag::INTEGER, &[&[1, 0, 1]])]);
+        let kind = tlv(tag::OID, &[&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1]]);
+        let algorithm = tlv(tag::SEQUENCE, &[&kind, &[5, 0]]);
+        let spki = tlv(tag::SEQUENCE, &[&algorithm, &tlv(tag::BIT_STRING, &[&[0], &key])]);
+        PublicKey::parse(&spki).unwrap()
+    }
+
+    #[test]
+    fn each_fault_has_its_name() {
+        let good = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        let der = signed(&good, |_| vec![0x30, 0]);
+        let signature = Signed::parse(&der).unwrap();
+        let key = rcgen::PublicKeyData::subject_public_key_info(&good);
+        let key = PublicKey::parse(&key).unwrap();
+        assert_eq!(key.verify(&signature), Ok(()));
+        assert_eq!(rsa(128).verify(&signature), Err(SignatureError::WeakKey(1024)));
+        assert_eq!(rsa(256).verify(&signature), Err(SignatureError::Mismatch));
+        let ecdsa = rcgen::KeyPair::generate().unwrap();
+        let ecdsa =
+            PublicKey::parse(&rcgen::PublicKeyData::subject_public_key_info(&ecdsa)).unwrap();
+        assert_eq!(ecdsa.verify(&signature), Err(SignatureError::Algorithm));
+        let mut other = signature;
+        other.message = vec![0x30, 1, 0];
+        assert_eq!(key.verify(&other), Err(SignatureError::Mismatch));
+    }
+}

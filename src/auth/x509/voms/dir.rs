@@ -48,7 +48,7 @@ impl Lsc {
         let mut chains = Vec::new();
         let mut lines: Vec<&str> = Vec::new();
         let mut close = |lines: &mut Vec<&str>| -> Result<(), String> {
-            if lines.len() % 2 != 0 {
+            if !lines.len().is_multiple_of(2) {
                 return Err(
                     "an issuer's line is missing: lines come in pairs, subject and issuer \
                             of each certificate"

@@ -386,5 +386,13 @@ fn broken_lists_do_no_harm() {
         let proxy = w.user.proxy("1", |f| f.set(oid::VOMS_ACS, false, good[..end].to_vec()));
         dropped(&judge(&w.trust(), &[&proxy, &w.user]).unwrap(), "cannot be read");
     }
+    let ac = w.ac().sign(&w.voms.key);
+    for at in (0..ac.len()).step_by(5) {
+        let mut bent = ac.clone();
+        bent[at] ^= 0x21;
+        let judgement = w.judge_acs(&[bent]);
+        assert!(judgement.person.fqans.is_empty(), "byte {at}");
+        assert_eq!(judgement.notes.len(), 1);
+    }
     dropped(&w.judge_acs(&vec![vec![0x30, 0]; 33]), "more than 32");
 }
