@@ -17,6 +17,10 @@ use super::value::Value;
 /// Elements inside one another that a request may have. The deepest lawful one has nine.
 pub(crate) const REQUEST_DEPTH: usize = 32;
 
+/// Items that one list may have: the memory a message takes is a small multiple of its size. The
+/// core has its own, lower limit for files.
+pub(crate) const MAX_ITEMS: usize = 100_000;
+
 /// Where the walk stands.
 pub(crate) struct Cursor<'a> {
     reader: Reader<&'a [u8]>,

@@ -31,6 +31,19 @@ fn a_million_shallow_elements_are_no_harm() {
     let attributes: String = (0..100_000).map(|n| format!(" a{n}='x'")).collect();
     let text = request("srmRm", &format!("<arrayOfSURLs{attributes}/>"));
     promptly(|| decode(text.as_bytes())).unwrap();
+    for tag in ["Envelope", "Body", "srmRm"] {
+        let text = request("srmRm", "").replacen(tag, &format!("{tag}{attributes}"), 1);
+        promptly(|| decode(text.as_bytes())).unwrap();
+    }
+}
+
+#[test]
+fn a_list_without_end_is_refused_in_the_answer() {
+    let list = format!("<arrayOfSURLs>{}</arrayOfSURLs>", "<urlArray/>".repeat(100_001));
+    assert_eq!(
+        promptly(|| problem("srmRm", &list)),
+        "there are more than 100000 urlArray: ask for fewer at a time"
+    );
 }
 
 #[test]
