@@ -1,5 +1,6 @@
 //! The SOAP codec on a srmPrepareToPut of 1000 files, against a bare pass of quick-xml's NsReader
-//! over the same bytes. `cargo bench --bench soap` prints the ratios first.
+//! over the same bytes. `cargo bench --bench soap` prints the ratios first. 2026-11-22, two shared
+//! cores: bare 411 MB/s, decode 0.85 of it, encode 0.69.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

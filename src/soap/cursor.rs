@@ -17,13 +17,30 @@ use super::value::Value;
 /// Elements inside one another that a request may have. The deepest lawful one has nine.
 pub(crate) const REQUEST_DEPTH: usize = 32;
 
+/// Items that one list may have: the memory a message takes is a small multiple of its size. The
+/// core has its own, lower limit for files.
+pub(crate) const MAX_ITEMS: usize = 100_000;
+
+/// How many times the message's own size its references may make us read.
+const REFERENCE_FACTOR: usize = 4;
+
 /// Where the walk stands.
 pub(crate) struct Cursor<'a> {
     reader: Reader<&'a [u8]>,
     depth: usize,
     max_depth: usize,
-    targets: HashMap<&'a str, &'a str>,
+    targets: HashMap<&'a str, Target<'a>>,
+    /// Bytes that references may still make us read.
+    budget: usize,
     problem: Option<String>,
+}
+
+/// An element with an `id`.
+struct Target<'a> {
+    /// From its start tag to its end tag.
+    text: &'a str,
+    /// It is being read: a reference to it from within would be a circle.
+    open: bool,
 }
 
 /// What an element's attributes say about its value.
@@ -40,7 +57,8 @@ impl<'a> Cursor<'a> {
         // targets.
         let targets =
             if text.contains("href") { targets(text, max_depth)? } else { HashMap::new() };
-        Ok(Self { reader: reader(text), depth: 0, max_depth, targets, problem: None })
+        let budget = text.len().saturating_mul(REFERENCE_FACTOR);
+        Ok(Self { reader: reader(text), depth: 0, max_depth, targets, budget, problem: None })
     }
 
     /// The first value that did not parse, in words for people.
@@ -160,25 +178,38 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Reads the target of a reference in place of the element that holds it. Each target serves
-    /// once, so that neither a circle nor a doubling can make a small message long.
+    /// Reads the target of a reference in place of the element that holds it. gSOAP writes a value
+    /// once and refers to it from each place (measured with 2.8.124), so a target may serve more
+    /// than once; circles are refused, and what all references together make us read is bounded.
     fn follow<T: Value>(&mut self, href: &str, name: &'static str) -> Result<Option<T>, SoapFault> {
-        let target = href.strip_prefix('#').and_then(|id| self.targets.remove(id));
-        let Some(target) = target else {
+        let refused = |why: &str| {
             let href: String = href.chars().take(64).collect();
-            return Err(SoapFault::client(format!(
-                "{name} refers to {href:?}, which is not in the message, or was used before"
-            )));
+            SoapFault::client(format!("{name} refers to {href:?}, which {why}"))
         };
+        let id = href.strip_prefix('#').unwrap_or_default();
+        let Some(target) = self.targets.get_mut(id) else {
+            return Err(refused("is not in the message"));
+        };
+        if std::mem::replace(&mut target.open, true) {
+            return Err(refused("is around it: the message refers in a circle"));
+        }
+        let text = target.text;
+        let Some(budget) = self.budget.checked_sub(text.len()) else {
+            return Err(refused("was used too often already"));
+        };
+        self.budget = budget;
         // A chain of references has a depth too.
         self.deeper()?;
-        let outer = std::mem::replace(&mut self.reader, reader(target));
+        let outer = std::mem::replace(&mut self.reader, reader(text));
         let value = match self.child()? {
             Some(tag) => self.value(&tag, name)?,
             None => None,
         };
         self.reader = outer;
         self.depth = self.depth.saturating_sub(1);
+        if let Some(target) = self.targets.get_mut(id) {
+            target.open = false;
+        }
         Ok(value)
     }
 }
@@ -242,13 +273,14 @@ pub(crate) fn bad_attribute(tag: &BytesStart<'_>, error: &dyn std::fmt::Display)
 }
 
 /// Every element with an `id`, from its start tag to its end tag.
-fn targets(text: &str, max_depth: usize) -> Result<HashMap<&str, &str>, SoapFault> {
+fn targets(text: &str, max_depth: usize) -> Result<HashMap<&str, Target<'_>>, SoapFault> {
     let mut found = HashMap::new();
     let mut walk = Cursor {
         reader: reader(text),
         depth: 0,
         max_depth,
         targets: HashMap::new(),
+        budget: 0,
         problem: None,
     };
     let mut open: Vec<Option<(&str, usize)>> = Vec::with_capacity(max_depth);
@@ -259,7 +291,7 @@ fn targets(text: &str, max_depth: usize) -> Result<HashMap<&str, &str>, SoapFaul
             Event::End(_) => {
                 let Some(Some((id, from))) = open.pop() else { continue };
                 let part = text.get(from..position(&walk.reader)).unwrap_or_default();
-                if found.insert(id, part).is_some() {
+                if found.insert(id, Target { text: part, open: false }).is_some() {
                     return Err(SoapFault::client("two elements of the message have the same id"));
                 }
             }

@@ -1,5 +1,7 @@
 //! From a request that was read to the core and back: one arm per operation, and no rule of SRM.
 
+use std::ops::ControlFlow;
+
 use crate::model::{Identity, ReturnStatus, StatusCode};
 use crate::srm::{FilesAnswer, GetAnswer, PutAnswer, Srm};
 
@@ -17,31 +19,37 @@ pub(super) async fn dispatch(
     decoded: Decoded,
 ) -> Result<Reply, SoapFault> {
     match screen(who, decoded) {
-        Ok(call) => serve(srm, who, call).await,
-        Err(refused) => refused,
+        ControlFlow::Continue(call) => serve(srm, who, call).await,
+        ControlFlow::Break(refused) => refused,
     }
 }
 
 /// What has to be refused before the core is asked: callers nobody knows, and values that do not
 /// parse.
-pub(super) fn screen(who: &Identity, decoded: Decoded) -> Result<Call, Result<Reply, SoapFault>> {
+pub(super) fn screen(
+    who: &Identity,
+    decoded: Decoded,
+) -> ControlFlow<Result<Reply, SoapFault>, Call> {
     let operation = decoded.operation;
-    if let Some(why) = stranger(who) {
-        let status = ReturnStatus::new(StatusCode::AuthenticationFailure, why);
-        return Err(refuse(operation, status));
+    if let Some(status) = stranger(who) {
+        return ControlFlow::Break(refuse(operation, status));
     }
-    decoded.call.map_err(|why| refuse(operation, ReturnStatus::invalid_request(why)))
+    match decoded.call {
+        Ok(call) => ControlFlow::Continue(call),
+        Err(why) => ControlFlow::Break(refuse(operation, ReturnStatus::invalid_request(why))),
+    }
 }
 
 /// Why nothing is done for that identity; `None` for a person.
-fn stranger(who: &Identity) -> Option<String> {
-    match who {
-        Identity::Person(_) => None,
-        Identity::Anonymous => Some(
-            "a client certificate or proxy is needed: make one with voms-proxy-init".to_owned(),
-        ),
-        Identity::Refused(refusal) => Some(refusal.why.clone()),
-    }
+pub(super) fn stranger(who: &Identity) -> Option<ReturnStatus> {
+    let why = match who {
+        Identity::Person(_) => return None,
+        Identity::Anonymous => {
+            "a client certificate or proxy is needed: make one with voms-proxy-init"
+        }
+        Identity::Refused(refusal) => &refusal.why,
+    };
+    Some(ReturnStatus::new(StatusCode::AuthenticationFailure, why))
 }
 
 /// The operation's own response with that status; srmPing has no room for one.
@@ -247,21 +255,21 @@ mod tests {
         let why = "your proxy expired 3 h ago: make a new one with voms-proxy-init";
         let refused = Identity::Refused(Arc::new(Refusal { dn: None, why: why.to_owned() }));
         for who in [Identity::Anonymous, refused.clone()] {
-            let answer = screen(&who, bad(Operation::Ls)).unwrap_err();
+            let answer = screen(&who, bad(Operation::Ls)).break_value().unwrap();
             assert_eq!(code(answer), StatusCode::AuthenticationFailure);
         }
         let decoded = Decoded { operation: Operation::Ping, call: Ok(ping()) };
-        let fault = screen(&refused, decoded).unwrap_err().unwrap_err();
+        let fault = screen(&refused, decoded).break_value().unwrap().unwrap_err();
         assert_eq!(fault.text, format!("SRM_AUTHENTICATION_FAILURE: {why}"));
     }
 
     #[test]
     fn bad_values_are_answered_in_the_operation_itself() {
-        let answer = screen(&person(), bad(Operation::Ls)).unwrap_err();
+        let answer = screen(&person(), bad(Operation::Ls)).break_value().unwrap();
         assert_eq!(code(answer), StatusCode::InvalidRequest);
-        assert!(screen(&person(), bad(Operation::Ping)).unwrap_err().is_err());
+        assert!(screen(&person(), bad(Operation::Ping)).break_value().unwrap().is_err());
         let decoded = Decoded { operation: Operation::Ping, call: Ok(ping()) };
-        assert_eq!(screen(&person(), decoded), Ok(ping()));
+        assert_eq!(screen(&person(), decoded), ControlFlow::Continue(ping()));
     }
 
     #[test]

@@ -15,10 +15,15 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use crate::model::Identity;
 use crate::srm::Srm;
 
+use super::dispatch::stranger;
 use super::fault::SoapFault;
 use super::logged::Logged;
 use super::wsdl::wsdl;
 use super::{Answer, answer};
+
+/// Largest envelope of somebody who is refused in any case, in bytes: enough to say so in the
+/// operation's own response.
+const STRANGER_ENVELOPE: u64 = 1024 * 1024;
 
 /// Bounds of the door.
 #[derive(Clone, Copy, Debug)]
@@ -65,9 +70,12 @@ where
     }
     let (head, body) = request.into_parts();
     let who = head.extensions.get::<Identity>().cloned().unwrap_or(Identity::Anonymous);
-    match read(limits, &head.headers, body).await {
+    let stranger = stranger(&who);
+    let most = if stranger.is_some() { STRANGER_ENVELOPE } else { u64::MAX };
+    match read(limits.envelope.min(most), &head.headers, body).await {
         Ok(body) => respond(answer(who, body).await),
         Err(fault) => {
+            let fault = stranger.map_or(fault, |status| SoapFault::client(status.to_string()));
             let mut response = respond(Answer::fault(&fault));
             // The rest of the body is not read, so nothing more can come over this connection.
             let headers = response.headers_mut();
@@ -78,8 +86,7 @@ where
 }
 
 /// The whole body, which must not be longer than the limit; no more than that is ever held.
-async fn read(limits: SoapLimits, headers: &HeaderMap, body: Body) -> Result<Bytes, SoapFault> {
-    let limit = limits.envelope;
+async fn read(limit: u64, headers: &HeaderMap, body: Body) -> Result<Bytes, SoapFault> {
     let too_large = || {
         SoapFault::client(format!(
             "the message is larger than {limit} bytes: ask for fewer files at a time"

@@ -95,8 +95,17 @@ fn a_get_as_axis_writes_it() {
 }
 
 #[test]
+fn values_that_gsoap_shares() {
+    let decoded = decode(include_bytes!("../../tests/data/soap/gsoap-shared.xml")).unwrap();
+    let Call::PrepareToPut(request) = decoded.call.unwrap() else { panic!() };
+    let files = put_request(request).files.unwrap();
+    let sizes: Vec<_> = files.iter().map(|file| file.expected_size).collect();
+    assert_eq!(sizes, [Some(42), Some(42)]);
+}
+
+#[test]
 fn every_request_reads_back_as_it_was_written() {
-    for name in ["gsoap-ls.xml", "gsoap-put.xml", "axis-get.xml"] {
+    for name in ["gsoap-ls.xml", "gsoap-put.xml", "gsoap-shared.xml", "axis-get.xml"] {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/soap");
         let call = decode(&std::fs::read(path.join(name)).unwrap()).unwrap().call.unwrap();
         let again = decode(&encode_call(&call).unwrap()).unwrap();

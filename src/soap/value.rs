@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use quick_xml::events::BytesStart;
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, MAX_ITEMS};
 use super::fault::SoapFault;
 
 /// One field of a structure, as the WSDL declares it.
@@ -144,6 +144,12 @@ impl<T: Value> Slot for Vec<T> {
         tag: &BytesStart<'_>,
         name: &'static str,
     ) -> Result<(), SoapFault> {
+        if partial.len() >= MAX_ITEMS {
+            cursor.problem(|| {
+                format!("there are more than {MAX_ITEMS} {name}: ask for fewer at a time")
+            });
+            return cursor.skip();
+        }
         // An empty item keeps its place: answers come in the order of the request.
         match cursor.value(tag, name)?.or_else(<T as Value>::absent) {
             Some(value) => partial.push(value),

@@ -1,5 +1,10 @@
 //! The HTTP side, without a core.
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::model::{Person, ProxyKind};
+
 use super::super::dispatch;
 use super::super::router::routes;
 use super::*;
@@ -13,22 +18,42 @@ fn door(limit: u64) -> axum::Router {
         };
         let logged = logged_of(&decoded);
         match dispatch::screen(&who, decoded) {
-            Err(Ok(reply)) => finish(&reply, logged),
-            Err(Err(fault)) => Answer::failed(&fault, logged),
-            Ok(call) => panic!("{call:?} would have reached the core"),
+            ControlFlow::Break(Ok(reply)) => finish(&reply, logged),
+            ControlFlow::Break(Err(fault)) => Answer::failed(&fault, logged),
+            ControlFlow::Continue(call) => panic!("{call:?} would have reached the core"),
         }
     })
 }
 
+fn person() -> Identity {
+    Identity::Person(Arc::new(Person {
+        dn: "/CN=u".to_owned(),
+        fqans: Vec::new(),
+        not_after: std::time::SystemTime::now(),
+        proxy: ProxyKind::EndEntity,
+    }))
+}
+
 async fn ask(method: Method, uri: &str, body: Body) -> (Http, http::HeaderMap, Logged, String) {
+    ask_as(Identity::Anonymous, 4096, method, uri, body).await
+}
+
+async fn ask_as(
+    who: Identity,
+    limit: u64,
+    method: Method,
+    uri: &str,
+    body: Body,
+) -> (Http, http::HeaderMap, Logged, String) {
     let request = Request::builder()
+        .extension(who)
         .method(method)
         .uri(uri)
         .header("host", "se.example:8444")
         .header("soapaction", "\"Ls\"")
         .body(body)
         .unwrap();
-    let response = door(4096).oneshot(request).await.unwrap();
+    let response = door(limit).oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let logged = head.extensions.get::<Logged>().unwrap().clone();
@@ -56,6 +81,16 @@ async fn strangers_are_told_what_is_needed() {
 }
 
 #[tokio::test]
+async fn a_bad_value_is_answered_with_200() {
+    let body = Body::from(request("srmLs", "<count>x</count>"));
+    let (status, _, logged, body) = ask_as(person(), 4096, Method::POST, "/", body).await;
+    assert_eq!((status, logged.status.as_str()), (Http::OK, "SRM_INVALID_REQUEST"));
+    let reply = decode_reply(Operation::Ls, body.as_bytes()).unwrap();
+    let why = reply.return_status().unwrap().explanation.clone().unwrap();
+    assert!(why.starts_with("count is \"x\""), "{why}");
+}
+
+#[tokio::test]
 async fn what_is_not_understood_is_a_fault_with_500() {
     for body in ["", "<a/>", "POST"] {
         let (status, _, logged, body) = ask(Method::POST, "/", Body::from(body)).await;
@@ -70,7 +105,6 @@ async fn what_is_not_understood_is_a_fault_with_500() {
 
 #[tokio::test]
 async fn too_large_is_refused_without_being_read() {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     let sent = Arc::new(AtomicUsize::new(0));
@@ -80,13 +114,20 @@ async fn too_large_is_refused_without_being_read() {
         count.fetch_add(1000, Ordering::Relaxed);
         Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 1000]))
     }));
-    let (status, headers, _, body) = ask(Method::POST, "/", Body::from_stream(pieces)).await;
+    let (status, headers, _, body) =
+        ask_as(person(), 4096, Method::POST, "/", Body::from_stream(pieces)).await;
     assert_eq!(status, Http::INTERNAL_SERVER_ERROR);
     assert!(body.contains("larger than 4096 bytes"), "{body}");
     assert_eq!(headers["connection"], "close");
     assert!(sent.load(Ordering::Relaxed) <= 6000);
-    let (_, _, _, body) = ask(Method::POST, "/", Body::from(vec![b' '; 5000])).await;
+    let large = || Body::from(vec![b' '; 5000]);
+    let (_, _, _, body) = ask_as(person(), 4096, Method::POST, "/", large()).await;
     assert!(body.contains("larger than 4096 bytes"));
+    let (_, _, _, body) = ask(Method::POST, "/", large()).await;
+    assert!(body.contains("SRM_AUTHENTICATION_FAILURE: a client certificate"));
+    let large = Body::from(vec![b' '; 1024 * 1024 + 1]);
+    let (_, _, _, body) = ask_as(Identity::Anonymous, 1 << 25, Method::POST, "/", large).await;
+    assert!(body.contains("SRM_AUTHENTICATION_FAILURE"));
 }
 
 #[tokio::test]

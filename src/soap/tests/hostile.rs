@@ -31,6 +31,19 @@ fn a_million_shallow_elements_are_no_harm() {
     let attributes: String = (0..100_000).map(|n| format!(" a{n}='x'")).collect();
     let text = request("srmRm", &format!("<arrayOfSURLs{attributes}/>"));
     promptly(|| decode(text.as_bytes())).unwrap();
+    for tag in ["Envelope", "Body", "srmRm"] {
+        let text = request("srmRm", "").replacen(tag, &format!("{tag}{attributes}"), 1);
+        promptly(|| decode(text.as_bytes())).unwrap();
+    }
+}
+
+#[test]
+fn a_list_without_end_is_refused_in_the_answer() {
+    let list = format!("<arrayOfSURLs>{}</arrayOfSURLs>", "<urlArray/>".repeat(100_001));
+    assert_eq!(
+        promptly(|| problem("srmRm", &list)),
+        "there are more than 100000 urlArray: ask for fewer at a time"
+    );
 }
 
 #[test]
@@ -75,7 +88,7 @@ fn doctypes_and_entities_are_refused() {
 }
 
 #[test]
-fn references_serve_once_and_never_in_circles() {
+fn references_are_bounded_and_never_circles() {
     let body = |fields: &str, refs: &str| {
         request("srmRm", fields).replace("</E:Body>", &format!("{refs}</E:Body>"))
     };
@@ -86,7 +99,6 @@ fn references_serve_once_and_never_in_circles() {
         "<m id='a' href='#a'/>",
         "<m id='a' href='#b'/><m id='b' href='#a'/>",
         "<m id='a'><urlArray href='#a'/></m>",
-        "<m id='a'><urlArray href='#b'/><urlArray href='#b'/></m><m id='b'>u</m>",
         "<m id='b'>u</m>",
         "<m id='a'>u</m><m id='a'>v</m>",
         "",
@@ -94,6 +106,28 @@ fn references_serve_once_and_never_in_circles() {
         fault(&body(list, refs));
     }
     fault(&body("<arrayOfSURLs href='http://elsewhere/x'/>", ""));
+    let shared =
+        body(list, "<m id='a'><urlArray href='#b'/><urlArray href='#b'/></m><m id='b'>u</m>");
+    assert_eq!(surls(&decode(shared.as_bytes()).unwrap().call.unwrap()), ["u", "u"]);
+    let long = "u".repeat(100_000);
+    let many = "<urlArray href='#b'/>".repeat(1000);
+    let doubling = body(list, &format!("<m id='a'>{many}</m><m id='b'>{long}</m>"));
+    assert!(promptly(|| fault(&doubling)).contains("too often"));
+    let laughs: String = (0..30)
+        .map(|n| {
+            format!("<m id='l{n}'><urlArray href='#l{0}'/><urlArray href='#l{0}'/></m>", n + 1)
+        })
+        .collect();
+    promptly(|| decode(body("<arrayOfSURLs href='#l0'/>", &laughs).as_bytes())).unwrap();
+    let nested = (0..12)
+        .map(|n| format!("<m id='l{n}'><pathDetailArray><arrayOfSubPaths href='#l{0}'/></pathDetailArray><pathDetailArray><arrayOfSubPaths href='#l{0}'/></pathDetailArray></m>", n + 1))
+        .collect::<String>();
+    let reply = format!(
+        "<E:Envelope xmlns:E='{SOAP_NAMESPACE}'><E:Body><s:srmLsResponse xmlns:s='{SRM_NAMESPACE}'>\
+         <r><details href='#l0'/></r></s:srmLsResponse>{nested}<m id='l12'/></E:Body></E:Envelope>"
+    );
+    let why = promptly(|| decode_reply(Operation::Ls, reply.as_bytes())).unwrap_err().text;
+    assert!(why.contains("too often"), "{why}");
     let chain: String =
         (0..200_000).map(|n| format!("<m id='i{n}' href='#i{}'/>", n + 1)).collect();
     let text = body("<arrayOfSURLs href='#i0'/>", &chain);
