@@ -1,7 +1,7 @@
 //! namespace.xml -> [`Namespace`]: what the grammar cannot say. All problems at once, by line.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::document::Document;

@@ -1,5 +1,6 @@
 //! What the access log says of one SOAP request.
 
+use crate::listener::Outcome;
 use crate::model::StatusCode;
 
 use super::operation::{Call, Operation, Reply};
@@ -8,29 +9,21 @@ use super::types::{ArrayOfAnyURI, ArrayOfString};
 /// Longest target in the log, in characters.
 const MAX_TARGET: usize = 1024;
 
-/// For the access log: a response extension of the router, and part of [`super::Answer`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Logged {
-    /// `srmLs`; `-` when it could not be read.
-    pub operation: String,
-    /// First SURL, with ` +N` for N more; else the request or space token; else `-`.
-    pub target: String,
-    /// `SRM_SUCCESS`; `fault` for a SOAP fault.
-    pub status: String,
+/// Until more is known: a fault.
+pub(super) fn begun(operation: Option<Operation>, target: String) -> Outcome {
+    let operation = Some(operation.map_or("-", Operation::name));
+    Outcome { operation, target, status: Some("fault"), why: None }
 }
 
-impl Logged {
-    pub(super) fn new(operation: Option<Operation>, target: String) -> Self {
-        let operation = operation.map_or("-", Operation::name).to_owned();
-        Self { operation, target, status: "fault".to_owned() }
-    }
-
-    pub(super) fn with_status(mut self, reply: &Reply) -> Self {
-        // srmPing is answered only when all is well.
-        let code = reply.return_status().map_or(StatusCode::Success, |status| status.status_code);
-        self.status = code.as_str().to_owned();
-        self
-    }
+/// With what the answer says.
+pub(super) fn answered(outcome: Outcome, reply: &Reply) -> Outcome {
+    // srmPing is answered only when all is well.
+    let Some(status) = reply.return_status() else {
+        return Outcome { status: Some(StatusCode::Success.as_str()), ..outcome };
+    };
+    let code = status.status_code;
+    let why = status.explanation.clone().filter(|_| code != StatusCode::Success);
+    Outcome { status: Some(code.as_str()), why, ..outcome }
 }
 
 /// The target of a call.

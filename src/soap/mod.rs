@@ -32,7 +32,6 @@ pub use envelope::{
     encode_call, encode_fault,
 };
 pub use fault::{FaultCode, SoapFault};
-pub use logged::Logged;
 pub use operation::{Call, Operation, Reply};
 pub use router::{SoapLimits, router};
 pub use value::{FieldInfo, TypeInfo};
@@ -40,6 +39,7 @@ pub use wsdl::wsdl;
 
 use bytes::Bytes;
 
+use crate::listener::Outcome;
 use crate::model::Identity;
 use crate::srm::Srm;
 
@@ -54,21 +54,22 @@ pub struct Answer {
     /// The envelope.
     pub body: Bytes,
     /// For the access log.
-    pub logged: Logged,
+    pub logged: Outcome,
 }
 
 impl Answer {
     /// A fault for a message whose operation is not known.
     pub fn fault(fault: &SoapFault) -> Self {
-        Self::failed(fault, Logged::new(None, "-".to_owned()))
+        Self::failed(fault, logged::begun(None, "-".to_owned()))
     }
 
-    fn failed(fault: &SoapFault, logged: Logged) -> Self {
+    fn failed(fault: &SoapFault, logged: Outcome) -> Self {
+        let logged = Outcome { why: Some(fault.text.clone()), ..logged };
         let status = http::StatusCode::INTERNAL_SERVER_ERROR;
         Self { status, body: Bytes::from(encode_fault(fault)), logged }
     }
 
-    fn ok(body: Vec<u8>, logged: Logged) -> Self {
+    fn ok(body: Vec<u8>, logged: Outcome) -> Self {
         Self { status: http::StatusCode::OK, body: Bytes::from(body), logged }
     }
 }
@@ -88,14 +89,14 @@ pub async fn answer(srm: &Srm, who: &Identity, body: Bytes) -> Answer {
     .unwrap_or_else(|fault| Answer::fault(&fault))
 }
 
-fn logged_of(decoded: &Decoded) -> Logged {
+fn logged_of(decoded: &Decoded) -> Outcome {
     let target = decoded.call.as_ref().map_or_else(|_| "-".to_owned(), logged::target);
-    Logged::new(Some(decoded.operation), target)
+    logged::begun(Some(decoded.operation), target)
 }
 
-fn finish(reply: &Reply, logged: Logged) -> Answer {
+fn finish(reply: &Reply, logged: Outcome) -> Answer {
     match encode(reply) {
-        Ok(body) => Answer::ok(body, logged.with_status(reply)),
+        Ok(body) => Answer::ok(body, logged::answered(logged, reply)),
         Err(fault) => Answer::failed(&fault, logged),
     }
 }

@@ -12,12 +12,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
+use crate::listener::Outcome;
 use crate::model::Identity;
 use crate::srm::Srm;
 
 use super::dispatch::stranger;
 use super::fault::SoapFault;
-use super::logged::Logged;
 use super::wsdl::wsdl;
 use super::{Answer, answer};
 
@@ -33,7 +33,7 @@ pub struct SoapLimits {
 }
 
 /// The door as an axum router. The caller's [`Identity`] comes as a request extension (none: a
-/// stranger); [`Logged`] goes out as a response extension.
+/// stranger); [`Outcome`] goes out as a response extension.
 pub fn router(srm: Arc<Srm>, limits: SoapLimits) -> Router {
     routes(limits, move |who, body| {
         let srm = Arc::clone(&srm);
@@ -116,7 +116,7 @@ fn description(uri: &Uri, headers: &HeaderMap) -> Response {
     };
     let body = Bytes::from(wsdl(&format!("https://{host}{path}")));
     let logged =
-        Logged { operation: "wsdl".to_owned(), target: "-".to_owned(), status: "-".to_owned() };
+        Outcome { operation: Some("wsdl"), target: "-".to_owned(), status: None, why: None };
     respond(Answer { status: StatusCode::OK, body, logged })
 }
 
