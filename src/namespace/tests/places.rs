@@ -167,7 +167,7 @@ fn the_shipped_demo_is_valid() {
     assert_eq!(problems, []);
     let area = &namespace.areas()[0];
     assert_eq!((&*area.name, area.token_description.as_deref()), ("DEMO", Some("DEMO_TOKEN")));
-    assert_eq!(area.root, folder.path().canonicalize().unwrap().join("var/demo"));
+    assert_eq!(area.root, folder.path().canonicalize().unwrap().join("var/storage/demo"));
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&area.root.metadata().unwrap().permissions());
     assert_eq!(mode & 0o7777, 0o770);
