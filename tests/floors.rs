@@ -1,5 +1,6 @@
 //! A room uses only its own floor and the floors below it, and no two rooms use each other in a
 //! circle (ARCHITECTURE.md). Read out of `crate::room` in the sources.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test may.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! gfal2 and ARC, as people use them: directories, copies both ways over https TURLs, listings,
 //! checksums, renames, removal; with both forms of SURL.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test may.
 
 mod common;
 

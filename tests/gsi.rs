@@ -1,5 +1,6 @@
 //! GSI with real clients: every kind of proxy, both TLS versions, delegation; each time the access
 //! log must name the right person.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test may.
 
 mod common;
 
@@ -55,7 +56,8 @@ fn every_proxy_kind_in_both_tls_versions() {
                         break;
                     };
                     let surl = storm.surl(&format!("/{}/{}", area(fqans), name(kind, tls, client)));
-                    let output = list(&Person::new(&storm, kind).tls(tls), client, &surl, &storm).ok();
+                    let output =
+                        list(&Person::new(&storm, kind).tls(tls), client, &surl, &storm).ok();
                     assert!(output.out.contains("inside"), "{kind} {tls:?}: {output}");
                 }
             });
@@ -121,7 +123,8 @@ fn all_operations_by_gsoap_with_delegation() {
     for delegated in [false, true] {
         let dir = format!("/test.vo/cgsi-{delegated}");
         std::fs::create_dir(storm.root("test.vo").join(&dir["/test.vo/".len()..])).unwrap();
-        let output = cgsi(&storm, &client, "voms", Tls::Any, delegated, &["all", &storm.surl(&dir)]);
+        let output =
+            cgsi(&storm, &client, "voms", Tls::Any, delegated, &["all", &storm.surl(&dir)]);
         println!("{output}");
         let lines: Vec<(&str, &str)> =
             output.out.lines().filter_map(|l| l.split_once(' ')).collect();
@@ -210,7 +213,8 @@ fn cgsi(
 ) -> Output {
     let endpoint = format!("httpg://localhost:{}/srm/managerv2", storm.ports.srm);
     let mode = if delegated { "delegate" } else { "plain" };
-    let all: Vec<&str> = [endpoint.as_str(), mode].into_iter().chain(args.iter().copied()).collect();
+    let all: Vec<&str> =
+        [endpoint.as_str(), mode].into_iter().chain(args.iter().copied()).collect();
     Person::new(storm, kind).tls(tls).run(&client.display().to_string(), &all)
 }
 
@@ -226,7 +230,8 @@ fn build_cgsi_client(storm: &TestStorm) -> PathBuf {
     for file in ["client.c", "build.sh"] {
         all.extend(std::fs::read(source.join(file)).unwrap());
     }
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cgsi-{}", common::adler32(&all)));
+    let dir =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cgsi-{}", common::adler32(&all)));
     let client = dir.join("client");
     if !client.exists() {
         std::fs::create_dir_all(&dir).unwrap();

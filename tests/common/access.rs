@@ -4,8 +4,20 @@ use std::collections::BTreeMap;
 
 /// The fields of a line. A value may hold blanks, so a line is cut at the names of the fields.
 const FIELDS: &[&str] = &[
-    "id", "peer", "dn", "fqan", "proxy", "tls", "gsi", "delegated", "op", "target", "status",
-    "bytes_in", "bytes_out", "ms",
+    "id",
+    "peer",
+    "dn",
+    "fqan",
+    "proxy",
+    "tls",
+    "gsi",
+    "delegated",
+    "op",
+    "target",
+    "status",
+    "bytes_in",
+    "bytes_out",
+    "ms",
 ];
 
 /// One request.
@@ -68,7 +80,11 @@ pub fn parse(line: &str) -> Option<Access> {
 fn unquoted(value: &str) -> String {
     match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
         Some(inner) => inner.replace("\\\"", "\"").replace("\\\\", "\\"),
-        None => value.strip_prefix("Some(\"").and_then(|v| v.strip_suffix("\")")).unwrap_or(value).to_owned(),
+        None => value
+            .strip_prefix("Some(\"")
+            .and_then(|v| v.strip_suffix("\")"))
+            .unwrap_or(value)
+            .to_owned(),
     }
 }
 

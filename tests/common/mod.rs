@@ -6,6 +6,8 @@
 pub mod access;
 pub mod client;
 pub mod pki;
+pub mod scene;
+pub mod small_disk;
 pub mod soap;
 pub mod storm;
 pub mod wire;

@@ -56,8 +56,7 @@ impl Answer {
 pub async fn call(conn: &mut Conn, operation: &str, inner: &str) -> io::Result<Answer> {
     let body = envelope(operation, inner);
     let headers = [("content-type", "text/xml; charset=utf-8"), ("soapaction", "\"\"")];
-    let response =
-        conn.request("POST", "/srm/managerv2", &headers, body.as_bytes()).await?;
+    let response = conn.request("POST", "/srm/managerv2", &headers, body.as_bytes()).await?;
     Ok(read(&response))
 }
 
@@ -166,8 +165,7 @@ pub fn token(token: &str) -> String {
 
 /// srmPrepareToPut over https.
 pub fn prepare_to_put<S: AsRef<str>>(surls: &[S], size: Option<u64>) -> String {
-    let size =
-        size.map_or(String::new(), |s| format!("<expectedFileSize>{s}</expectedFileSize>"));
+    let size = size.map_or(String::new(), |s| format!("<expectedFileSize>{s}</expectedFileSize>"));
     let list: String = surls
         .iter()
         .map(|s| {
