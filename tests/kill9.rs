@@ -142,8 +142,8 @@ async fn one_round(storm: &mut TestStorm, config: &Arc<ClientConfig>, number: us
     storm.restart();
     let wrong = round.wrong.lock().unwrap().clone();
     assert!(wrong.is_empty(), "round {number}: {}", wrong.join("\n"));
-    let puts = round.puts.lock().unwrap().values().cloned().collect();
-    puts
+    let puts = round.puts.lock().unwrap();
+    puts.values().cloned().collect()
 }
 
 async fn cycle(

@@ -1,7 +1,7 @@
 //! What the integration tests share: the real binary on free ports with a generated configuration
 //! ([`TestStorm`]), a throw-away grid PKI ([`pki`]), real clients ([`client`]), a client of our own
 //! for what real ones will not send ([`wire`]), and SRM's envelopes ([`soap`]).
-#![allow(dead_code)] // Every test binary uses its own part of this.
+#![allow(dead_code, unused_imports)] // Every test binary uses its own part of this.
 
 pub mod access;
 pub mod client;
