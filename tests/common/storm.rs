@@ -230,8 +230,11 @@ impl Drop for TestStorm {
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();
-            let tail = &lines[lines.len().saturating_sub(60)..];
-            eprintln!("--- end of stormd's log ---\n{}\n---", tail.join("\n"));
+            eprintln!("--- end of stormd's log ---");
+            for line in &lines[lines.len().saturating_sub(40)..] {
+                eprintln!("{line:.400}");
+            }
+            eprintln!("---");
         }
     }
 }
