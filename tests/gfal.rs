@@ -42,14 +42,10 @@ fn names_with_spaces_and_more() {
     let storm = TestStorm::start();
     let person = Person::new(&storm, "voms");
     let (local, content) = local_file(&storm, "plain", 1000, 7);
-    // As the client must be told it, and as it stands on disk.
-    for (told, name) in [
-        ("with%20space", "with space"),
-        ("per%2525cent", "per%25cent"),
-        ("plus+and=and,and@", "plus+and=and,and@"),
-        ("%C3%BCber", "über"),
-    ] {
-        let surl = storm.surl(&format!("/test.vo/{told}"));
+    // ARC's clients escape the escapes of a TURL again: they can carry what needs none, and a TURL
+    // must hold no more of them than it has to.
+    for name in ["plus+and=and,and@", "under_score-dash.tar.gz", "~tilde"] {
+        let surl = storm.surl(&format!("/test.vo/{name}"));
         person.run("arccp", &[&local, &surl]).ok();
         assert_eq!(std::fs::read(storm.root("test.vo").join(name)).unwrap(), content, "{name}");
         let back = storm.dir().join("home/back").display().to_string();
@@ -59,14 +55,23 @@ fn names_with_spaces_and_more() {
         person.run("arcrm", &[&surl]).ok();
         assert!(!storm.root("test.vo").join(name).exists(), "{name}");
     }
-    // gfal2 carries what needs no escape.
-    for name in ["plus+and=and,and@", "under_score-dash.tar.gz", "~tilde"] {
-        let surl = storm.surl(&format!("/test.vo/{name}"));
+    // gfal2 takes a name as it is or escaped, and sends it decoded: blanks stand in the SURL.
+    // (Letters beyond ASCII it sends as if they were Latin-1: that name is not the one meant.)
+    for (told, name) in [
+        ("with space", "with space"),
+        ("two%20blank%20s", "two blank s"),
+        ("plus+and=and,and@", "plus+and=and,and@"),
+    ] {
+        let surl = storm.surl(&format!("/test.vo/{told}"));
         person.run("gfal-copy", &[&format!("file://{local}"), &surl]).ok();
         assert_eq!(std::fs::read(storm.root("test.vo").join(name)).unwrap(), content, "{name}");
         let listed = person.run("gfal-ls", &[&storm.surl("/test.vo")]).ok();
-        assert!(listed.out.lines().any(|l| l == name), "{listed}");
+        assert!(listed.out.lines().any(|l| l == name), "{name}: {listed}");
+        let back = storm.dir().join("home/back").display().to_string();
+        person.run("gfal-copy", &["-f", &surl, &format!("file://{back}")]).ok();
+        assert_eq!(std::fs::read(&back).unwrap(), content, "{name}");
         person.run("gfal-rm", &[&surl]).ok();
+        assert!(!storm.root("test.vo").join(name).exists(), "{name}");
     }
 }
 
