@@ -15,8 +15,8 @@ pub enum SurlError {
     /// The authority does not parse.
     #[error("invalid surl: the host or port does not parse")]
     Authority,
-    /// White space, or a percent sign that is no escape.
-    #[error("invalid surl: it holds white space or a broken percent escape")]
+    /// A control character, blanks around it, or a percent sign that is no escape.
+    #[error("invalid surl: it holds a control character, outer blanks or a broken percent escape")]
     Syntax,
     /// The path.
     #[error("invalid surl: {0}")]
@@ -39,7 +39,8 @@ impl Surl {
         if !scheme.eq_ignore_ascii_case("srm") {
             return Err(SurlError::Scheme);
         }
-        if text.contains(char::is_whitespace) {
+        // Blanks within the path are taken: gfal2 decodes a SURL before it sends it.
+        if text.contains(char::is_control) || text != text.trim() {
             return Err(SurlError::Syntax);
         }
         let (authority, path) = match rest.find(['/', '?']) {
@@ -155,6 +156,7 @@ mod tests {
         assert_eq!(parse("srm://se:8444/?SFN=a"), ("se".into(), Some(8444), "/a".into()));
         assert_eq!(parse("srm://[::1]:8444/a"), ("::1".into(), Some(8444), "/a".into()));
         assert_eq!(parse("srm://se//a//b%20c"), ("se".into(), None, "/a/b c".into()));
+        assert_eq!(parse("srm://se/a b").2, "/a b");
         assert_eq!(parse("srm://se").2, "/");
     }
 
@@ -169,7 +171,9 @@ mod tests {
         assert_eq!(Surl::parse("https://se/a"), Err(SurlError::Scheme));
         assert_eq!(Surl::parse("srm:///a"), Err(SurlError::Authority));
         assert_eq!(Surl::parse("srm://se:99999/a"), Err(SurlError::Authority));
-        assert_eq!(Surl::parse("srm://se/a b"), Err(SurlError::Syntax));
+        assert_eq!(Surl::parse("srm://s e/a"), Err(SurlError::Authority));
+        assert_eq!(Surl::parse("srm://se/a\nb"), Err(SurlError::Syntax));
+        assert_eq!(Surl::parse("srm://se/a "), Err(SurlError::Syntax));
         assert_eq!(Surl::parse("srm://se/%zz"), Err(SurlError::Syntax));
         assert_eq!(Surl::parse("srm://se/a%00"), Err(PathError::Nul.into()));
         assert_eq!(Surl::parse("srm://se/%2e%2e/x"), Err(PathError::AboveRoot.into()));

@@ -1,0 +1,32 @@
+# The commands of this project, for people and for CI alike.
+#
+#   make run            build and start stormd with storm.toml: a demo on localhost
+#   make test           everything: style, lints, unit tests, and every suite with real clients
+#   make test T=gfal    one suite: fmt, clippy, unit, or the name of a tests/*.rs
+#   make lint           style and lints only
+#   make bench          benchmarks
+#   make try            clone this repository, make run, and do what the demo says
+
+.PHONY: run test lint bench try build-tools test-tools
+
+run: build-tools
+	cargo build --release
+	exec "$${CARGO_TARGET_DIR:-target}/release/stormd" --config storm.toml
+
+test: build-tools test-tools
+	@tests/run.sh $(T)
+
+lint: build-tools
+	@tests/run.sh fmt clippy
+
+bench: build-tools
+	cargo bench
+
+try: build-tools
+	@tests/try.sh
+
+build-tools:
+	@packaging/install.sh build
+
+test-tools:
+	@packaging/install.sh test
