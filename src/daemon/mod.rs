@@ -58,8 +58,7 @@ pub async fn run(config_path: &Path) -> Result<(), DaemonError> {
     let state = StateDirectory::open(&config.paths.state).map_err(DaemonError::Start)?;
     let identity = HostIdentity::find(&config).map_err(DaemonError::Start)?;
 
-    let (site, warnings) =
-        load::site(&config, ports.numbers()).map_err(DaemonError::Config)?;
+    let (site, warnings) = load::site(&config, ports.numbers()).map_err(DaemonError::Config)?;
     warn(&warnings);
     let (gatekeeper, warnings) = Gatekeeper::load(&config, &identity).map_err(start_error)?;
     warn(&warnings);
@@ -72,12 +71,9 @@ pub async fn run(config_path: &Path) -> Result<(), DaemonError> {
 
     let stop = CancellationToken::new();
     srm.start_timer(stop.child_token());
-    let tls = listener::server_config(
-        &identity.certificate,
-        &identity.key,
-        Arc::new(ClientVerifier::default()),
-    )
-    .map_err(start_error)?;
+    let tls =
+        listener::server_config(&identity.certificate, &identity.key, Arc::new(ClientVerifier))
+            .map_err(start_error)?;
     let front = Front::new(config.limits.clone(), tls, Arc::clone(&gatekeeper) as Arc<_>);
     let metrics = admin::install_recorder().map_err(start_error)?;
 
@@ -296,7 +292,7 @@ impl Reload {
         let tls = listener::server_config(
             &self.identity.certificate,
             &self.identity.key,
-            Arc::new(ClientVerifier::default()),
+            Arc::new(ClientVerifier),
         )
         .map_err(start_error)?;
         warn(&self.gatekeeper.reload());

@@ -39,9 +39,8 @@ impl StateDirectory {
             .mode(0o600)
             .open(path.join("lock"))
             .map_err(|e| told("write to", &e))?;
-        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
-            told("take", &format!("another stormd runs on it ({errno})"))
-        })?;
+        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
+            .map_err(|(_, errno)| told("take", &format!("another stormd runs on it ({errno})")))?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 

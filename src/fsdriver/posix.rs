@@ -53,13 +53,8 @@ impl Posix {
         // The kernel answers EAGAIN when a rename raced with the look-up and it can't tell.
         let mut tries = 0;
         let fd = loop {
-            match rustix::fs::openat2(
-                &self.root,
-                name,
-                flags | OFlags::CLOEXEC,
-                Mode::empty(),
-                how,
-            ) {
+            match rustix::fs::openat2(&self.root, name, flags | OFlags::CLOEXEC, Mode::empty(), how)
+            {
                 Err(Errno::AGAIN) if tries < 16 => tries += 1,
                 other => break other?,
             }

@@ -311,7 +311,9 @@ mod tests {
     #[test]
     fn token_shape() {
         assert!(RequestToken::parse("0a1b2c3d-0000-4000-8000-0123456789ab").is_some());
-        for bad in ["", "x", "0a1b2c3d-0000-4000-8000-0123456789a", "0a1b2c3d000040008000-0123456789ab-"] {
+        for bad in
+            ["", "x", "0a1b2c3d-0000-4000-8000-0123456789a", "0a1b2c3d000040008000-0123456789ab-"]
+        {
             assert!(RequestToken::parse(bad).is_none());
         }
     }

@@ -97,12 +97,7 @@ impl Srm {
     }
 
     /// Aborts one file of somebody's request, because the file itself is going.
-    pub(super) async fn abort_one(
-        &self,
-        live: &Arc<Live>,
-        n: u32,
-        why: &str,
-    ) -> Result<(), Error> {
+    pub(super) async fn abort_one(&self, live: &Arc<Live>, n: u32, why: &str) -> Result<(), Error> {
         let _turn = live.turn.lock().await;
         let Some(file) = live.file(n).filter(|f| !f.state.is_final(live.kind())) else {
             return Ok(());
@@ -122,8 +117,7 @@ impl Srm {
         for file in &files {
             self.discard_hidden(live, file).await?;
         }
-        let changes =
-            files.into_iter().map(|file| Change::new(file, Event::Abort, why)).collect();
+        let changes = files.into_iter().map(|file| Change::new(file, Event::Abort, why)).collect();
         self.advance(live, changes, whole).await
     }
 

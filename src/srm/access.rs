@@ -144,10 +144,9 @@ impl Site {
                 "path authorisation denies it on {} (line {line} of path-authz.db)",
                 located.stfn
             )),
-            Decision::Undecided => denied(format!(
-                "no entry of path-authz.db permits it on {}",
-                located.stfn
-            )),
+            Decision::Undecided => {
+                denied(format!("no entry of path-authz.db permits it on {}", located.stfn))
+            }
         }
     }
 

@@ -5,9 +5,7 @@ use std::time::SystemTime;
 
 use super::access::{Needs, driver_error};
 use super::files::{adler32, entry, hidden_name, is_hidden};
-use super::{
-    Entry, EntryKind, Error, ErrorKind, Lister, Reader, Site, Srm, Target, blocking,
-};
+use super::{Entry, EntryKind, Error, ErrorKind, Lister, Reader, Site, Srm, Target, blocking};
 use crate::fsdriver::Kind;
 use crate::model::{Identity, RelPath, Stfn};
 use crate::namespace::{Located, StorageArea};
@@ -126,11 +124,7 @@ fn look(located: &Located) -> Result<Entry, Error> {
 }
 
 /// One child; `None` for what is gone meanwhile, leads out, or is neither file nor directory.
-fn child(
-    area: &StorageArea,
-    directory: &RelPath,
-    name: &str,
-) -> Result<Option<Entry>, Error> {
+fn child(area: &StorageArea, directory: &RelPath, name: &str) -> Result<Option<Entry>, Error> {
     use crate::fsdriver::DriverError;
     match area.driver.stat(&directory.join(name)) {
         Ok(stat) => Ok(entry(name, &stat, None)),

@@ -63,7 +63,8 @@ pub(super) fn adler32(driver: &dyn Driver, file: &File, stat: &Stat) -> Option<S
     let text = |name| {
         driver.attribute(file, name).ok().flatten().and_then(|value| String::from_utf8(value).ok())
     };
-    let value = text(ADLER32).filter(|v| v.len() == 8 && v.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    let value =
+        text(ADLER32).filter(|v| v.len() == 8 && v.bytes().all(|b| b.is_ascii_hexdigit()))?;
     match text(STAMP) {
         Some(kept) if kept != stamp(stat) => None,
         _ => Some(value.to_ascii_lowercase()),

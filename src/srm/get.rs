@@ -68,8 +68,7 @@ impl Srm {
         }
         let files: Option<Vec<FileRow>> =
             asked.into_iter().map(|file| Some(queued(file.surl?, None))).collect();
-        let files =
-            files.ok_or_else(|| ReturnStatus::invalid_request("sourceSURL is missing"))?;
+        let files = files.ok_or_else(|| ReturnStatus::invalid_request("sourceSURL is missing"))?;
         self.check_space(who, request.space_token.as_deref(), request.retention).await?;
         let created = now();
         let row = RequestRow {
@@ -98,32 +97,28 @@ impl Srm {
         let site = self.site();
         let rows: Vec<FileRow> = files.iter().filter_map(|n| live.file(*n)).collect();
         let epoch = self.core.requests.epoch();
-        let mut prepared = {
+        let prepared = {
             let (site, who, live) = (Arc::clone(&site), who.clone(), Arc::clone(live));
             let work = move || {
-                Ok(rows.into_iter().map(|row| prepare(&site, &who, &live, row)).collect::<Vec<_>>())
+                let one = |row: FileRow| (row.n, prepare(&site, &who, &live, row));
+                Ok(rows.into_iter().map(one).collect::<Vec<_>>())
             };
             blocking(work).await.unwrap_or_default()
         };
         let _turn = live.turn.lock().await;
         let mut changes = Vec::with_capacity(prepared.len());
         let mut claimed = Vec::new();
-        for outcome in prepared.drain(..) {
-            let n = match &outcome {
-                Ok(ready) => ready.row.n,
-                Err((row, _)) => row.n,
-            };
+        for (n, outcome) in prepared {
             let Some(file) = live.file(n) else { continue };
             if !matches!(file.state, FileState::Queued | FileState::InProgress) {
                 continue;
             }
             match outcome {
-                Err((_, error)) => changes.push(Change::failed(file, &error)),
+                Err(error) => changes.push(Change::failed(file, &error)),
                 Ok(ready) => {
                     let key = ready.located.key();
                     if self.core.requests.claim_pin(live, n, &key).is_err() {
-                        let busy =
-                            Error::new(ErrorKind::Busy, "a put on this file is not done");
+                        let busy = Error::new(ErrorKind::Busy, "a put on this file is not done");
                         changes.push(Change::failed(file, &busy));
                         continue;
                     }
@@ -224,29 +219,16 @@ impl Ready {
     }
 }
 
-fn prepare(
-    site: &Site,
-    who: &Identity,
-    live: &Live,
-    row: FileRow,
-) -> Result<Ready, (FileRow, Error)> {
-    let ready = || {
-        let located = site.reach_surl(who, &row.surl, Needs::READ)?;
-        let size = file_size(&located)?;
-        let turl = site.namespace.turl(TurlRequest {
-            located: &located,
-            physical: &located.path,
-            protocols: &live.request.protocols,
-            anonymous_may: site.anonymous_may(&located, Needs::READ),
-        })?;
-        Ok((located, turl, size))
-    };
-    match ready() {
-        Ok((located, turl, size)) => {
-            Ok(Ready { located, protocol: turl.protocol, turl: turl.url, size, row })
-        }
-        Err(error) => Err((row, error)),
-    }
+fn prepare(site: &Site, who: &Identity, live: &Live, row: FileRow) -> Result<Ready, Error> {
+    let located = site.reach_surl(who, &row.surl, Needs::READ)?;
+    let size = file_size(&located)?;
+    let turl = site.namespace.turl(TurlRequest {
+        located: &located,
+        physical: &located.path,
+        protocols: &live.request.protocols,
+        anonymous_may: site.anonymous_may(&located, Needs::READ),
+    })?;
+    Ok(Ready { located, protocol: turl.protocol, turl: turl.url, size, row })
 }
 
 fn file_size(located: &Located) -> Result<u64, Error> {

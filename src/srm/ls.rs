@@ -296,11 +296,8 @@ impl Walk {
         });
         let stat = hidden.as_ref().and_then(|path| located.area.driver.stat(path).ok());
         let size = stat.as_ref().map_or(0, |stat| stat.size);
-        let mut detail = PathDetail {
-            size: Some(size),
-            kind: Some(EntryKind::File),
-            ..bare(path, busy())
-        };
+        let mut detail =
+            PathDetail { size: Some(size), kind: Some(EntryKind::File), ..bare(path, busy()) };
         if self.full {
             self.describe_file(&located.area, &mut detail);
             detail.modified = stat.as_ref().map(|stat| stat.modified);
@@ -381,8 +378,10 @@ type SnapshotKey = (String, FileKey);
 /// Names of directories that somebody pages through.
 #[derive(Default)]
 pub(super) struct Snapshots {
-    kept: Mutex<Vec<(SnapshotKey, Instant, Arc<Vec<String>>)>>,
+    kept: Mutex<Vec<Snapshot>>,
 }
+
+type Snapshot = (SnapshotKey, Instant, Arc<Vec<String>>);
 
 impl Snapshots {
     fn find(&self, key: &SnapshotKey) -> Option<Arc<Vec<String>>> {
@@ -435,4 +434,3 @@ mod names {
         name
     }
 }
-

@@ -77,7 +77,8 @@ impl Srm {
     /// The core over a store.
     pub fn new(site: Site, store: Store) -> Self {
         let workers = &site.config.workers;
-        let pool = |name, size: crate::config::WorkerPool| Pool::new(name, size.threads, size.queue);
+        let pool =
+            |name, size: crate::config::WorkerPool| Pool::new(name, size.threads, size.queue);
         let core = Core {
             puts: pool("put", workers.put),
             gets: pool("get", workers.get),

@@ -69,9 +69,7 @@ impl Srm {
                     StatusCode::InvalidPath,
                     "No information about this SURL in the request",
                 ),
-                Some(file) if changes.iter().any(|c: &Change| c.row.n == file.n) => {
-                    already_done()
-                }
+                Some(file) if changes.iter().any(|c: &Change| c.row.n == file.n) => already_done(),
                 Some(file) => match not_ready(file) {
                     Some(status) => status,
                     None => match self.publish_put(live, file).await {
@@ -194,8 +192,7 @@ impl Publish {
                 ),
             ));
         }
-        let adler32 =
-            if self.ours { files::adler32(driver, &file, &stat) } else { None };
+        let adler32 = if self.ours { files::adler32(driver, &file, &stat) } else { None };
         if self.mode == OverwriteMode::WhenFilesAreDifferent
             && let Some(old) = existing.filter(|old| old.size == stat.size)
             && adler32.is_some()

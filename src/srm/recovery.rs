@@ -61,8 +61,8 @@ impl Srm {
                     let removed = area.driver.remove_file(&successor);
                     removed.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
                 }
-                let done = area.driver.stat(&hidden).is_err()
-                    && bears_mark(&area, &key.path, &token, n);
+                let done =
+                    area.driver.stat(&hidden).is_err() && bears_mark(&area, &key.path, &token, n);
                 Ok(done.then(|| area.driver.stat(&key.path).map(|s| s.size).unwrap_or_default()))
             })
             .await?;

@@ -35,8 +35,7 @@ impl Srm {
             };
             files.push(SurlStatus { surl, status });
         }
-        let all_denied =
-            files.iter().all(|f| f.status.code == StatusCode::AuthorizationFailure);
+        let all_denied = files.iter().all(|f| f.status.code == StatusCode::AuthorizationFailure);
         let status = if all_denied {
             ReturnStatus::new(StatusCode::AuthorizationFailure, "none of the files may be removed")
         } else {

@@ -32,10 +32,7 @@ impl Srm {
         recursive: bool,
     ) -> Result<(), Error> {
         if located.path.is_root() {
-            return Err(Error::new(
-                ErrorKind::Denied,
-                "the root of a storage area is not removed",
-            ));
+            return Err(Error::new(ErrorKind::Denied, "the root of a storage area is not removed"));
         }
         let _guard = self.core.locks.lock(&located.key()).await;
         let (area, path) = (&located.area, &located.path);
@@ -51,11 +48,8 @@ impl Srm {
                 not_empty()
             });
         }
-        let pins = if recursive {
-            self.core.requests.pins_below(&area.name, path)
-        } else {
-            Vec::new()
-        };
+        let pins =
+            if recursive { self.core.requests.pins_below(&area.name, path) } else { Vec::new() };
         let removed = blocking(move || remove(&located, recursive)).await;
         self.core.requests.bump();
         self.abort_gets(pins).await;

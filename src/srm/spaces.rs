@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use super::access::driver_error;
 use super::{Error, SpaceMetaData, SpaceMetaDataAnswer, SpaceTokensAnswer, Srm, blocking};
-use crate::model::{
-    Identity, RetentionPolicyInfo, ReturnStatus, SpaceToken, StatusCode,
-};
+use crate::model::{Identity, RetentionPolicyInfo, ReturnStatus, SpaceToken, StatusCode};
 use crate::namespace::{Access, StorageArea};
 
 impl Srm {
@@ -75,10 +73,7 @@ impl Srm {
         let status = if good == spaces.len() {
             ReturnStatus::success("all space tokens are valid")
         } else if good > 0 {
-            ReturnStatus::new(
-                StatusCode::PartialSuccess,
-                "Check space tokens statuses for details",
-            )
+            ReturnStatus::new(StatusCode::PartialSuccess, "Check space tokens statuses for details")
         } else {
             ReturnStatus::new(StatusCode::Failure, "No valid space tokens")
         };
@@ -131,10 +126,7 @@ impl Srm {
         Err(ReturnStatus::invalid_request("The provided Space Token does not exists"))
     }
 
-    pub(super) async fn area_token(
-        &self,
-        area: &StorageArea,
-    ) -> Result<SpaceToken, ReturnStatus> {
+    pub(super) async fn area_token(&self, area: &StorageArea) -> Result<SpaceToken, ReturnStatus> {
         self.core.store.area_token(&area.name).await.map_err(|e| Error::from(e).into())
     }
 

@@ -134,11 +134,7 @@ impl Srm {
     }
 
     /// The live put whose TURL `stfn` is, for its own person only.
-    pub(super) fn find_put(
-        &self,
-        who: &Identity,
-        stfn: &Stfn,
-    ) -> Result<(Located, Holder), Error> {
+    pub(super) fn find_put(&self, who: &Identity, stfn: &Stfn) -> Result<(Located, Holder), Error> {
         let located = self.site().locate(who, stfn, Access::Write)?;
         let closed = || {
             Error::new(

@@ -90,7 +90,7 @@ impl Refusal {
 
     /// For the access log.
     pub(super) fn told(&self) -> String {
-        format!("{} {:?}: {}", self.status.as_str(), self.kind, one_line(&self.explanation))
+        format!("{:?}: {}", self.kind, one_line(&self.explanation))
     }
 
     /// The answer: a line of text. A HEAD gets its headers only.

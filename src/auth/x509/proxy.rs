@@ -158,7 +158,11 @@ pub(crate) fn check_pair(
     check_dates(cert, now)?;
     issuer.key.verify(&cert.signed).map_err(|error| match error {
         SignatureError::Mismatch => {
-            format!("the proxy `{name}` was not signed by `{}`", issuer.subject.line())
+            format!(
+                "the proxy `{name}` was not signed by `{}`: its signature is forged or damaged, \
+                 make a new one with voms-proxy-init",
+                issuer.subject.line()
+            )
         }
         error => format!("the signature of the proxy `{name}` {error}"),
     })?;

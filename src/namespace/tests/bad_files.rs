@@ -438,7 +438,7 @@ fn a_driver_that_does_not_open_is_told() {
     let site = Site::new();
     site.example();
     let file = site.folder.path().join("namespace.xml");
-    let refuse = |_: &Path| Err("no xattrs".to_owned());
+    let refuse = |_: &Path, _: &[PathBuf]| Err("no xattrs".to_owned());
     let problems = Namespace::load(&file, &site.config, &refuse).unwrap_err();
     assert_eq!(problems.len(), 3);
     assert!(problems[0].text.contains("cannot be opened: no xattrs"));

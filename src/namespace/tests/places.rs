@@ -163,7 +163,8 @@ fn the_shipped_demo_is_valid() {
     let config = Config::defaults(folder.path());
     std::fs::write(&config.paths.namespace, include_str!("../../../namespace.xml")).unwrap();
     let (namespace, problems) =
-        Namespace::load(&config.paths.namespace, &config, &|root, _| Ok(fake::driver(root))).unwrap();
+        Namespace::load(&config.paths.namespace, &config, &|root, _| Ok(fake::driver(root)))
+            .unwrap();
     assert_eq!(problems, []);
     let area = &namespace.areas()[0];
     assert_eq!((&*area.name, area.token_description.as_deref()), ("DEMO", Some("DEMO_TOKEN")));

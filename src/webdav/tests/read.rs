@@ -274,7 +274,7 @@ async fn errors_have_a_status_and_a_line_of_text() {
         assert_eq!(answer.code(), code, "{kind:?} {method}");
         let line = if method == "HEAD" { String::new() } else { format!("refused: {kind:?}\n") };
         assert_eq!(answer.text(), line);
-        assert_eq!(answer.outcome.status, format!("{code} {kind:?}: refused: {kind:?}"));
+        assert_eq!(answer.outcome.why.as_deref(), Some(&*format!("{kind:?}: refused: {kind:?}")));
         assert_eq!(answer.header("retry-after"), if code == 503 { "5" } else { "" });
     }
 }

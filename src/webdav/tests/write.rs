@@ -18,7 +18,7 @@ async fn put_creates_and_replaces() {
     let fake = fake();
     let new = send(&fake, "PUT", "/vo/new", &[], Body::from("hello")).await;
     assert_eq!((new.code(), new.body.len()), (201, 0));
-    assert_eq!(new.outcome.status, "201");
+    assert_eq!(new.outcome.why, None);
     assert_eq!(*fake.expected.lock().unwrap(), Some(5));
     assert_eq!(fake.content("/vo/new").unwrap(), b"hello");
     let etag = ask(&fake, "HEAD", "/vo/new", &[]).await.header("etag").to_owned();
@@ -117,7 +117,11 @@ async fn a_full_disk_is_507() {
     let answer = send(&fake, "PUT", "/vo/old", &[], Body::from(vec![1; 3_000_000])).await;
     assert_eq!(answer.code(), 507);
     assert_eq!(fake.content("/vo/old").unwrap(), b"old");
-    assert!(answer.outcome.status.starts_with("507 NoFreeSpace: "), "{:?}", answer.outcome);
+    assert!(
+        answer.outcome.why.as_deref().unwrap().starts_with("NoFreeSpace: "),
+        "{:?}",
+        answer.outcome
+    );
     // Told before the client has sent the next block, here: ever.
     let block = Ok::<_, std::io::Error>(bytes::Bytes::from(vec![1; 1 << 20]));
     let body = futures_util::stream::iter([block]).chain(futures_util::stream::pending());
