@@ -226,6 +226,6 @@ mod tests {
     #[test]
     fn explanations_stay_on_one_line() {
         let refusal = Refusal::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, "no a\r\nb");
-        assert_eq!(refusal.told(), "404 NotFound: no a  b");
+        assert_eq!(refusal.told(), "NotFound: no a  b");
     }
 }
