@@ -219,7 +219,8 @@ int main(int argc, char **argv)
     endpoint = argv[1];
     if (strcmp(argv[2], "delegate") == 0)
         flags |= CGSI_OPT_DELEG_FLAG;
-    soap = soap_new2(SOAP_IO_KEEPALIVE, SOAP_IO_KEEPALIVE);
+    /* Strict: an answer that lacks what the WSDL demands does not decode. */
+    soap = soap_new2(SOAP_IO_KEEPALIVE | SOAP_XML_STRICT, SOAP_IO_KEEPALIVE);
     soap->connect_timeout = soap->send_timeout = soap->recv_timeout = 20;
     soap_set_namespaces(soap, namespaces);
     if (soap_cgsi_init(soap, flags)) {
