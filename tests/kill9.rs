@@ -182,7 +182,7 @@ async fn cycle(
         }
     };
     // Some clients get no further: what they leave must be there to abort.
-    if n % 7 == 0 {
+    if n.is_multiple_of(7) {
         conn.closed_within(HOLD).await;
         return Ok(());
     }
@@ -195,7 +195,7 @@ async fn cycle(
     put.phase = Phase::Stored;
     tell(&put);
     round.stored.fetch_add(1, Ordering::Relaxed);
-    if n % 5 == 0 {
+    if n.is_multiple_of(5) {
         conn.closed_within(HOLD).await;
         return Ok(());
     }
