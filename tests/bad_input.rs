@@ -399,7 +399,7 @@ async fn an_expired_proxy() {
 
 #[tokio::test]
 async fn a_forged_proxy() {
-    refused("forged", "signature").await;
+    refused("forged", "not signed by").await;
 }
 
 #[tokio::test]

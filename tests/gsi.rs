@@ -66,7 +66,8 @@ fn every_proxy_kind_in_both_tls_versions() {
     });
     for (kind, proxy, fqans, tls, client) in jobs {
         let name = name(kind, tls, client);
-        let lines = storm.access_of(&name, |a| a.op() == "srmLs" && a.target().ends_with(&name));
+        let lines = storm
+            .access_of(&name, |a| a.op() == "srmLs" && a.target().ends_with(&format!("/{name}")));
         for line in lines {
             assert_eq!(line.dn(), USER_DN, "{name}: {line:?}");
             assert_eq!(line.get("fqan"), fqans, "{name}: {line:?}");
@@ -95,7 +96,7 @@ fn what_does_not_hold_is_told() {
     for (kind, words) in [
         ("expired", &["expired", "voms-proxy-init"][..]),
         ("evil", &["CA"]),
-        ("forged", &["signature"]),
+        ("forged", &["not signed by"]),
         ("revoked", &["revoked"]),
         ("independent", &["independent"]),
         ("bad-pathlen", &["path"]),
@@ -163,8 +164,12 @@ fn all_operations_by_gsoap_with_delegation() {
             assert_eq!(line.get("fqan"), "/test.vo,/test.vo/Role=admin", "{line:?}");
         }
     }
-    // Every kind of credential, in both versions, through the delegation exchange.
+    // Every kind of credential, in both versions, through the delegation exchange; but limited
+    // proxies CGSI itself will not delegate ("Proxy type inconsistent with issuing certificate").
     for (kind, proxy, fqans) in KINDS {
+        if kind.ends_with("limited") {
+            continue;
+        }
         for tls in [Tls::V12, Tls::V13] {
             let before = storm.access().len();
             let output = cgsi(&storm, &client, kind, tls, true, &["ping", &storm.surl("/open")]);

@@ -219,13 +219,16 @@ int main(int argc, char **argv)
     endpoint = argv[1];
     if (strcmp(argv[2], "delegate") == 0)
         flags |= CGSI_OPT_DELEG_FLAG;
-    soap = soap_new2(SOAP_IO_KEEPALIVE, SOAP_IO_KEEPALIVE);
-    soap->connect_timeout = soap->send_timeout = soap->recv_timeout = 20;
-    soap_set_namespaces(soap, namespaces);
+    soap = soap_new();
     if (soap_cgsi_init(soap, flags)) {
         fprintf(stderr, "client: the CGSI plugin does not start\n");
         return 1;
     }
+    /* After the plugin, which begins anew. Strict: an answer without what the WSDL demands does not decode. */
+    soap_set_mode(soap, SOAP_IO_KEEPALIVE);
+    soap_set_imode(soap, SOAP_XML_STRICT);
+    soap->connect_timeout = soap->send_timeout = soap->recv_timeout = 20;
+    soap_set_namespaces(soap, namespaces);
     if (strcmp(argv[3], "all") == 0)
         all(argv[4]);
     else

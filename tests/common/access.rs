@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 const FIELDS: &[&str] = &[
     "id",
     "peer",
+    "port",
     "dn",
     "fqan",
     "proxy",
@@ -17,6 +18,7 @@ const FIELDS: &[&str] = &[
     "status",
     "bytes_in",
     "bytes_out",
+    "whole",
     "ms",
 ];
 
