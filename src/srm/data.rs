@@ -26,9 +26,18 @@ impl Srm {
 
     /// Opens a file for reading.
     pub async fn open(&self, who: &Identity, target: &Target) -> Result<Reader, Error> {
+        let site = self.site();
         let located = match self.find_transfer(who, target)? {
             Some(located) => located,
-            None => self.site().reach(who, target.stfn(), Needs::READ)?,
+            None => match site.reach(who, target.stfn(), Needs::READ) {
+                Ok(located) => located,
+                Err(error) => {
+                    return Err(match waypoint(&site, who, target.stfn()) {
+                        Some(_) => Error::new(ErrorKind::IsADirectory, "the path is a directory"),
+                        None => error,
+                    });
+                }
+            },
         };
         blocking(move || {
             let driver = &*located.area.driver;
