@@ -107,7 +107,8 @@ impl Srm {
                 files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
             let (site, who, live, all) =
                 (Arc::clone(&site), who.clone(), Arc::clone(live), rows.clone());
-            let one = move |row: Arc<FileRow>| (row.n, prepare(&site, &who, &live, &row));
+            let srm = self.clone();
+            let one = move |row: Arc<FileRow>| (row.n, srm.prepare_get(&site, &who, &live, &row));
             let work = blocking(move || Ok(all.into_iter().map(one).collect::<Vec<_>>()));
             match work.await {
                 Ok(prepared) => prepared,
@@ -124,8 +125,7 @@ impl Srm {
                 Ok(ready)
                     if self.core.requests.claim_pin(live, n, &ready.located.key()).is_err() =>
                 {
-                    let busy = Error::new(ErrorKind::Busy, "a put on this file is not done");
-                    changes.push(Change::failed(&file, &busy));
+                    changes.push(Change::failed(&file, &being_put()));
                 }
                 Ok(mut ready) => {
                     claimed.push((n, ready.located.key()));
@@ -147,6 +147,30 @@ impl Srm {
             }
         }
         settled.map(|_| ())
+    }
+
+    fn prepare_get(
+        &self,
+        site: &Site,
+        who: &Identity,
+        live: &Live,
+        row: &FileRow,
+    ) -> Result<Ready, Error> {
+        let located = site.reach_surl(who, &row.surl, Needs::READ)?;
+        let size = file_size(&located).map_err(|error| {
+            // A put that is not done has its name already.
+            match self.core.requests.put_on(&located.key()) {
+                Some(_) if error.kind == ErrorKind::NotFound => being_put(),
+                _ => error,
+            }
+        })?;
+        let turl = site.namespace.turl(TurlRequest {
+            located: &located,
+            physical: &located.path,
+            protocols: &live.request.protocols,
+            anonymous_may: site.anonymous_may(&located, Needs::READ),
+        })?;
+        Ok(Ready { located, protocol: turl.protocol, turl: turl.url, size })
     }
 
     /// Finds a request by its token, for who it belongs to. `kind`: the kind it must be of.
@@ -216,16 +240,8 @@ impl Ready {
     }
 }
 
-fn prepare(site: &Site, who: &Identity, live: &Live, row: &FileRow) -> Result<Ready, Error> {
-    let located = site.reach_surl(who, &row.surl, Needs::READ)?;
-    let size = file_size(&located)?;
-    let turl = site.namespace.turl(TurlRequest {
-        located: &located,
-        physical: &located.path,
-        protocols: &live.request.protocols,
-        anonymous_may: site.anonymous_may(&located, Needs::READ),
-    })?;
-    Ok(Ready { located, protocol: turl.protocol, turl: turl.url, size })
+fn being_put() -> Error {
+    Error::new(ErrorKind::Busy, "a put on this file is not done")
 }
 
 fn file_size(located: &Located) -> Result<u64, Error> {

@@ -107,6 +107,14 @@ impl Srm {
         files.chunks(BATCH).map(job).collect()
     }
 
+    /// Fails what waits: its time is over.
+    async fn give_up(&self, live: &Arc<Live>, files: &[u32]) -> Result<(), Error> {
+        let _turn = live.turn.lock().await;
+        let late = files.iter().filter_map(|n| live.file(*n)).filter(|file| waits(file));
+        let late = late.map(|file| Change::timed_out(&file)).collect();
+        self.settle_work(live, late).await.map(|_| ())
+    }
+
     /// Writes down what a worker made ready, and which files failed: the numbers of the files that
     /// are ready now. A file that the store does not take as ready fails. The caller holds the turn.
     pub(super) async fn settle_work(
@@ -158,6 +166,9 @@ impl Job for Work {
             let Work { srm, live, who, files } = *self;
             live.take_in_hand(&files);
             let done = match live.kind() {
+                _ if live.request.deadline.is_some_and(|at| at <= now()) => {
+                    srm.give_up(&live, &files).await
+                }
                 RequestKind::Put => srm.work_puts(&live, &who, &files).await,
                 _ => srm.work_gets(&live, &who, &files).await,
             };
