@@ -188,6 +188,7 @@ pub fn aggregate<'a>(
     let (mut total, mut queued, mut open, mut failed, mut stopped) = (0, 0, 0, 0, 0);
     let mut common: Option<StatusCode> = None;
     let mut alike = true;
+    let mut late = false;
     for (state, code) in files {
         total += 1;
         match state {
@@ -208,6 +209,7 @@ pub fn aggregate<'a>(
                 failed += 1;
                 let code = code.copied().unwrap_or(StatusCode::Failure);
                 alike &= *common.get_or_insert(code) == code;
+                late |= code == StatusCode::RequestTimedOut;
             }
         }
     }
@@ -227,6 +229,7 @@ pub fn aggregate<'a>(
         0 => StatusCode::Success,
         n if n < total => StatusCode::PartialSuccess,
         _ if stopped == total => StatusCode::Aborted,
+        _ if late => StatusCode::RequestTimedOut,
         // Lifted to the request only when it holds for every file, so that nobody stops polling
         // early.
         _ => match common {
@@ -306,6 +309,9 @@ mod tests {
         assert_eq!(of(&[(Failed, full)]), StatusCode::NoFreeSpace);
         assert_eq!(of(&[(InProgress, None), (Failed, full)]), StatusCode::RequestInProgress);
         assert_eq!(of(&[(Aborted, None), (Aborted, None)]), StatusCode::Aborted);
+        let late = Some(StatusCode::RequestTimedOut);
+        assert_eq!(of(&[(Failed, late), (Failed, gone)]), StatusCode::RequestTimedOut);
+        assert_eq!(of(&[(Failed, late), (Pinned, None)]), StatusCode::PartialSuccess);
     }
 
     #[test]

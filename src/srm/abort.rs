@@ -1,12 +1,13 @@
 //! srmAbortRequest and srmAbortFiles.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::files::{discard, hidden_name};
-use super::requests::Live;
+use super::live::Live;
 use super::rm::of_files;
-use super::transition::Change;
-use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking};
+use super::transition::{Change, Changed};
+use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
 use crate::model::{Event, FileState, Identity, RequestKind, ReturnStatus, StatusCode};
 use crate::store::FileRow;
 
@@ -17,29 +18,38 @@ impl Srm {
             Ok(live) => live,
             Err(status) => return status,
         };
+        let srm = self.clone();
+        let aborted = to_the_end(async move { srm.abort_live(&live).await });
+        aborted.await.unwrap_or_else(ReturnStatus::from)
+    }
+
+    async fn abort_live(&self, live: &Arc<Live>) -> Result<ReturnStatus, Error> {
         let _turn = live.turn.lock().await;
         let files = live.files();
-        let open: Vec<FileRow> =
-            files.iter().filter(|file| !file.state.is_final(live.kind())).cloned().collect();
+        let open: Vec<u32> =
+            files.iter().filter(|f| !f.state.is_final(live.kind())).map(|f| f.n).collect();
         if open.is_empty() {
             // Nothing left to abort: harmless, unless something was finished that the client
             // believes it takes back.
-            return if files.iter().any(|file| file.state == FileState::Success) {
+            let done = files.iter().any(|file| file.state == FileState::Success);
+            return Ok(if done && live.status().code != StatusCode::Aborted {
                 ReturnStatus::new(
                     StatusCode::Failure,
                     "the request is done and can't be aborted: remove the files with srmRm",
                 )
             } else {
                 ReturnStatus::success("the request has ended already")
-            };
+            });
         }
-        match self.abort_open(&live, open, true, "aborted by srmAbortRequest").await {
-            Ok(outcome) if outcome.iter().all(Result::is_ok) => {
-                ReturnStatus::success("Abort request completed.")
-            }
-            Ok(_) => ReturnStatus::new(StatusCode::PartialSuccess, "some files were not aborted"),
-            Err(error) => error.into(),
-        }
+        let outcome = self.abort_open(live, &open, true, "aborted by srmAbortRequest").await?;
+        Ok(if outcome.iter().all(|(_, changed)| changed.is_ok()) {
+            ReturnStatus::success("Abort request completed.")
+        } else {
+            ReturnStatus::new(
+                StatusCode::PartialSuccess,
+                "some files were not aborted: look at their status, and call it again",
+            )
+        })
     }
 
     /// srmAbortFiles.
@@ -56,12 +66,46 @@ impl Srm {
             Ok(live) => live,
             Err(status) => return FilesAnswer { status, files: None },
         };
+        let srm = self.clone();
+        let aborted = to_the_end(async move { srm.abort_surls(&live, &surls).await });
+        match aborted.await {
+            Ok(files) => {
+                let status = of_files(
+                    &files,
+                    "Abort request completed.",
+                    "some files were not aborted: look at the status of each",
+                    "Abort failed.",
+                );
+                FilesAnswer { status, files: Some(files) }
+            }
+            Err(error) => FilesAnswer { status: error.into(), files: None },
+        }
+    }
+
+    async fn abort_surls(
+        &self,
+        live: &Arc<Live>,
+        surls: &[String],
+    ) -> Result<Vec<SurlStatus>, Error> {
         let site = self.site();
         let _turn = live.turn.lock().await;
-        let picked = live.pick(Some(&surls), |surl, file| site.same_file(surl, file));
-        let mut files = Vec::with_capacity(picked.len());
-        for (surl, file) in picked {
-            let status = match file {
+        let picked = live.pick_all(Some(surls), |surl| site.canonical(surl));
+        let open = picked.iter().flat_map(|(_, files)| files);
+        let open = open.filter(|file| !file.state.is_final(live.kind())).map(|file| file.n);
+        let mut open: Vec<u32> = open.collect();
+        open.sort_unstable();
+        open.dedup();
+        let outcome: HashMap<u32, Changed> =
+            self.abort_open(live, &open, false, "aborted").await?.into_iter().collect();
+        let told = |files: &[Arc<FileRow>]| {
+            let mut failed = files.iter().filter_map(|file| outcome.get(&file.n)?.as_ref().err());
+            if let Some(error) = failed.next() {
+                return error.clone().into();
+            }
+            if files.iter().any(|file| outcome.contains_key(&file.n)) {
+                return ReturnStatus::success("File request successfully aborted.");
+            }
+            match files.iter().min_by_key(|file| file.state == FileState::Aborted) {
                 None => ReturnStatus::new(
                     StatusCode::InvalidPath,
                     "No information about this SURL in the request",
@@ -69,73 +113,83 @@ impl Srm {
                 Some(file) if file.state == FileState::Aborted => {
                     ReturnStatus::success("aborted already")
                 }
-                Some(file) if file.state.is_final(live.kind()) => ReturnStatus::new(
+                Some(_) => ReturnStatus::new(
                     StatusCode::Failure,
                     "Request is in a final status. Abort not allowed.",
                 ),
-                // The same SURL twice in one call: the second finds it aborted.
-                Some(file) => match live.file(file.n).map(|f| f.state) {
-                    Some(FileState::Aborted) => ReturnStatus::success("aborted already"),
-                    _ => match self.abort_open(&live, vec![file], false, "aborted").await {
-                        Ok(outcome) => match outcome.into_iter().next() {
-                            Some(Err(error)) => error.into(),
-                            _ => ReturnStatus::success("File request successfully aborted."),
-                        },
-                        Err(error) => error.into(),
-                    },
-                },
-            };
-            files.push(SurlStatus { surl, status });
-        }
-        let status = of_files(
-            &files,
-            "Abort request completed.",
-            "some files were not aborted: look at the status of each",
-            "Abort failed.",
-        );
-        FilesAnswer { status, files: Some(files) }
+            }
+        };
+        let files = picked.into_iter();
+        Ok(files.map(|(surl, files)| SurlStatus { status: told(&files), surl }).collect())
     }
 
     /// Aborts one file of somebody's request, because the file itself is going.
     pub(super) async fn abort_one(&self, live: &Arc<Live>, n: u32, why: &str) -> Result<(), Error> {
-        let _turn = live.turn.lock().await;
-        let Some(file) = live.file(n).filter(|f| !f.state.is_final(live.kind())) else {
-            return Ok(());
-        };
-        self.abort_open(live, vec![file], false, why).await.map(|_| ())
+        let (srm, live, why) = (self.clone(), Arc::clone(live), why.to_owned());
+        to_the_end(async move {
+            let _turn = live.turn.lock().await;
+            if live.file(n).is_none_or(|file| file.state.is_final(live.kind())) {
+                return Ok(());
+            }
+            for (_, changed) in srm.abort_open(&live, &[n], false, &why).await? {
+                changed?;
+            }
+            Ok(())
+        })
+        .await
     }
 
-    /// The caller holds the turn. Hidden files go first: should we crash in between, the put is
-    /// still live and nothing is left behind for good.
+    /// What became of each. The caller holds the turn. Hidden files go first: should we crash in
+    /// between, the put is still live and nothing is left behind for good.
     async fn abort_open(
         &self,
         live: &Arc<Live>,
-        files: Vec<FileRow>,
+        files: &[u32],
         whole: bool,
         why: &str,
-    ) -> Result<Vec<super::transition::Changed>, Error> {
-        for file in &files {
-            self.discard_hidden(live, file).await?;
+    ) -> Result<Vec<(u32, Changed)>, Error> {
+        let files: Vec<Arc<FileRow>> = files.iter().filter_map(|n| live.file(*n)).collect();
+        let (mut outcome, mut changes) = (Vec::new(), Vec::new());
+        for (file, discarded) in files.iter().zip(self.discard_hidden(live, &files).await?) {
+            match discarded {
+                Ok(()) => changes.push(Change::new(file, Event::Abort, why)),
+                Err(error) => outcome.push((file.n, Err(error))),
+            }
         }
-        let changes = files.into_iter().map(|file| Change::new(file, Event::Abort, why)).collect();
-        self.advance(live, changes, whole).await
+        let numbers: Vec<u32> = changes.iter().map(|change| change.row.n).collect();
+        let changed = self.advance(live, changes, whole).await?;
+        outcome.extend(numbers.into_iter().zip(changed));
+        Ok(outcome)
     }
 
-    /// Removes what a live put has on disk.
+    /// Removes what live puts have on disk; what became of each.
     pub(super) async fn discard_hidden(
         &self,
         live: &Arc<Live>,
-        file: &FileRow,
-    ) -> Result<(), Error> {
-        let Some(key) = file.key.as_ref().filter(|_| live.kind() == RequestKind::Put) else {
-            return Ok(());
-        };
-        let Some(area) = self.site().namespace.area(&key.area).cloned() else { return Ok(()) };
-        let Some(hidden) = hidden_name(&key.path, live.token(), file.n) else { return Ok(()) };
-        match blocking(move || discard(&area, &hidden)).await {
-            // The directory itself is gone, or leads out of the area now: nothing of ours is there.
-            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Denied) => Ok(()),
-            other => other,
+        files: &[Arc<FileRow>],
+    ) -> Result<Vec<Result<(), Error>>, Error> {
+        if live.kind() != RequestKind::Put || files.iter().all(|file| file.key.is_none()) {
+            return Ok(files.iter().map(|_| Ok(())).collect());
         }
+        let (site, live, files) = (self.site(), Arc::clone(live), files.to_vec());
+        blocking(move || {
+            let one = |file: &Arc<FileRow>| {
+                let Some(key) = &file.key else { return Ok(()) };
+                let Some(area) = site.namespace.area(&key.area) else { return Ok(()) };
+                let Some(hidden) = hidden_name(&key.path, live.token(), file.n) else {
+                    return Ok(());
+                };
+                match discard(area, &hidden) {
+                    // The directory itself is gone, or leads out of the area now: nothing of ours
+                    // is there.
+                    Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Denied) => {
+                        Ok(())
+                    }
+                    other => other,
+                }
+            };
+            Ok(files.iter().map(one).collect())
+        })
+        .await
     }
 }

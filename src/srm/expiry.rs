@@ -1,16 +1,23 @@
-//! What time alone does: pins end, puts that are not done are given up, old requests are
-//! forgotten.
+//! What time alone does: pins end, puts that are not done are given up, files that were not ready in
+//! time fail, old requests are forgotten.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::live::Live;
 use super::requests::now;
+use super::submit::waits;
 use super::transition::Change;
 use super::{Error, Srm};
-use crate::model::{Event, FileState, RequestKind};
-use crate::store::Millis;
+use crate::model::{Event, FileState, RequestKind, RequestToken};
+use crate::store::{FileRow, Millis};
 
-/// Files taken in one step.
+/// Files taken in one step; requests that are forgotten in one.
 const STEP: usize = 500;
-/// How long a put whose upload is still running is left alone before it is looked at again.
-const AGAIN: i64 = 5_000;
+/// Files looked at in one step, where most of them can't be ended yet.
+const MOST: usize = 100_000;
+/// How long a file that could not be ended yet (its upload is still running) is left alone.
+const AGAIN: i64 = 1_000;
 
 impl Srm {
     /// Ends what is due, and tells when the next one is.
@@ -25,38 +32,64 @@ impl Srm {
     }
 
     async fn expire_step(&self) -> Result<Option<Millis>, Error> {
-        let due = self.core.store.due(now(), STEP).await?;
-        let full = due.len() == STEP;
-        let mut progress = false;
-        for (token, n) in due {
-            // Live requests of this daemon are all in memory.
-            let Some(live) = self.core.requests.find(&token) else { continue };
-            let _turn = live.turn.lock().await;
-            let Some(file) = live.file(n) else { continue };
+        let mut limit = STEP;
+        loop {
+            let due = self.core.store.due(now(), limit).await?;
+            let full = due.len() == limit;
+            let mut by_request: HashMap<RequestToken, Vec<u32>> = HashMap::new();
+            for (token, n) in due {
+                by_request.entry(token).or_default().push(n);
+            }
+            let mut ended = 0;
+            for (token, files) in by_request {
+                // Live requests of this daemon are all in memory.
+                let Some(live) = self.core.requests.find(&token) else { continue };
+                match self.expire_files(&live, &files).await {
+                    Ok(count) => ended += count,
+                    // The others are ended in time all the same.
+                    Err(error) => tracing::error!(%token, %error, "expiry"),
+                }
+            }
+            if !full || (ended == 0 && limit == MOST) {
+                break;
+            }
+            // What stays must not stand before what could be ended.
+            if ended < limit / 2 {
+                limit = (limit * 4).min(MOST);
+            }
+        }
+        let next = self.core.store.next_due().await?;
+        Ok(next.map(|at| if at <= now() { Millis(now().0 + AGAIN) } else { at }))
+    }
+
+    /// Ends what is due of one request, in one commit; how many files.
+    async fn expire_files(&self, live: &Arc<Live>, files: &[u32]) -> Result<usize, Error> {
+        // Somebody may hold it for long, and others wait to be ended.
+        let Ok(_turn) = live.turn.try_lock() else { return Ok(0) };
+        let (mut changes, mut puts) = (Vec::new(), Vec::new());
+        for file in files.iter().filter_map(|n| live.file(*n)) {
             if file.expires.is_none_or(|at| at > now()) {
                 continue;
             }
-            let change = match (live.kind(), file.state) {
+            match (live.kind(), file.state) {
                 // A transfer that is running is not cut.
-                (RequestKind::Put, FileState::SpaceAvailable) if live.is_uploading(n) => continue,
-                (RequestKind::Put, FileState::SpaceAvailable) => {
-                    self.discard_hidden(&live, &file).await?;
-                    Change::new(file, Event::Expire, "srmPutDone did not come in time")
-                }
+                (RequestKind::Put, FileState::SpaceAvailable) if live.is_uploading(file.n) => {}
+                (RequestKind::Put, FileState::SpaceAvailable) => puts.push(file),
                 (_, FileState::Pinned | FileState::Success) => {
-                    Change::new(file, Event::Release, "the pin's lifetime is over")
+                    changes.push(Change::new(&file, Event::Release, "the pin's lifetime is over"));
                 }
-                _ => continue,
-            };
-            self.advance(&live, vec![change], false).await?;
-            progress = true;
+                _ if waits(&file) => changes.push(Change::timed_out(&file)),
+                _ => {}
+            }
         }
-        if full && progress {
-            return Ok(Some(now()));
+        for (file, discarded) in puts.iter().zip(self.discard_hidden(live, &puts).await?) {
+            match discarded {
+                Ok(()) => changes.push(expired(file)),
+                Err(error) => tracing::error!(token = %live.token(), file.n, %error, "expiry"),
+            }
         }
-        let next = self.core.store.next_due().await?;
-        let soon = Millis(now().0 + if progress { 1 } else { AGAIN });
-        Ok(next.map(|at| if at <= now() { soon } else { at }))
+        let changed = self.advance(live, changes, false).await?;
+        Ok(changed.iter().filter(|changed| changed.is_ok()).count())
     }
 
     /// Forgets requests that ended longer ago than `request_kept`, in small steps.
@@ -64,6 +97,7 @@ impl Srm {
         let kept = self.site().config.lifetimes.request_kept;
         let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
         let before = Millis(now().0.saturating_sub(kept));
+        self.core.requests.forget_ended(before);
         loop {
             match self.core.store.purge(before, STEP).await {
                 Ok(0) => return,
@@ -75,4 +109,8 @@ impl Srm {
             }
         }
     }
+}
+
+fn expired(file: &FileRow) -> Change {
+    Change::new(file, Event::Expire, "srmPutDone did not come in time")
 }

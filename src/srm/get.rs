@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::access::{Needs, driver_error, owner};
-use super::put::{deadline, expiry, fqans, new_token, not_in_request, protocols, queued};
-use super::requests::{Live, now, seconds_left};
+use super::live::Live;
+use super::put::not_in_request;
+use super::requests::{now, seconds_left};
+use super::submit::{deadline, expiry, fqans, new_token, protocols, queued, waits};
 use super::transition::{Change, file_status};
 use super::{Error, ErrorKind, GetAnswer, GetFileStatus, GetRequest, Site, Srm, blocking};
 use crate::fsdriver::Kind;
@@ -17,12 +19,9 @@ impl Srm {
     pub async fn prepare_to_get(&self, who: &Identity, request: GetRequest) -> GetAnswer {
         match self.submit_get(who, request).await {
             Ok(live) => {
-                live.wait_answered(self.site().config.srm.answer_wait).await;
-                let files = live.files();
-                GetAnswer {
-                    token: Some(live.token().clone()),
-                    ..get_answer(&live, files.into_iter().map(|f| (f.surl.clone(), Some(f))))
-                }
+                let (status, files) = live.first_answer(self.site().config.srm.answer_wait).await;
+                let token = Some(live.token().clone());
+                GetAnswer { token, ..get_answer(&live, status, files) }
             }
             Err(status) => {
                 GetAnswer { status, token: None, files: None, remaining_total_time: None }
@@ -40,8 +39,8 @@ impl Srm {
         match self.find_request(who, token, Some(RequestKind::Get)).await {
             Ok(live) => {
                 let site = self.site();
-                let picked = live.pick(surls.as_deref(), |surl, file| site.same_file(surl, file));
-                get_answer(&live, picked.into_iter())
+                let picked = live.pick(surls.as_deref(), |surl| site.canonical(surl));
+                get_answer(&live, live.status(), picked)
             }
             Err(status) => {
                 GetAnswer { status, token: None, files: None, remaining_total_time: None }
@@ -54,7 +53,7 @@ impl Srm {
         who: &Identity,
         request: GetRequest,
     ) -> Result<Arc<Live>, ReturnStatus> {
-        Self::check_identity(who)?;
+        Self::check_person(who)?;
         let site = self.site();
         let asked = request.files.unwrap_or_default();
         if asked.is_empty() {
@@ -92,64 +91,86 @@ impl Srm {
     }
 
     /// A worker's unit: makes ready what is still queued, all in one commit.
-    pub(super) async fn work_gets(&self, live: &Arc<Live>, who: &Identity, files: &[u32]) {
-        live.take_in_hand(files);
+    ///
+    /// # Errors
+    /// The store's: then nothing was changed.
+    pub(super) async fn work_gets(
+        &self,
+        live: &Arc<Live>,
+        who: &Identity,
+        files: &[u32],
+    ) -> Result<(), Error> {
         let site = self.site();
-        let rows: Vec<FileRow> = files.iter().filter_map(|n| live.file(*n)).collect();
         let epoch = self.core.requests.epoch();
         let prepared = {
-            let (site, who, live) = (Arc::clone(&site), who.clone(), Arc::clone(live));
-            let work = move || {
-                let one = |row: FileRow| (row.n, prepare(&site, &who, &live, row));
-                Ok(rows.into_iter().map(one).collect::<Vec<_>>())
-            };
-            blocking(work).await.unwrap_or_default()
+            let rows: Vec<Arc<FileRow>> =
+                files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
+            let (site, who, live, all) =
+                (Arc::clone(&site), who.clone(), Arc::clone(live), rows.clone());
+            let srm = self.clone();
+            let one = move |row: Arc<FileRow>| (row.n, srm.prepare_get(&site, &who, &live, &row));
+            let work = blocking(move || Ok(all.into_iter().map(one).collect::<Vec<_>>()));
+            match work.await {
+                Ok(prepared) => prepared,
+                Err(error) => rows.iter().map(|row| (row.n, Err(error.clone()))).collect(),
+            }
         };
         let _turn = live.turn.lock().await;
         let mut changes = Vec::with_capacity(prepared.len());
         let mut claimed = Vec::new();
         for (n, outcome) in prepared {
-            let Some(file) = live.file(n) else { continue };
-            if !matches!(file.state, FileState::Queued | FileState::InProgress) {
-                continue;
-            }
+            let Some(file) = live.file(n).filter(|file| waits(file)) else { continue };
             match outcome {
-                Err(error) => changes.push(Change::failed(file, &error)),
-                Ok(ready) => {
-                    let key = ready.located.key();
-                    if self.core.requests.claim_pin(live, n, &key).is_err() {
-                        let busy = Error::new(ErrorKind::Busy, "a put on this file is not done");
-                        changes.push(Change::failed(file, &busy));
-                        continue;
-                    }
-                    claimed.push((n, key));
-                    // Something was removed or renamed since we looked: was it this?
+                Err(error) => changes.push(Change::failed(&file, &error)),
+                Ok(ready)
+                    if self.core.requests.claim_pin(live, n, &ready.located.key()).is_err() =>
+                {
+                    changes.push(Change::failed(&file, &being_put()));
+                }
+                Ok(mut ready) => {
+                    claimed.push((n, ready.located.key()));
+                    // Something was removed, renamed or replaced since we looked: was it this?
                     if self.core.requests.epoch() != epoch
                         && let Err(error) = ready.look_again().await
                     {
-                        changes.push(Change::failed(file, &error));
+                        changes.push(Change::failed(&file, &error));
                         continue;
                     }
-                    changes.push(ready.change(live));
+                    changes.push(ready.change(live, &file));
                 }
             }
         }
-        let numbers: Vec<(u32, bool)> =
-            changes.iter().map(|c| (c.row.n, c.event == Event::Ready)).collect();
-        let pinned: Vec<u32> = match self.advance(live, changes, false).await {
-            Ok(outcome) => numbers
-                .into_iter()
-                .zip(outcome)
-                .filter_map(|((n, ready), changed)| (ready && changed.is_ok()).then_some(n))
-                .collect(),
-            Err(error) => {
-                tracing::error!(token = %live.token(), %error, "gets not made ready");
-                Vec::new()
+        let settled = self.settle_work(live, changes).await;
+        for (n, key) in &claimed {
+            if live.file(*n).is_none_or(|file| file.state != FileState::Pinned) {
+                self.core.requests.unclaim(live, *n, key);
             }
-        };
-        for (n, key) in claimed.iter().filter(|(n, _)| !pinned.contains(n)) {
-            self.core.requests.unclaim(live, *n, key);
         }
+        settled.map(|_| ())
+    }
+
+    fn prepare_get(
+        &self,
+        site: &Site,
+        who: &Identity,
+        live: &Live,
+        row: &FileRow,
+    ) -> Result<Ready, Error> {
+        let located = site.reach_surl(who, &row.surl, Needs::READ)?;
+        let size = file_size(&located).map_err(|error| {
+            // A put that is not done has its name already.
+            match self.core.requests.put_on(&located.key()) {
+                Some(_) if error.kind == ErrorKind::NotFound => being_put(),
+                _ => error,
+            }
+        })?;
+        let turl = site.namespace.turl(TurlRequest {
+            located: &located,
+            physical: &located.path,
+            protocols: &live.request.protocols,
+            anonymous_may: site.anonymous_may(&located, Needs::READ),
+        })?;
+        Ok(Ready { located, protocol: turl.protocol, turl: turl.url, size })
     }
 
     /// Finds a request by its token, for who it belongs to. `kind`: the kind it must be of.
@@ -200,35 +221,27 @@ struct Ready {
     protocol: Protocol,
     turl: String,
     size: u64,
-    row: FileRow,
 }
 
 impl Ready {
-    fn change(self, live: &Live) -> Change {
-        let mut row = self.row;
+    fn change(self, live: &Live, file: &FileRow) -> Change {
+        let mut row = file.clone();
         row.key = Some(self.located.key());
         row.turl = Some((self.protocol, self.turl));
         row.size = Some(self.size);
         row.expires = expiry(live.request.pin_lifetime);
-        Change::new(row, Event::Ready, "ready: read from the TURL, then call srmReleaseFiles")
+        Change::new(&row, Event::Ready, "ready: read from the TURL, then call srmReleaseFiles")
     }
 
-    async fn look_again(&self) -> Result<(), Error> {
+    async fn look_again(&mut self) -> Result<(), Error> {
         let located = self.located.clone();
-        blocking(move || file_size(&located).map(|_| ())).await
+        self.size = blocking(move || file_size(&located)).await?;
+        Ok(())
     }
 }
 
-fn prepare(site: &Site, who: &Identity, live: &Live, row: FileRow) -> Result<Ready, Error> {
-    let located = site.reach_surl(who, &row.surl, Needs::READ)?;
-    let size = file_size(&located)?;
-    let turl = site.namespace.turl(TurlRequest {
-        located: &located,
-        physical: &located.path,
-        protocols: &live.request.protocols,
-        anonymous_may: site.anonymous_may(&located, Needs::READ),
-    })?;
-    Ok(Ready { located, protocol: turl.protocol, turl: turl.url, size, row })
+fn being_put() -> Error {
+    Error::new(ErrorKind::Busy, "a put on this file is not done")
 }
 
 fn file_size(located: &Located) -> Result<u64, Error> {
@@ -244,8 +257,12 @@ fn file_size(located: &Located) -> Result<u64, Error> {
     }
 }
 
-fn get_answer(live: &Live, files: impl Iterator<Item = (String, Option<FileRow>)>) -> GetAnswer {
-    let status_of = |(surl, file): (String, Option<FileRow>)| match file {
+fn get_answer(
+    live: &Live,
+    status: ReturnStatus,
+    files: Vec<(String, Option<Arc<FileRow>>)>,
+) -> GetAnswer {
+    let status_of = |(surl, file): (String, Option<Arc<FileRow>>)| match file {
         Some(file) => {
             let pinned = file.state == FileState::Pinned;
             GetFileStatus {
@@ -254,7 +271,7 @@ fn get_answer(live: &Live, files: impl Iterator<Item = (String, Option<FileRow>)
                 size: file.size,
                 estimated_wait: (!file.state.is_answered()).then_some(1),
                 remaining_pin: pinned.then(|| seconds_left(file.expires)),
-                turl: file.turl.filter(|_| pinned).map(|(_, url)| url),
+                turl: file.turl.as_ref().filter(|_| pinned).map(|(_, url)| url.clone()),
             }
         }
         None => GetFileStatus {
@@ -267,9 +284,9 @@ fn get_answer(live: &Live, files: impl Iterator<Item = (String, Option<FileRow>)
         },
     };
     GetAnswer {
-        status: live.status(),
+        status,
         token: None,
-        files: Some(files.map(status_of).collect()),
+        files: Some(files.into_iter().map(status_of).collect()),
         remaining_total_time: live.request.deadline.map(|at| seconds_left(Some(at))),
     }
 }

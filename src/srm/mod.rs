@@ -10,6 +10,7 @@ mod error;
 mod expiry;
 mod files;
 mod get;
+mod live;
 mod ls;
 mod mkdir;
 mod mv;
@@ -21,9 +22,11 @@ mod requests;
 mod rm;
 mod rmdir;
 mod spaces;
+mod submit;
 mod transition;
 mod upload;
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
@@ -32,7 +35,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::model::FileKey;
+use crate::model::{FileKey, SpaceToken};
 use crate::namespace::Namespace;
 use crate::scheduler::{Pool, Timer};
 use crate::store::{Millis, Store, StoreError};
@@ -59,6 +62,8 @@ struct Core {
     puts: Pool,
     gets: Pool,
     locks: Locks,
+    /// What the store said of the areas' own spaces.
+    area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
     snapshots: Snapshots,
     timer: OnceLock<Timer>,
 }
@@ -86,6 +91,7 @@ impl Srm {
             store,
             requests: Requests::new(),
             locks: Locks::new(),
+            area_tokens: std::sync::Mutex::default(),
             snapshots: Snapshots::default(),
             timer: OnceLock::new(),
         };
@@ -136,6 +142,17 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::new(ErrorKind::Internal, "the work was cut short: try again")),
+    }
+}
+
+/// Runs `work` to its end, also when the caller's future is dropped because its client hung up: what
+/// was renamed must come into the store, and what the store took into memory.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::spawn(work).await {
         Ok(result) => result,
         Err(_) => Err(Error::new(ErrorKind::Internal, "the work was cut short: try again")),
     }

@@ -4,32 +4,28 @@ use std::sync::Arc;
 
 use super::access::{Needs, check_room, driver_error, owner};
 use super::files::{discard, hidden_name, make_parents};
-use super::requests::{Live, Taken, now, seconds_left};
+use super::live::Live;
+use super::put_done::made_at_prepare;
+use super::requests::{Taken, now, seconds_left};
+use super::submit::{deadline, expiry, fqans, new_token, protocols, queued, waits};
 use super::transition::{Change, file_status};
 use super::{Error, ErrorKind, PutAnswer, PutFileStatus, PutRequest, Site, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{
     Event, FileState, FileStorageType, Identity, OverwriteMode, Protocol, RequestKind,
-    RequestToken, ReturnStatus, StatusCode,
+    ReturnStatus, StatusCode,
 };
 use crate::namespace::{Located, TurlRequest};
-use crate::scheduler::{Job, JobFuture, Pool};
-use crate::store::{FileRow, Millis, RequestRow, StoredRequest};
-
-/// Files of one request that one worker takes at once, so that they share a commit.
-pub(super) const BATCH: usize = 256;
+use crate::store::{FileRow, RequestRow};
 
 impl Srm {
     /// srmPrepareToPut. The answer waits up to `answer_wait` for what gets ready meanwhile.
     pub async fn prepare_to_put(&self, who: &Identity, request: PutRequest) -> PutAnswer {
         match self.submit_put(who, request).await {
             Ok(live) => {
-                live.wait_answered(self.site().config.srm.answer_wait).await;
-                let files = live.files();
-                PutAnswer {
-                    token: Some(live.token().clone()),
-                    ..self.put_answer(&live, files.into_iter().map(|f| (f.surl.clone(), Some(f))))
-                }
+                let (status, files) = live.first_answer(self.site().config.srm.answer_wait).await;
+                let token = Some(live.token().clone());
+                PutAnswer { token, ..put_answer(&live, status, files) }
             }
             Err(status) => {
                 PutAnswer { status, token: None, files: None, remaining_total_time: None }
@@ -47,54 +43,12 @@ impl Srm {
         match self.find_request(who, token, Some(RequestKind::Put)).await {
             Ok(live) => {
                 let site = self.site();
-                let picked = live.pick(surls.as_deref(), |surl, file| site.same_file(surl, file));
-                PutAnswer { token: None, ..self.put_answer(&live, picked.into_iter()) }
+                let picked = live.pick(surls.as_deref(), |surl| site.canonical(surl));
+                put_answer(&live, live.status(), picked)
             }
             Err(status) => {
                 PutAnswer { status, token: None, files: None, remaining_total_time: None }
             }
-        }
-    }
-
-    fn put_answer(
-        &self,
-        live: &Live,
-        files: impl Iterator<Item = (String, Option<FileRow>)>,
-    ) -> PutAnswer {
-        let lifetime = match live.request.storage_type {
-            Some(FileStorageType::Volatile | FileStorageType::Durable) => {
-                live.request.file_lifetime.and_then(|s| i32::try_from(s).ok())
-            }
-            _ => Some(-1),
-        };
-        let status_of = |(surl, file): (String, Option<FileRow>)| match file {
-            Some(file) => {
-                let ready = file.state == FileState::SpaceAvailable;
-                PutFileStatus {
-                    surl,
-                    status: file_status(&file),
-                    size: file.size.or(file.expected_size),
-                    estimated_wait: (!file.state.is_answered()).then_some(1),
-                    remaining_pin: ready.then(|| seconds_left(file.expires)),
-                    remaining_lifetime: ready.then_some(lifetime).flatten(),
-                    turl: file.turl.filter(|_| ready).map(|(_, url)| url),
-                }
-            }
-            None => PutFileStatus {
-                surl,
-                status: not_in_request(),
-                size: None,
-                estimated_wait: None,
-                remaining_pin: None,
-                remaining_lifetime: None,
-                turl: None,
-            },
-        };
-        PutAnswer {
-            status: live.status(),
-            token: None,
-            files: Some(files.map(status_of).collect()),
-            remaining_total_time: live.request.deadline.map(|at| seconds_left(Some(at))),
         }
     }
 
@@ -103,7 +57,7 @@ impl Srm {
         who: &Identity,
         request: PutRequest,
     ) -> Result<Arc<Live>, ReturnStatus> {
-        Self::check_identity(who)?;
+        Self::check_person(who)?;
         let site = self.site();
         let asked = request.files.unwrap_or_default();
         if asked.is_empty() {
@@ -152,115 +106,61 @@ impl Srm {
         self.submit(who, row, files).await
     }
 
-    /// One durable transaction, then to the workers.
-    pub(super) async fn submit(
-        &self,
-        who: &Identity,
-        request: RequestRow,
-        mut files: Vec<FileRow>,
-    ) -> Result<Arc<Live>, ReturnStatus> {
-        for (n, file) in (0_u32..).zip(files.iter_mut()) {
-            file.n = n;
-        }
-        // A place in the queue first: what is on disk is worked on.
-        let pool = self.pool(request.kind);
-        let slots = pool
-            .reserve(files.len())
-            .map_err(|full| Error::new(ErrorKind::Overloaded, full.to_string()))?;
-        let id = self
-            .core
-            .store
-            .submit(request.clone(), files.clone())
-            .await
-            .map_err(|error| ReturnStatus::from(Error::from(error)))?;
-        let live = Live::new(StoredRequest { id, request, files });
-        self.core.requests.insert(&live);
-        slots.submit(&live.request.user, self.jobs(&live, who));
-        Ok(live)
-    }
-
-    /// Hands what a restart left to do to the workers; false when their queue is full.
-    pub(super) fn enqueue(&self, live: &Arc<Live>, who: &Identity) -> bool {
-        self.pool(live.kind()).submit(&live.request.user, self.jobs(live, who)).is_ok()
-    }
-
-    fn pool(&self, kind: RequestKind) -> &Pool {
-        match kind {
-            RequestKind::Put => &self.core.puts,
-            RequestKind::Get | RequestKind::BringOnline | RequestKind::Copy => &self.core.gets,
-        }
-    }
-
-    fn jobs(&self, live: &Arc<Live>, who: &Identity) -> Vec<Box<dyn Job>> {
-        let queued: Vec<u32> = live
-            .files()
-            .iter()
-            .filter(|file| matches!(file.state, FileState::Queued | FileState::InProgress))
-            .map(|file| file.n)
-            .collect();
-        queued
-            .chunks(BATCH)
-            .map(|batch| {
-                Box::new(Work {
-                    srm: self.clone(),
-                    live: Arc::clone(live),
-                    who: who.clone(),
-                    files: batch.to_vec(),
-                }) as Box<dyn Job>
-            })
-            .collect()
-    }
-
     /// A worker's unit: makes ready what is still queued, all in one commit.
-    async fn work_puts(&self, live: &Arc<Live>, who: &Identity, files: &[u32]) {
-        live.take_in_hand(files);
+    ///
+    /// # Errors
+    /// The store's: then nothing was changed.
+    pub(super) async fn work_puts(
+        &self,
+        live: &Arc<Live>,
+        who: &Identity,
+        files: &[u32],
+    ) -> Result<(), Error> {
         let site = self.site();
-        let mut prepared = Vec::with_capacity(files.len());
-        for n in files {
-            let Some(file) = live.file(*n) else { continue };
-            let (site, who, live) = (Arc::clone(&site), who.clone(), Arc::clone(live));
-            let work = blocking(move || prepare(&site, &who, &live, file)).await;
-            prepared.push((*n, work));
-        }
-        let _turn = live.turn.lock().await;
-        let mut changes = Vec::with_capacity(prepared.len());
-        let mut claimed = Vec::new();
-        for (n, work) in prepared {
-            let Some(file) = live.file(n) else { continue };
-            let still_wanted = matches!(file.state, FileState::Queued | FileState::InProgress);
-            match work {
-                Ok(ready) if !still_wanted => self.drop_prepared(&ready).await,
-                Err(_) if !still_wanted => {}
-                Ok(ready) => match self.claim(live, n, &ready, &site) {
-                    Ok(()) => {
-                        claimed.push((n, ready.located.key(), ready.clone()));
-                        changes.push(ready.change(live));
-                    }
-                    Err(error) => {
-                        self.drop_prepared(&ready).await;
-                        changes.push(Change::failed(file, &error));
-                    }
-                },
-                Err(error) => changes.push(Change::failed(file, &error)),
-            }
-        }
-        let numbers: Vec<u32> = changes.iter().map(|change| change.row.n).collect();
-        let undone: Vec<u32> = match self.advance(live, changes, false).await {
-            Ok(outcome) => numbers
-                .into_iter()
-                .zip(outcome)
-                .filter_map(|(n, changed)| changed.is_err().then_some(n))
-                .collect(),
-            // They stay queued in the store: the next start takes them up.
-            Err(error) => {
-                tracing::error!(token = %live.token(), %error, "puts not made ready");
-                numbers
+        let prepared = {
+            let rows: Vec<Arc<FileRow>> =
+                files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
+            let (site, who, live, all) =
+                (Arc::clone(&site), who.clone(), Arc::clone(live), rows.clone());
+            let one = move |row: Arc<FileRow>| (row.n, prepare(&site, &who, &live, &row));
+            let work = blocking(move || Ok(all.into_iter().map(one).collect::<Vec<_>>()));
+            match work.await {
+                Ok(prepared) => prepared,
+                Err(error) => rows.iter().map(|row| (row.n, Err(error.clone()))).collect(),
             }
         };
-        for (n, key, ready) in claimed.iter().filter(|(n, ..)| undone.contains(n)) {
-            self.core.requests.unclaim(live, *n, key);
-            self.drop_prepared(ready).await;
+        let turn = live.turn.lock().await;
+        let mut changes = Vec::with_capacity(prepared.len());
+        let (mut claimed, mut dropped) = (Vec::new(), Vec::new());
+        for (n, work) in prepared {
+            let still_wanted = live.file(n).filter(|file| waits(file));
+            match (work, still_wanted) {
+                (Err(_), None) => {}
+                (Ok(ready), None) => dropped.push(ready),
+                (Ok(ready), Some(file)) => match self.claim(live, n, &ready, &site) {
+                    Ok(()) => {
+                        changes.push(ready.change(live, &file));
+                        claimed.push((n, ready));
+                    }
+                    Err(error) => {
+                        dropped.push(ready);
+                        changes.push(Change::failed(&file, &error));
+                    }
+                },
+                (Err(error), Some(file)) => changes.push(Change::failed(&file, &error)),
+            }
         }
+        let settled = self.settle_work(live, changes).await;
+        for (n, ready) in claimed {
+            // After an error some may be ready all the same: the file's own state says it.
+            if live.file(n).is_none_or(|file| file.state != FileState::SpaceAvailable) {
+                self.core.requests.unclaim(live, n, &ready.located.key());
+                dropped.push(ready);
+            }
+        }
+        drop(turn);
+        drop_prepared(dropped).await;
+        settled.map(|_| ())
     }
 
     /// Reserves the file in the index of live puts.
@@ -275,48 +175,65 @@ impl Srm {
             Taken::Put => busy("another put on this file is not done"),
         })
     }
-
-    async fn drop_prepared(&self, ready: &Ready) {
-        if !ready.made {
-            return;
-        }
-        let (area, hidden) = (Arc::clone(&ready.located.area), ready.hidden.clone());
-        if let Err(error) = blocking(move || discard(&area, &hidden)).await {
-            tracing::warn!(%error, "hidden file of a put left behind");
-        }
-    }
 }
 
-/// Some files of a request, as workers take them.
-struct Work {
-    srm: Srm,
-    live: Arc<Live>,
-    who: Identity,
-    files: Vec<u32>,
-}
-
-impl Job for Work {
-    fn weight(&self) -> usize {
-        self.files.len()
-    }
-
-    fn is_wanted(&self) -> bool {
-        !self.live.is_ended()
-    }
-
-    fn run(self: Box<Self>) -> JobFuture {
-        Box::pin(async move {
-            let Work { srm, live, who, files } = *self;
-            match live.kind() {
-                RequestKind::Put => srm.work_puts(&live, &who, &files).await,
-                _ => srm.work_gets(&live, &who, &files).await,
+fn put_answer(
+    live: &Live,
+    status: ReturnStatus,
+    files: Vec<(String, Option<Arc<FileRow>>)>,
+) -> PutAnswer {
+    let lifetime = match live.request.storage_type {
+        Some(FileStorageType::Volatile | FileStorageType::Durable) => {
+            live.request.file_lifetime.and_then(|s| i32::try_from(s).ok())
+        }
+        _ => Some(-1),
+    };
+    let status_of = |(surl, file): (String, Option<Arc<FileRow>>)| match file {
+        Some(file) => {
+            let ready = file.state == FileState::SpaceAvailable;
+            PutFileStatus {
+                surl,
+                status: file_status(&file),
+                size: file.size.or(file.expected_size),
+                estimated_wait: (!file.state.is_answered()).then_some(1),
+                remaining_pin: ready.then(|| seconds_left(file.expires)),
+                remaining_lifetime: ready.then_some(lifetime).flatten(),
+                turl: file.turl.as_ref().filter(|_| ready).map(|(_, url)| url.clone()),
             }
-        })
+        }
+        None => PutFileStatus {
+            surl,
+            status: not_in_request(),
+            size: None,
+            estimated_wait: None,
+            remaining_pin: None,
+            remaining_lifetime: None,
+            turl: None,
+        },
+    };
+    PutAnswer {
+        status,
+        token: None,
+        files: Some(files.into_iter().map(status_of).collect()),
+        remaining_total_time: live.request.deadline.map(|at| seconds_left(Some(at))),
+    }
+}
+
+/// Removes the hidden files of puts that did not become live.
+async fn drop_prepared(dropped: Vec<Ready>) {
+    let made: Vec<Ready> = dropped.into_iter().filter(|ready| ready.made).collect();
+    if made.is_empty() {
+        return;
+    }
+    let removed = blocking(move || {
+        made.iter().try_for_each(|ready| discard(&ready.located.area, &ready.hidden))
+    });
+    if let Err(error) = removed.await {
+        tracing::warn!(%error, "hidden file of a put left behind");
     }
 }
 
 /// A put that is ready to become live.
-#[derive(Clone)]
 struct Ready {
     located: Located,
     hidden: crate::model::RelPath,
@@ -324,21 +241,20 @@ struct Ready {
     made: bool,
     protocol: Protocol,
     turl: String,
-    row: FileRow,
 }
 
 impl Ready {
-    fn change(&self, live: &Live) -> Change {
-        let mut row = self.row.clone();
+    fn change(&self, live: &Live, file: &FileRow) -> Change {
+        let mut row = file.clone();
         row.key = Some(self.located.key());
         row.turl = Some((self.protocol, self.turl.clone()));
         row.expires = expiry(live.request.pin_lifetime);
-        Change::new(row, Event::Ready, "ready: write to the TURL, then call srmPutDone")
+        Change::new(&row, Event::Ready, "ready: write to the TURL, then call srmPutDone")
     }
 }
 
 /// Everything about one put that needs the disk: may he, can it be, and the hidden file.
-fn prepare(site: &Site, who: &Identity, live: &Live, file: FileRow) -> Result<Ready, Error> {
+fn prepare(site: &Site, who: &Identity, live: &Live, file: &FileRow) -> Result<Ready, Error> {
     let located = site.locate_surl(who, &file.surl, Needs::CREATE.access)?;
     let mode = overwrite(live);
     let driver = &*located.area.driver;
@@ -381,7 +297,7 @@ fn prepare(site: &Site, who: &Identity, live: &Live, file: FileRow) -> Result<Re
     })?;
     // GridFTP servers and local programs write in place and need a file; xrootd refuses one that
     // is there; our own doors make it when data comes.
-    let made = matches!(turl.protocol, Protocol::Gsiftp | Protocol::File | Protocol::Rfio);
+    let made = made_at_prepare(turl.protocol);
     if made {
         let told = |e| driver_error(e, &located.stfn);
         let empty = match driver.create(&hidden) {
@@ -392,11 +308,14 @@ fn prepare(site: &Site, who: &Identity, live: &Live, file: FileRow) -> Result<Re
             }
             other => other.map_err(told)?,
         };
-        if let Some(size) = file.expected_size {
-            driver.preallocate(&empty, size).map_err(told)?;
+        if let Some(size) = file.expected_size
+            && let Err(error) = driver.preallocate(&empty, size)
+        {
+            discard(&located.area, &hidden)?;
+            return Err(told(error));
         }
     }
-    Ok(Ready { located, hidden, made, protocol: turl.protocol, turl: turl.url, row: file })
+    Ok(Ready { located, hidden, made, protocol: turl.protocol, turl: turl.url })
 }
 
 fn check_parent(site: &Site, who: &Identity, located: &Located) -> Result<(), Error> {
@@ -441,91 +360,6 @@ impl Site {
         }
         Ok(())
     }
-
-    /// True when a SURL names the file of a row: the same path, however it is written.
-    pub(super) fn same_file(&self, surl: &str, file: &FileRow) -> bool {
-        use crate::model::Surl;
-        match (Surl::parse(surl), Surl::parse(&file.surl)) {
-            (Ok(asked), Ok(kept)) => {
-                asked.stfn() == kept.stfn() && self.namespace.check_local(&asked).is_ok()
-            }
-            _ => surl == file.surl,
-        }
-    }
-
-    /// Seconds a pin or TURL lives: -1 and what is too long is the maximum, absent and 0 the
-    /// default.
-    pub(super) fn pin_lifetime(&self, asked: Option<i32>) -> i64 {
-        let lifetimes = &self.config.lifetimes;
-        let seconds =
-            |d: std::time::Duration| i64::try_from(d.as_secs()).unwrap_or(i64::from(i32::MAX));
-        let maximum = seconds(lifetimes.pin_maximum);
-        match asked {
-            None | Some(0) => seconds(lifetimes.pin_default).min(maximum),
-            Some(n) if n < 0 => maximum,
-            Some(n) => i64::from(n).min(maximum),
-        }
-    }
-}
-
-/// The moment a pin that starts now ends.
-pub(super) fn expiry(seconds: i64) -> Option<Millis> {
-    (seconds >= 0).then(|| Millis(now().0.saturating_add(seconds.saturating_mul(1000))))
-}
-
-/// `desiredTotalRequestTime`: negative is refused, 0 means that each file is tried once.
-pub(super) fn deadline(
-    created: Millis,
-    total_time: Option<i32>,
-) -> Result<Option<Millis>, ReturnStatus> {
-    match total_time {
-        Some(seconds) if seconds < 0 => {
-            Err(ReturnStatus::invalid_request("desiredTotalRequestTime is negative"))
-        }
-        Some(seconds) if seconds > 0 => Ok(Some(Millis(created.0 + i64::from(seconds) * 1000))),
-        _ => Ok(None),
-    }
-}
-
-/// The client's list without what nobody knows; a list of only such is refused at once.
-pub(super) fn protocols(asked: Option<Vec<String>>) -> Result<Vec<Protocol>, ReturnStatus> {
-    let asked = asked.unwrap_or_default();
-    let known: Vec<Protocol> = asked.iter().filter_map(|name| name.parse().ok()).collect();
-    if known.is_empty() && !asked.is_empty() {
-        // StoRM's words: scripts look for them.
-        return Err(ReturnStatus::not_supported(format!(
-            "No supported protocols provided. Asked: {}",
-            asked.join(", ")
-        )));
-    }
-    Ok(known)
-}
-
-/// A file that waits for a worker.
-pub(super) fn queued(surl: String, expected_size: Option<u64>) -> FileRow {
-    FileRow {
-        n: 0,
-        surl,
-        key: None,
-        state: FileState::Queued,
-        code: None,
-        explanation: String::new(),
-        size: None,
-        expected_size,
-        turl: None,
-        expires: None,
-    }
-}
-
-pub(super) fn new_token() -> Result<RequestToken, ReturnStatus> {
-    RequestToken::parse(&uuid::Uuid::new_v4().to_string())
-        .ok_or_else(|| ReturnStatus::internal("no token could be made"))
-}
-
-pub(super) fn fqans(who: &Identity) -> Vec<String> {
-    who.person().map_or_else(Vec::new, |person| {
-        person.fqans.iter().map(|fqan| fqan.as_str().to_owned()).collect()
-    })
 }
 
 pub(super) fn not_in_request() -> ReturnStatus {

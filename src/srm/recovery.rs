@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
+use super::access::driver_error;
 use super::files::{bears_mark, discard, hidden_name, hidden_successor};
-use super::requests::Live;
+use super::live::Live;
+use super::submit::waits;
 use super::transition::Change;
-use super::{Error, ErrorKind, Srm, blocking};
-use crate::model::{Event, FileKey, FileState, Fqan, Identity, Person, ProxyKind, RequestKind};
+use super::{Error, Srm, blocking};
+use crate::fsdriver::DriverError;
+use crate::model::{
+    Event, FileKey, FileState, Fqan, Identity, Person, ProxyKind, RelPath, RequestKind,
+};
+use crate::namespace::{Access, StorageArea};
 use crate::store::{FileRow, Intent, RequestId};
 
 /// Requests loaded in one step.
@@ -28,50 +34,60 @@ impl Srm {
                 let who = submitter(&stored.request.user, &stored.request.fqans);
                 let live = Live::new(stored);
                 self.core.requests.insert(&live);
-                if live.kind() == RequestKind::Put {
-                    self.recover_puts(&live).await?;
-                }
-                if !self.enqueue(&live, &who) {
-                    tracing::warn!(token = %live.token(), "the queue is full: waits for a restart");
-                }
+                let done = match live.kind() {
+                    RequestKind::Put => self.recover_puts(&live, &who).await?,
+                    _ => Vec::new(),
+                };
+                let turn = live.turn.lock().await;
+                // Also without a change: a request whose files have all ended is frozen by it.
+                self.advance(&live, done, false).await?;
+                drop(turn);
+                self.enqueue(&live, &who);
             }
         }
         Ok(loaded)
     }
 
     /// A put whose hidden file is gone while the target bears its mark was done; only the answer
-    /// was lost.
-    async fn recover_puts(&self, live: &Arc<Live>) -> Result<(), Error> {
-        let site = self.site();
-        let _turn = live.turn.lock().await;
-        let mut changes = Vec::new();
-        for file in live.files() {
-            let Some(key) = file.key.clone().filter(|_| file.state == FileState::SpaceAvailable)
-            else {
-                continue;
-            };
-            let Some(area) = site.namespace.area(&key.area).cloned() else { continue };
-            let Some(hidden) = hidden_name(&key.path, live.token(), file.n) else { continue };
-            let (token, n) = (live.token().clone(), file.n);
-            let size = blocking(move || {
-                if let Some(successor) = hidden_successor(&hidden)
-                    && area.driver.stat(&successor).is_ok()
-                {
-                    // An upload that was not answered.
-                    let removed = area.driver.remove_file(&successor);
-                    removed.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+    /// was lost. One that waits may have left a hidden file when its worker was cut short.
+    async fn recover_puts(&self, live: &Arc<Live>, who: &Identity) -> Result<Vec<Change>, Error> {
+        let (site, live, who) = (self.site(), Arc::clone(live), who.clone());
+        blocking(move || {
+            let mut done = Vec::new();
+            for file in live.files() {
+                let found = match (&file.key, file.state) {
+                    (Some(key), FileState::SpaceAvailable) => {
+                        site.namespace.area(&key.area).map(|area| (area.clone(), key.path.clone()))
+                    }
+                    (_, FileState::Queued | FileState::InProgress) => site
+                        .locate_surl(&who, &file.surl, Access::Write)
+                        .ok()
+                        .map(|located| (located.area, located.path)),
+                    _ => None,
+                };
+                let Some((area, path)) = found else { continue };
+                let Some(hidden) = hidden_name(&path, live.token(), file.n) else { continue };
+                let tidied = if waits(&file) {
+                    discard(&area, &hidden)
+                } else {
+                    discard_successor(&area, &hidden)
+                };
+                if let Err(error) = tidied {
+                    // One file that can't be removed is no reason not to start.
+                    tracing::warn!(token = %live.token(), file.n, %error, "left behind");
                 }
-                let done =
-                    area.driver.stat(&hidden).is_err() && bears_mark(&area, &key.path, &token, n);
-                Ok(done.then(|| area.driver.stat(&key.path).map(|s| s.size).unwrap_or_default()))
-            })
-            .await?;
-            if let Some(size) = size {
-                let row = FileRow { size: Some(size), ..file };
-                changes.push(Change::new(row, Event::Done, "done"));
+                if file.state == FileState::SpaceAvailable
+                    && matches!(area.driver.stat(&hidden), Err(DriverError::NotFound))
+                    && bears_mark(&area, &path, live.token(), file.n)
+                {
+                    let size = area.driver.stat(&path).map(|stat| stat.size).ok();
+                    let row = FileRow { size, ..FileRow::clone(&file) };
+                    done.push(Change::new(&row, Event::Done, "done"));
+                }
             }
-        }
-        self.advance(live, changes, false).await.map(|_| ())
+            Ok(done)
+        })
+        .await
     }
 
     /// Finishes or undoes what was announced and not taken back.
@@ -83,11 +99,24 @@ impl Srm {
             let (Intent::Publish { hidden, .. } | Intent::Discard { hidden }) = intent;
             let FileKey { area, path } = hidden;
             if let Some(area) = site.namespace.area(&area).cloned() {
-                blocking(move || discard(&area, &path)).await?;
+                if let Err(error) = blocking(move || discard(&area, &path)).await {
+                    // Kept for the next start: an area whose disk is away must not keep us down.
+                    tracing::error!(%error, "a hidden file of an upload is left behind");
+                    continue;
+                }
             }
             self.core.store.clear_intent(id).await?;
         }
         Ok(())
+    }
+}
+
+/// An upload that was not answered.
+fn discard_successor(area: &StorageArea, hidden: &RelPath) -> Result<(), Error> {
+    let Some(successor) = hidden_successor(hidden) else { return Ok(()) };
+    match area.driver.remove_file(&successor) {
+        Ok(()) | Err(DriverError::NotFound | DriverError::NotADirectory) => Ok(()),
+        Err(error) => Err(driver_error(error, &area.name)),
     }
 }
 

@@ -1,14 +1,15 @@
 //! srmReleaseFiles.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::access::owner;
-use super::requests::Live;
+use super::live::Live;
 use super::rm::of_files;
 use super::transition::Change;
-use super::{Error, FilesAnswer, Srm, SurlStatus};
+use super::{Error, FilesAnswer, Srm, SurlStatus, to_the_end};
 use crate::model::{Event, FileState, Identity, RequestKind, ReturnStatus, StatusCode};
-use crate::store::FileRow;
+use crate::store::{FileRow, RequestId};
 
 impl Srm {
     /// srmReleaseFiles: with a token its files, or some of them; without one, all of the caller's
@@ -35,14 +36,17 @@ impl Srm {
         {
             return refused(status);
         }
-        let released = match (token, surls) {
-            (Some(token), surls) => self.release_request(who, token, surls).await,
-            (None, Some(surls)) => self.release_surls(who, surls).await,
-            (None, None) => Err(ReturnStatus::invalid_request(
-                "No SURLs found matching user, input request token or list of SURLs.",
-            )),
-        };
-        match released {
+        let (srm, who, token) = (self.clone(), who.clone(), token.map(str::to_owned));
+        let released = to_the_end(async move {
+            Ok(match (token, surls) {
+                (Some(token), surls) => srm.release_request(&who, &token, surls).await,
+                (None, Some(surls)) => srm.release_surls(&who, surls).await,
+                (None, None) => Err(ReturnStatus::invalid_request(
+                    "No SURLs found matching user, input request token or list of SURLs.",
+                )),
+            })
+        });
+        match released.await.unwrap_or_else(|error| Err(error.into())) {
             Ok(files) => {
                 let some = "some files were not released: look at the status of each";
                 let status = of_files(&files, "Files released", some, "No files released");
@@ -67,17 +71,15 @@ impl Srm {
         }
         let site = self.site();
         let _turn = live.turn.lock().await;
-        let picked = live.pick(surls.as_deref(), |surl, file| site.same_file(surl, file));
-        let open: Vec<FileRow> = picked
-            .iter()
-            .filter_map(|(_, file)| file.clone())
-            .filter(|file| !file.state.is_final(live.kind()))
-            .collect();
+        let picked = live.pick_all(surls.as_deref(), |surl| site.canonical(surl));
+        let open = picked.iter().flat_map(|(_, files)| files);
+        let open = open.filter(|file| !file.state.is_final(live.kind())).cloned().collect();
         self.release_open(&live, open).await.map_err(ReturnStatus::from)?;
-        Ok(picked
-            .into_iter()
-            .map(|(surl, file)| SurlStatus { surl, status: released(&live, file) })
-            .collect())
+        let told = |(surl, files): (String, Vec<Arc<FileRow>>)| {
+            let status = released(&live, &files);
+            SurlStatus { surl, status }
+        };
+        Ok(picked.into_iter().map(told).collect())
     }
 
     async fn release_surls(
@@ -86,34 +88,41 @@ impl Srm {
         surls: Vec<String>,
     ) -> Result<Vec<SurlStatus>, ReturnStatus> {
         let site = self.site();
+        // By request: each has its turn and its commit once.
+        let mut pins: HashMap<RequestId, (Arc<Live>, Vec<u32>)> = HashMap::new();
         let mut files = Vec::with_capacity(surls.len());
+        let mut of_surl: Vec<Vec<RequestId>> = Vec::with_capacity(surls.len());
         for surl in surls {
+            let mut requests = Vec::new();
             let status = match site.locate_surl(who, &surl, crate::namespace::Access::Read) {
                 Ok(located) => {
-                    let holders = self.core.requests.pins_of(owner(who), &located.key());
-                    let found = !holders.is_empty();
-                    let mut failed = None;
-                    for holder in holders {
-                        let _turn = holder.live.turn.lock().await;
-                        let open: Vec<FileRow> = holder
-                            .live
-                            .file(holder.n)
-                            .filter(|file| file.state == FileState::Pinned)
-                            .into_iter()
-                            .collect();
-                        if let Err(error) = self.release_open(&holder.live, open).await {
-                            failed = Some(error);
-                        }
+                    for holder in self.core.requests.pins_of(owner(who), &located.key()) {
+                        let id = holder.live.id;
+                        requests.push(id);
+                        let (_, numbers) =
+                            pins.entry(id).or_insert_with(|| (holder.live, Vec::new()));
+                        numbers.push(holder.n);
                     }
-                    match failed {
-                        Some(error) => error.into(),
-                        None if found => ReturnStatus::success("Released"),
-                        None => not_pinned(),
+                    if requests.is_empty() {
+                        not_pinned()
+                    } else {
+                        ReturnStatus::success("Released")
                     }
                 }
                 Err(error) => error.into(),
             };
+            of_surl.push(requests);
             files.push(SurlStatus { surl, status });
+        }
+        for (id, (live, numbers)) in pins {
+            let _turn = live.turn.lock().await;
+            let open = numbers.into_iter().filter_map(|n| live.file(n));
+            let open = open.filter(|file| file.state == FileState::Pinned).collect();
+            if let Err(error) = self.release_open(&live, open).await {
+                for (file, _) in files.iter_mut().zip(&of_surl).filter(|(_, of)| of.contains(&id)) {
+                    file.status = error.clone().into();
+                }
+            }
         }
         Ok(files)
     }
@@ -122,12 +131,12 @@ impl Srm {
     pub(super) async fn release_open(
         &self,
         live: &Arc<Live>,
-        mut files: Vec<FileRow>,
+        mut files: Vec<Arc<FileRow>>,
     ) -> Result<(), Error> {
         files.sort_by_key(|file| file.n);
         files.dedup_by_key(|file| file.n);
         let changes =
-            files.into_iter().map(|file| Change::new(file, Event::Release, "Released")).collect();
+            files.iter().map(|file| Change::new(file, Event::Release, "Released")).collect();
         for changed in self.advance(live, changes, false).await? {
             changed?;
         }
@@ -136,8 +145,10 @@ impl Srm {
 }
 
 /// What a release says of a file, by the state it is in afterwards.
-fn released(live: &Live, before: Option<FileRow>) -> ReturnStatus {
-    let Some(file) = before.and_then(|file| live.file(file.n)) else {
+fn released(live: &Live, before: &[Arc<FileRow>]) -> ReturnStatus {
+    // Of several on one SURL: released, when one was.
+    let after = before.iter().filter_map(|file| live.file(file.n));
+    let Some(file) = after.min_by_key(|file| file.state != FileState::Released) else {
         return ReturnStatus::new(
             StatusCode::InvalidPath,
             "No information about this SURL in the request",

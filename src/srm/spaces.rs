@@ -1,9 +1,10 @@
 //! srmGetSpaceTokens and srmGetSpaceMetaData, for the storage areas' own spaces.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
 
 use super::access::driver_error;
-use super::{Error, SpaceMetaData, SpaceMetaDataAnswer, SpaceTokensAnswer, Srm, blocking};
+use super::{Error, Site, SpaceMetaData, SpaceMetaDataAnswer, SpaceTokensAnswer, Srm, blocking};
 use crate::model::{Identity, RetentionPolicyInfo, ReturnStatus, SpaceToken, StatusCode};
 use crate::namespace::{Access, StorageArea};
 
@@ -62,12 +63,19 @@ impl Srm {
         if let Err(status) = self.check_count(tokens.len()) {
             return SpaceMetaDataAnswer { status, spaces: None };
         }
+        let mut known: HashMap<String, SpaceMetaData> = HashMap::new();
         let mut spaces = Vec::with_capacity(tokens.len());
         for token in tokens {
-            spaces.push(match self.find_space(who, &token).await {
-                Ok(area) => meta_data(token, area).await,
-                Err(status) => bare(token, status),
-            });
+            if let Some(told) = known.get(&token) {
+                spaces.push(told.clone());
+                continue;
+            }
+            let told = match self.find_space(who, &token).await {
+                Ok(area) => meta_data(token.clone(), area).await,
+                Err(status) => bare(token.clone(), status),
+            };
+            known.insert(token, told.clone());
+            spaces.push(told);
         }
         let good = spaces.iter().filter(|s| s.status.code == StatusCode::Success).count();
         let status = if good == spaces.len() {
@@ -110,9 +118,10 @@ impl Srm {
         who: &Identity,
         token: &str,
     ) -> Result<Arc<StorageArea>, ReturnStatus> {
-        for area in self.site().namespace.areas() {
+        let site = self.site();
+        for area in site.namespace.areas() {
             if self.area_token(area).await?.0 == token {
-                return if self.usable_areas(who).iter().any(|usable| usable.name == area.name) {
+                return if site.is_usable(who, area) {
                     Ok(Arc::clone(area))
                 } else {
                     Err(ReturnStatus::new(
@@ -127,24 +136,33 @@ impl Srm {
     }
 
     pub(super) async fn area_token(&self, area: &StorageArea) -> Result<SpaceToken, ReturnStatus> {
-        self.core.store.area_token(&area.name).await.map_err(|e| Error::from(e).into())
+        let known = || self.core.area_tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(token) = known().get(&area.name) {
+            return Ok(token.clone());
+        }
+        let token = self.core.store.area_token(&area.name).await;
+        let token = token.map_err(|error| ReturnStatus::from(Error::from(error)))?;
+        // It never changes.
+        known().insert(area.name.clone(), token.clone());
+        Ok(token)
     }
 
-    /// Areas that some mapping rule leads to and some approachable rule opens to the caller.
     fn usable_areas(&self, who: &Identity) -> Vec<Arc<StorageArea>> {
         let site = self.site();
-        site.namespace
-            .areas()
-            .iter()
-            .filter(|area| {
-                area.access_points.iter().any(|point| {
-                    site.namespace
-                        .locate(who, point, Access::Read)
-                        .is_ok_and(|found| found.area.name == area.name)
-                })
-            })
-            .cloned()
-            .collect()
+        let areas = site.namespace.areas().iter();
+        areas.filter(|area| site.is_usable(who, area)).cloned().collect()
+    }
+}
+
+impl Site {
+    /// True for an area to which some mapping rule leads and that some approachable rule opens to
+    /// the caller.
+    fn is_usable(&self, who: &Identity, area: &StorageArea) -> bool {
+        area.access_points.iter().any(|point| {
+            self.namespace
+                .locate(who, point, Access::Read)
+                .is_ok_and(|found| found.area.name == area.name)
+        })
     }
 }
 

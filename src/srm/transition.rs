@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::requests::{Live, now};
+use super::live::Live;
+use super::requests::now;
 use super::{Error, ErrorKind, Srm};
 use crate::model::{Event, FileState, RequestKind, StatusCode, next};
 use crate::store::{Advance, Advanced, End, FileRow};
@@ -16,18 +17,20 @@ pub(super) struct Change {
 
 impl Change {
     /// The event, and nothing else but its explanation.
-    pub(super) fn new(mut row: FileRow, event: Event, explanation: impl Into<String>) -> Self {
-        row.explanation = explanation.into();
-        Self { event, row }
+    pub(super) fn new(row: &FileRow, event: Event, explanation: impl Into<String>) -> Self {
+        Self { event, row: FileRow { explanation: explanation.into(), ..row.clone() } }
     }
 
     /// A failure with its code.
-    pub(super) fn failed(mut row: FileRow, error: &Error) -> Self {
-        row.code = Some(error.code());
-        row.explanation = error.explanation.clone();
-        row.turl = None;
-        row.expires = None;
-        Self { event: Event::Fail, row }
+    pub(super) fn failed(row: &FileRow, error: &Error) -> Self {
+        let change = Self::new(row, Event::Fail, error.explanation.clone());
+        Self { row: FileRow { code: Some(error.code()), ..change.row }, ..change }
+    }
+
+    /// It was not ready when `desiredTotalRequestTime` was over.
+    pub(super) fn timed_out(row: &FileRow) -> Self {
+        let change = Self::new(row, Event::Fail, "not ready within desiredTotalRequestTime");
+        Self { row: FileRow { code: Some(StatusCode::RequestTimedOut), ..change.row }, ..change }
     }
 }
 
@@ -36,7 +39,8 @@ pub(super) type Changed = Result<FileRow, Error>;
 
 impl Srm {
     /// Applies changes to files of one request in one durable transaction. The caller holds
-    /// `live.turn`. With `abort` the whole request is marked aborted in the same transaction.
+    /// `live.turn`. With `abort` the whole request is marked aborted in the same transaction. A
+    /// request whose files have all ended is frozen, also where nothing changes.
     pub(super) async fn advance(
         &self,
         live: &Arc<Live>,
@@ -59,20 +63,20 @@ impl Srm {
                 Err(why) => outcome.push(Some(Err(internal(&why.to_string())))),
             }
         }
-        if rows.is_empty() && !abort {
-            return Ok(outcome.into_iter().flatten().collect());
-        }
         let after: Vec<FileRow> = rows.iter().map(|change| change.row.clone()).collect();
         let end = live.end_with(&after, abort);
         let end = end.map(|code| End { request: live.id, code, at: now() });
-        let ended = end.is_some();
+        if rows.is_empty() && !abort && end.is_none() {
+            return Ok(outcome.into_iter().flatten().collect());
+        }
         let taken = if abort {
             self.core.store.mark_aborted(live.id, rows, end).await?
         } else {
             self.core.store.advance(rows, end).await?
         };
 
-        let mut applied = Vec::with_capacity(after.len());
+        let wanted = after.len();
+        let mut applied = Vec::with_capacity(wanted);
         let mut results = taken.into_iter().zip(after);
         for slot in outcome.iter_mut().filter(|slot| slot.is_none()) {
             let Some((taken, row)) = results.next() else { break };
@@ -91,6 +95,8 @@ impl Srm {
                 Advanced::Gone => Err(internal("the request is no longer known")),
             });
         }
+        // The store freezes nothing while a file of it lives.
+        let ended = end.is_some() && applied.len() == wanted;
         self.core.requests.apply(live, &applied, abort, ended);
         if let Some(soonest) = applied.iter().filter_map(|row| row.expires).min() {
             self.wake_at(soonest);
@@ -118,7 +124,11 @@ fn internal(why: &str) -> Error {
 
 /// The status of one file of a request.
 pub(super) fn file_status(file: &FileRow) -> crate::model::ReturnStatus {
-    let code = file.state.code().or(file.code).unwrap_or(StatusCode::Failure);
+    let code = match file.state.code().or(file.code) {
+        // A code of requests only: a file that came too late failed.
+        None | Some(StatusCode::RequestTimedOut) => StatusCode::Failure,
+        Some(code) => code,
+    };
     let explanation = if file.explanation.is_empty() {
         match file.state {
             FileState::Queued => "the file waits for a worker",

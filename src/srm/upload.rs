@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::access::{Needs, check_room, driver_error};
 use super::files::{self, Seal, discard, entry, hidden_for_upload, hidden_successor, seal};
-use super::requests::{Holder, Live};
+use super::live::Live;
+use super::requests::Holder;
 use super::{
     Entry, Error, ErrorKind, Precondition, Published, Srm, Target, WriteOptions, blocking,
 };

@@ -63,8 +63,8 @@ impl TestStorm {
         Self::with("", Vec::new())
     }
 
-    /// Starts with more tables of storm.toml (none of `[site]`, `[paths]`, `[srm]`, `[http]`,
-    /// `[admin]`, `[tls]`, `[auth]`) and more areas.
+    /// Starts with more of storm.toml and more areas. The text begins inside `[srm]`; further tables
+    /// may follow (none of `[site]`, `[paths]`, `[http]`, `[admin]`, `[tls]`, `[auth]`).
     pub fn with(settings: &str, more: Vec<Area>) -> Self {
         let temp = TempDir::with_prefix("stormd-test-").unwrap();
         let mut areas = standard_areas();
@@ -212,14 +212,14 @@ impl TestStorm {
         format!(
             "[site]\nname = \"stormd-test\"\nhost = \"localhost\"\n\
              [paths]\nnamespace = \"namespace.xml\"\nstate = \"var\"\n\
-             [srm]\nlisten = \"{any}:{}\"\n\
              [http]\nhttps = \"{any}:{}\"\nplain = \"127.0.0.1:{}\"\n\
              [admin]\nlisten = \"127.0.0.1:{}\"\n\
              [tls]\ncertificate = \"{pki}/hostcert.pem\"\nkey = \"{pki}/hostkey.pem\"\n\
              trust_anchors = \"{pki}/certificates\"\nvomsdir = \"{pki}/vomsdir\"\n\
              [auth]\ngridmap = \"etc/grid-mapfile\"\ngroupmap = \"etc/groupmapfile\"\n\
-             gridmapdir = \"etc/gridmapdir\"\nban = \"etc/ban_users.db\"\n{}\n",
-            p.srm, p.https, p.plain, p.admin, self.settings
+             gridmapdir = \"etc/gridmapdir\"\nban = \"etc/ban_users.db\"\n\
+             [srm]\nlisten = \"{any}:{}\"\n{}\n",
+            p.https, p.plain, p.admin, p.srm, self.settings
         )
     }
 }

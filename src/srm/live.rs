@@ -1,0 +1,318 @@
+//! One request in memory: what status calls read, and whose turn it is to change it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::model::{FileState, RequestKind, RequestToken, ReturnStatus, StatusCode, aggregate};
+use crate::store::{FileRow, RequestId, RequestRow, StoredRequest};
+
+/// A request that has not ended, or ended a moment ago.
+pub(super) struct Live {
+    pub(super) id: RequestId,
+    /// As submitted. What changes afterwards stands in the state.
+    pub(super) request: RequestRow,
+    /// Held by whoever changes files of this request, from looking at them until the store has
+    /// taken the change. Who also locks a file ([`super::Locks`]) does that first.
+    pub(super) turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+    answered: watch::Sender<bool>,
+}
+
+struct State {
+    /// Shared with who reads them: a status call of 10,000 files copies none of their texts.
+    files: Vec<Arc<FileRow>>,
+    /// How many have not ended.
+    open: usize,
+    /// How many have no answer yet.
+    waiting: usize,
+    /// Uploads under way through our own doors, per file.
+    uploads: HashMap<u32, u32>,
+    /// Files that a worker has in hand.
+    in_hand: HashSet<u32>,
+    aborted: bool,
+    /// The request's status once every file had its answer: later it changes by abort alone.
+    settled: Option<StatusCode>,
+    ended: bool,
+}
+
+impl Live {
+    pub(super) fn new(stored: StoredRequest) -> Arc<Self> {
+        let kind = stored.request.kind;
+        let files: Vec<Arc<FileRow>> = stored.files.into_iter().map(Arc::new).collect();
+        let mut state = State {
+            open: files.iter().filter(|file| !file.state.is_final(kind)).count(),
+            waiting: files.iter().filter(|file| !file.state.is_answered()).count(),
+            files,
+            uploads: HashMap::new(),
+            in_hand: HashSet::new(),
+            aborted: stored.request.aborted,
+            settled: stored.request.ended.map(|(code, _)| code),
+            ended: stored.request.ended.is_some(),
+        };
+        state.settle();
+        let (answered, _) = watch::channel(state.waiting == 0);
+        Arc::new(Self {
+            id: stored.id,
+            request: stored.request,
+            turn: tokio::sync::Mutex::new(()),
+            state: Mutex::new(state),
+            answered,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn kind(&self) -> RequestKind {
+        self.request.kind
+    }
+
+    pub(super) fn token(&self) -> &RequestToken {
+        &self.request.token
+    }
+
+    /// All files. One that a worker has in hand shows as in progress.
+    pub(super) fn files(&self) -> Vec<Arc<FileRow>> {
+        let state = self.lock();
+        let mut files = state.files.clone();
+        for n in &state.in_hand {
+            if let Some(file) = files.get_mut(*n as usize)
+                && file.state == FileState::Queued
+            {
+                Arc::make_mut(file).state = FileState::InProgress;
+            }
+        }
+        files
+    }
+
+    /// How many files.
+    pub(super) fn len(&self) -> usize {
+        self.lock().files.len()
+    }
+
+    /// One file, as the store has it.
+    pub(super) fn file(&self, n: u32) -> Option<Arc<FileRow>> {
+        self.lock().files.get(n as usize).cloned()
+    }
+
+    /// For each of `surls`, in their order, the file that it names; `None` for one not in the
+    /// request. Of several files with one SURL the one that is furthest. Without `surls`: all.
+    pub(super) fn pick(
+        &self,
+        surls: Option<&[String]>,
+        canonical: impl Fn(&str) -> Option<String>,
+    ) -> Vec<(String, Option<Arc<FileRow>>)> {
+        if surls.is_none() {
+            return self.files().into_iter().map(|f| (f.surl.clone(), Some(f))).collect();
+        }
+        let furthest = |file: &Arc<FileRow>| match file.state {
+            FileState::SpaceAvailable | FileState::Pinned => 0,
+            FileState::Success | FileState::Released => 1,
+            FileState::Queued | FileState::InProgress => 2,
+            FileState::Aborted | FileState::Failed | FileState::Expired => 3,
+        };
+        let all = self.pick_all(surls, canonical).into_iter();
+        all.map(|(surl, files)| (surl, files.into_iter().min_by_key(furthest))).collect()
+    }
+
+    /// For each of `surls`, in their order, all files that it names, as written or, failing that,
+    /// by its canonical form. Without `surls`: all.
+    pub(super) fn pick_all(
+        &self,
+        surls: Option<&[String]>,
+        canonical: impl Fn(&str) -> Option<String>,
+    ) -> Vec<(String, Vec<Arc<FileRow>>)> {
+        let files = self.files();
+        let Some(surls) = surls else {
+            return files.into_iter().map(|f| (f.surl.clone(), vec![f])).collect();
+        };
+        // Exact text first: that is what clients send, and it costs one look-up per file.
+        let mut found: HashMap<&str, Vec<Arc<FileRow>>> =
+            surls.iter().map(|surl| (surl.as_str(), Vec::new())).collect();
+        for file in &files {
+            if let Some(named) = found.get_mut(file.surl.as_str()) {
+                named.push(Arc::clone(file));
+            }
+        }
+        let missing = found.iter().filter(|(_, named)| named.is_empty());
+        let missing: Vec<(&str, String)> =
+            missing.filter_map(|(surl, _)| Some((*surl, canonical(surl)?))).collect();
+        if !missing.is_empty() {
+            let mut by_form: HashMap<String, Vec<Arc<FileRow>>> =
+                missing.iter().map(|(_, form)| (form.clone(), Vec::new())).collect();
+            for file in &files {
+                if let Some(named) = canonical(&file.surl).and_then(|form| by_form.get_mut(&form)) {
+                    named.push(Arc::clone(file));
+                }
+            }
+            for (surl, form) in missing {
+                found.insert(surl, by_form.get(&form).cloned().unwrap_or_default());
+            }
+        }
+        let named = |surl: &String| found.get(surl.as_str()).cloned().unwrap_or_default();
+        surls.iter().map(|surl| (surl.clone(), named(surl))).collect()
+    }
+
+    /// Status and files of the first answer: what is there after `limit`. Without a limit the
+    /// request is told as queued, however fast the workers are.
+    pub(super) async fn first_answer(
+        &self,
+        limit: Duration,
+    ) -> (ReturnStatus, Vec<(String, Option<Arc<FileRow>>)>) {
+        if limit.is_zero() {
+            let as_submitted = |mut file: Arc<FileRow>| {
+                if file.state != FileState::Queued {
+                    let file = Arc::make_mut(&mut file);
+                    (file.state, file.code, file.turl, file.size) =
+                        (FileState::Queued, None, None, None);
+                    file.explanation.clear();
+                }
+                (file.surl.clone(), Some(file))
+            };
+            let files = self.files().into_iter().map(as_submitted).collect();
+            return (self.told(StatusCode::RequestQueued), files);
+        }
+        self.wait_answered(limit).await;
+        (self.status(), self.pick(None, |_| None))
+    }
+
+    /// The request's own status.
+    pub(super) fn status(&self) -> ReturnStatus {
+        self.told(self.lock().code())
+    }
+
+    fn told(&self, code: StatusCode) -> ReturnStatus {
+        ReturnStatus::new(code, explain(self.kind(), code))
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    /// Marks files as being worked on, for status calls.
+    pub(super) fn take_in_hand(&self, files: &[u32]) {
+        self.lock().in_hand.extend(files);
+    }
+
+    pub(super) fn begin_upload(&self, n: u32) {
+        *self.lock().uploads.entry(n).or_default() += 1;
+    }
+
+    pub(super) fn end_upload(&self, n: u32) {
+        let mut state = self.lock();
+        if let Some(count) = state.uploads.get_mut(&n) {
+            *count -= 1;
+            if *count == 0 {
+                state.uploads.remove(&n);
+            }
+        }
+    }
+
+    pub(super) fn is_uploading(&self, n: u32) -> bool {
+        self.lock().uploads.contains_key(&n)
+    }
+
+    /// What the request's end is once `changed` holds; `None` while a file has not ended.
+    pub(super) fn end_with(&self, changed: &[FileRow], abort: bool) -> Option<StatusCode> {
+        let state = self.lock();
+        let ending = changed.iter().filter(|row| row.state.is_final(self.kind())).count();
+        if state.ended || ending < state.open {
+            return None;
+        }
+        if state.aborted || abort {
+            return Some(StatusCode::Aborted);
+        }
+        if state.settled.is_some() {
+            return state.settled;
+        }
+        let mut files = state.files.clone();
+        for row in changed {
+            if let Some(file) = files.get_mut(row.n as usize) {
+                *file = Arc::new(row.clone());
+            }
+        }
+        Some(of_answered(&files))
+    }
+
+    /// Takes over what the store has taken.
+    pub(super) fn apply(&self, changed: &[FileRow], abort: bool, ended: bool) {
+        let kind = self.kind();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        for row in changed {
+            state.in_hand.remove(&row.n);
+            if let Some(file) = state.files.get_mut(row.n as usize) {
+                state.open -= usize::from(!file.state.is_final(kind) && row.state.is_final(kind));
+                state.waiting -= usize::from(!file.state.is_answered() && row.state.is_answered());
+                *file = Arc::new(row.clone());
+            }
+        }
+        state.aborted |= abort;
+        state.ended |= ended;
+        state.settle();
+        let answered = state.waiting == 0;
+        drop(guard);
+        self.answered.send_replace(answered);
+    }
+
+    /// Waits until every file has its answer, or `limit` is over.
+    async fn wait_answered(&self, limit: Duration) {
+        let mut watcher = self.answered.subscribe();
+        // Whether it timed out does not matter: the answer tells what is there.
+        let _ = tokio::time::timeout(limit, watcher.wait_for(|answered| *answered)).await;
+    }
+}
+
+impl State {
+    fn settle(&mut self) {
+        if self.settled.is_none() && self.waiting == 0 {
+            self.settled = Some(of_answered(&self.files));
+        }
+    }
+
+    fn code(&self) -> StatusCode {
+        if self.aborted {
+            return StatusCode::Aborted;
+        }
+        if let Some(code) = self.settled {
+            return code;
+        }
+        match aggregate(self.files.iter().map(|file| (file.state, file.code.as_ref())), false) {
+            StatusCode::RequestQueued if !self.in_hand.is_empty() => StatusCode::RequestInProgress,
+            code => code,
+        }
+    }
+}
+
+/// The status at the moment when the last file had its answer, which stays. A file with a key was
+/// made ready then, whatever became of it later: so it is the same after a restart.
+fn of_answered(files: &[Arc<FileRow>]) -> StatusCode {
+    let then = |file: &'_ Arc<FileRow>| match file.key {
+        Some(_) => FileState::Success,
+        None => file.state,
+    };
+    aggregate(files.iter().map(|file| (then(file), file.code.as_ref())), false)
+}
+
+fn explain(kind: RequestKind, code: StatusCode) -> &'static str {
+    match code {
+        StatusCode::Success => match kind {
+            RequestKind::Put => "all files are ready to be written, or done",
+            RequestKind::Get => "all files are ready to be read, or released",
+            RequestKind::BringOnline | RequestKind::Copy => "all files are done",
+        },
+        StatusCode::PartialSuccess => "some files failed: look at the status of each",
+        StatusCode::Failure => "all files failed: look at the status of each",
+        StatusCode::RequestQueued => "the request waits for a worker: ask again",
+        StatusCode::RequestInProgress => "the request is being worked on: ask again",
+        StatusCode::Aborted => "the request was aborted",
+        StatusCode::NoFreeSpace => "there is no room for any of the files",
+        StatusCode::RequestTimedOut => "desiredTotalRequestTime is over: what was not ready failed",
+        StatusCode::NotSupported => "no transfer protocol in common for any of the files",
+        _ => "look at the status of each file",
+    }
+}

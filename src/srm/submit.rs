@@ -1,0 +1,265 @@
+//! From a request that was checked to files that workers take: the durable submission, the jobs, and
+//! what puts and gets have in common.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::live::Live;
+use super::requests::now;
+use super::transition::Change;
+use super::{Error, ErrorKind, Site, Srm, to_the_end};
+use crate::model::{FileState, Identity, Protocol, RequestKind, RequestToken, ReturnStatus, Surl};
+use crate::scheduler::{Full, Job, JobFuture, Pool};
+use crate::store::{FileRow, Millis, RequestRow, StoredRequest};
+
+/// Files of one request that one worker takes at once, so that they share a commit.
+const BATCH: usize = 256;
+/// After a failure of the request database, and while the queue is full at a start.
+const AGAIN: Duration = Duration::from_secs(5);
+
+impl Srm {
+    /// Refuses who cannot be told from others: requests belong to a person.
+    pub(super) fn check_person(who: &Identity) -> Result<(), ReturnStatus> {
+        Self::check_identity(who)?;
+        match who {
+            Identity::Person(_) => Ok(()),
+            _ => Err(Error::new(
+                ErrorKind::Unauthenticated,
+                "no certificate came: requests belong to a person, so send one",
+            )
+            .into()),
+        }
+    }
+
+    /// One durable transaction, then to the workers.
+    pub(super) async fn submit(
+        &self,
+        who: &Identity,
+        request: RequestRow,
+        mut files: Vec<FileRow>,
+    ) -> Result<Arc<Live>, ReturnStatus> {
+        for (n, file) in (0_u32..).zip(files.iter_mut()) {
+            file.n = n;
+            // Until it is ready: then the pin's end takes its place.
+            file.expires = request.deadline;
+        }
+        // A place in the queue first: what is on disk is worked on.
+        let slots = self
+            .pool(request.kind)
+            .reserve(files.len())
+            .map_err(|full| Error::new(ErrorKind::Overloaded, full.to_string()))?;
+        let (srm, who) = (self.clone(), who.clone());
+        let live = to_the_end(async move {
+            let id = srm.core.store.submit(request.clone(), files.clone()).await?;
+            let live = Live::new(StoredRequest { id, request, files });
+            srm.core.requests.insert(&live);
+            slots.submit(&live.request.user, srm.jobs(&live, &who));
+            if let Some(deadline) = live.request.deadline {
+                srm.wake_at(deadline);
+            }
+            Ok(live)
+        });
+        live.await.map_err(ReturnStatus::from)
+    }
+
+    /// Hands what a restart left to do to the workers, now or as soon as there is room.
+    pub(super) fn enqueue(&self, live: &Arc<Live>, who: &Identity) {
+        let left = live.files();
+        let left = left.iter().filter(|file| waits(file)).map(|file| file.n).collect();
+        self.try_enqueue(live, who, left);
+    }
+
+    fn try_enqueue(&self, live: &Arc<Live>, who: &Identity, files: Vec<u32>) {
+        if files.is_empty() || live.is_ended() {
+            return;
+        }
+        let jobs = self.jobs_of(live, who, &files);
+        if let Err(Full::Queue { .. }) = self.pool(live.kind()).submit(&live.request.user, jobs) {
+            self.enqueue_later(live, who, files);
+        }
+    }
+
+    fn enqueue_later(&self, live: &Arc<Live>, who: &Identity, files: Vec<u32>) {
+        let (srm, live, who) = (self.clone(), Arc::clone(live), who.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(AGAIN).await;
+            srm.try_enqueue(&live, &who, files);
+        });
+    }
+
+    pub(super) fn pool(&self, kind: RequestKind) -> &Pool {
+        match kind {
+            RequestKind::Put => &self.core.puts,
+            RequestKind::Get | RequestKind::BringOnline | RequestKind::Copy => &self.core.gets,
+        }
+    }
+
+    fn jobs(&self, live: &Arc<Live>, who: &Identity) -> Vec<Box<dyn Job>> {
+        let queued: Vec<u32> = (0..).take(live.len()).collect();
+        self.jobs_of(live, who, &queued)
+    }
+
+    fn jobs_of(&self, live: &Arc<Live>, who: &Identity, files: &[u32]) -> Vec<Box<dyn Job>> {
+        let job = |batch: &[u32]| {
+            let (srm, live, who) = (self.clone(), Arc::clone(live), who.clone());
+            Box::new(Work { srm, live, who, files: batch.to_vec() }) as Box<dyn Job>
+        };
+        files.chunks(BATCH).map(job).collect()
+    }
+
+    /// Fails what waits: its time is over.
+    async fn give_up(&self, live: &Arc<Live>, files: &[u32]) -> Result<(), Error> {
+        let _turn = live.turn.lock().await;
+        let late = files.iter().filter_map(|n| live.file(*n)).filter(|file| waits(file));
+        let late = late.map(|file| Change::timed_out(&file)).collect();
+        self.settle_work(live, late).await.map(|_| ())
+    }
+
+    /// Writes down what a worker made ready, and which files failed: the numbers of the files that
+    /// are ready now. A file that the store does not take as ready fails. The caller holds the turn.
+    pub(super) async fn settle_work(
+        &self,
+        live: &Arc<Live>,
+        changes: Vec<Change>,
+    ) -> Result<Vec<u32>, Error> {
+        let numbers: Vec<u32> = changes.iter().map(|change| change.row.n).collect();
+        let outcome = self.advance(live, changes, false).await?;
+        let (mut ready, mut refused) = (Vec::new(), Vec::new());
+        for (n, changed) in numbers.into_iter().zip(outcome) {
+            match changed {
+                Ok(row) if row.state == FileState::Failed => {}
+                Ok(_) => ready.push(n),
+                Err(error) => refused.extend(live.file(n).map(|row| Change::failed(&row, &error))),
+            }
+        }
+        if !refused.is_empty() {
+            self.advance(live, refused, false).await?;
+        }
+        Ok(ready)
+    }
+}
+
+/// True for a file that a worker has to look at.
+pub(super) fn waits(file: &FileRow) -> bool {
+    matches!(file.state, FileState::Queued | FileState::InProgress)
+}
+
+/// Some files of a request, as workers take them.
+struct Work {
+    srm: Srm,
+    live: Arc<Live>,
+    who: Identity,
+    files: Vec<u32>,
+}
+
+impl Job for Work {
+    fn weight(&self) -> usize {
+        self.files.len()
+    }
+
+    fn is_wanted(&self) -> bool {
+        !self.live.is_ended()
+    }
+
+    fn run(self: Box<Self>) -> JobFuture {
+        Box::pin(async move {
+            let Work { srm, live, who, files } = *self;
+            live.take_in_hand(&files);
+            let done = match live.kind() {
+                _ if live.request.deadline.is_some_and(|at| at <= now()) => {
+                    srm.give_up(&live, &files).await
+                }
+                RequestKind::Put => srm.work_puts(&live, &who, &files).await,
+                _ => srm.work_gets(&live, &who, &files).await,
+            };
+            if let Err(error) = done {
+                // They are queued in the store, and nothing else will look at them.
+                tracing::error!(token = %live.token(), %error, "files not made ready: again soon");
+                srm.enqueue_later(&live, &who, files);
+            }
+        })
+    }
+}
+
+impl Site {
+    /// The form by which two ways to write one local SURL are told to be one.
+    pub(super) fn canonical(&self, surl: &str) -> Option<String> {
+        let surl = Surl::parse(surl).ok()?;
+        self.namespace.check_local(&surl).ok()?;
+        Some(surl.stfn().to_string())
+    }
+
+    /// Seconds a pin or TURL lives: -1 and what is too long is the maximum, absent and 0 the
+    /// default.
+    pub(super) fn pin_lifetime(&self, asked: Option<i32>) -> i64 {
+        let lifetimes = &self.config.lifetimes;
+        let seconds =
+            |d: std::time::Duration| i64::try_from(d.as_secs()).unwrap_or(i64::from(i32::MAX));
+        let maximum = seconds(lifetimes.pin_maximum);
+        match asked {
+            None | Some(0) => seconds(lifetimes.pin_default).min(maximum),
+            Some(n) if n < 0 => maximum,
+            Some(n) => i64::from(n).min(maximum),
+        }
+    }
+}
+
+/// The moment a pin that starts now ends.
+pub(super) fn expiry(seconds: i64) -> Option<Millis> {
+    (seconds >= 0).then(|| Millis(now().0.saturating_add(seconds.saturating_mul(1000))))
+}
+
+/// `desiredTotalRequestTime`: negative is refused, 0 means that each file is tried once.
+pub(super) fn deadline(
+    created: Millis,
+    total_time: Option<i32>,
+) -> Result<Option<Millis>, ReturnStatus> {
+    match total_time {
+        Some(seconds) if seconds < 0 => {
+            Err(ReturnStatus::invalid_request("desiredTotalRequestTime is negative"))
+        }
+        Some(seconds) if seconds > 0 => Ok(Some(Millis(created.0 + i64::from(seconds) * 1000))),
+        _ => Ok(None),
+    }
+}
+
+/// The client's list without what nobody knows; a list of only such is refused at once.
+pub(super) fn protocols(asked: Option<Vec<String>>) -> Result<Vec<Protocol>, ReturnStatus> {
+    let asked = asked.unwrap_or_default();
+    let known: Vec<Protocol> = asked.iter().filter_map(|name| name.parse().ok()).collect();
+    if known.is_empty() && !asked.is_empty() {
+        // StoRM's words: scripts look for them.
+        return Err(ReturnStatus::not_supported(format!(
+            "No supported protocols provided. Asked: {}",
+            asked.join(", ")
+        )));
+    }
+    Ok(known)
+}
+
+/// A file that waits for a worker.
+pub(super) fn queued(surl: String, expected_size: Option<u64>) -> FileRow {
+    FileRow {
+        n: 0,
+        surl,
+        key: None,
+        state: FileState::Queued,
+        code: None,
+        explanation: String::new(),
+        size: None,
+        expected_size,
+        turl: None,
+        expires: None,
+    }
+}
+
+pub(super) fn new_token() -> Result<RequestToken, ReturnStatus> {
+    RequestToken::parse(&uuid::Uuid::new_v4().to_string())
+        .ok_or_else(|| ReturnStatus::internal("no token could be made"))
+}
+
+pub(super) fn fqans(who: &Identity) -> Vec<String> {
+    who.person().map_or_else(Vec::new, |person| {
+        person.fqans.iter().map(|fqan| fqan.as_str().to_owned()).collect()
+    })
+}
