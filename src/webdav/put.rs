@@ -23,6 +23,8 @@ use crate::srm::{Error, ErrorKind, Published, WriteOptions};
 const BLOCK: usize = 1 << 20;
 /// Pieces per write, about: `writev` takes 1024 at once.
 const PIECES: usize = 1000;
+/// How long a block waits for more of it.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Pieces below this size are copied together.
 const SMALL: usize = 8 * 1024;
 
@@ -173,12 +175,19 @@ async fn receive<U: UploadHandle>(
     }
 }
 
-/// Takes a block; true when the body is over.
+/// Takes a block; true when the body is over. What a client that pauses has sent is not kept in memory.
 async fn gather(body: &mut Incoming, idle: Duration) -> Result<(Vec<Bytes>, bool), Refusal> {
     let mut block = Block::default();
     let mut over = false;
     while block.size < BLOCK && block.pieces.len() < PIECES {
-        match body.piece(idle).await? {
+        let piece = match block.size {
+            0 => body.piece(idle).await?,
+            _ => match tokio::time::timeout(PAUSE.min(idle), body.piece(idle)).await {
+                Ok(piece) => piece?,
+                Err(_) => break,
+            },
+        };
+        match piece {
             Some(piece) => block.add(piece),
             None => {
                 over = true;
