@@ -105,10 +105,6 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
                 let why = "Content-Encoding is not offered: send the file as it is".to_owned();
                 return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
             }
-            "transfer-encoding" if !value.as_bytes().eq_ignore_ascii_case(b"chunked") => {
-                let why = "no transfer coding but chunked is offered: leave it out".to_owned();
-                return refuse(StatusCode::NOT_IMPLEMENTED, why);
-            }
             "content-length"
             | "content-type"
             | "content-md5"
