@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::sync::OnceCell;
 
 use super::demo::HostIdentity;
 use crate::auth::x509::{Trust, delegation};
@@ -25,6 +26,8 @@ pub(super) struct Gatekeeper {
     trust: ArcSwap<Trust>,
     generation: AtomicU64,
     keys: delegation::KeyPool,
+    /// The certificate request for everybody who is refused: see [`Vain`].
+    vain: OnceCell<Arc<[u8]>>,
     anchors: PathBuf,
     vomsdir: PathBuf,
     demo_ca: Vec<CertificateDer<'static>>,
@@ -43,6 +46,7 @@ impl Gatekeeper {
             trust: ArcSwap::from_pointee(trust),
             generation: AtomicU64::new(0),
             keys: delegation::KeyPool::start(KEYS_AHEAD)?,
+            vain: OnceCell::new(),
             anchors: anchors.clone(),
             vomsdir: vomsdir.clone(),
             demo_ca,
@@ -86,14 +90,56 @@ impl Judge for Gatekeeper {
         self.generation.load(Ordering::Acquire)
     }
 
-    fn delegation(&self) -> BoxFuture<'_, Result<Box<dyn PendingDelegation>, String>> {
+    fn delegation<'a>(
+        &'a self,
+        chain: &'a [CertificateDer<'static>],
+        now: SystemTime,
+    ) -> BoxFuture<'a, Result<Box<dyn PendingDelegation>, String>> {
         async move {
+            if let Err(refusal) = self.trust.load().judge(chain, now) {
+                let request = self.nobodys_request().await?;
+                let why = refusal.why;
+                return Ok(Box::new(Vain { request, why }) as Box<dyn PendingDelegation>);
+            }
             let key = self.keys.take().await?;
             let request = delegation::request(&key)?;
             let trust = self.trust.load_full();
             Ok(Box::new(Pending { key, request, trust }) as Box<dyn PendingDelegation>)
         }
         .boxed()
+    }
+}
+
+impl Gatekeeper {
+    /// A request for a key that is thrown away.
+    async fn nobodys_request(&self) -> Result<Arc<[u8]>, String> {
+        let made = self.vain.get_or_try_init(async || {
+            let request = delegation::request(&self.keys.take().await?)?;
+            Ok::<_, String>(Arc::from(request))
+        });
+        made.await.cloned()
+    }
+}
+
+/// The delegation of somebody who is refused anyway: it goes its way, since the client hears nothing
+/// before its end, but no key is made for it: anybody can show a certificate of their own making.
+struct Vain {
+    request: Arc<[u8]>,
+    why: String,
+}
+
+impl PendingDelegation for Vain {
+    fn request(&self) -> &[u8] {
+        &self.request
+    }
+
+    fn accept(
+        self: Box<Self>,
+        _: CertificateDer<'static>,
+        _: &[CertificateDer<'static>],
+        _: SystemTime,
+    ) -> Result<DelegatedCredential, String> {
+        Err(self.why)
     }
 }
 

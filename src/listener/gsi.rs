@@ -77,7 +77,7 @@ async fn delegate<S: AsyncRead + AsyncWrite + Unpin>(
     if chain.is_empty() {
         return Err(GsiError::Delegation("the client showed no certificate".to_owned()));
     }
-    let pending = timeout(patience, judge.delegation())
+    let pending = timeout(patience, judge.delegation(chain, SystemTime::now()))
         .await
         .unwrap_or_else(|_| Err(format!("no key was ready after {patience:?}")))
         .map_err(GsiError::Delegation)?;

@@ -11,9 +11,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{ALLOW, HOST, HeaderName};
+use http::header::{ALLOW, CONNECTION, HOST, HeaderName, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use rustls::pki_types::CertificateDer;
@@ -117,6 +117,8 @@ impl Exchange {
 
         let response = if request.method() == Method::CONNECT {
             no_proxy()
+        } else if !is_plainly_framed(request.headers()) {
+            odd_coding()
         } else {
             let mut request = request.map(|body| {
                 Body::new(TimedBody::new(body, self.idle_body, bytes_in, under_way.clone()))
@@ -159,6 +161,26 @@ fn no_proxy() -> Response<Body> {
     let mut response = Response::new(Body::from("this server is no proxy: CONNECT is refused\n"));
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"));
+    response
+}
+
+/// False where another server before us could see the end of the request elsewhere: any transfer
+/// coding but `chunked`, once. hyper looks only at the last one.
+fn is_plainly_framed(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// RFC 9112 6.1; and nothing more is read from this client.
+fn odd_coding() -> Response<Body> {
+    let mut response =
+        Response::new(Body::from("no transfer coding but chunked is offered: leave it out\n"));
+    *response.status_mut() = StatusCode::NOT_IMPLEMENTED;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
@@ -259,6 +281,21 @@ mod tests {
         assert_eq!(split("h:443"), of("h:443", "/"));
         for origin in ["/srm/managerv2", "*", "//h/p"] {
             assert_eq!(split(origin), None, "{origin}");
+        }
+    }
+
+    #[test]
+    fn only_chunked_and_only_once() {
+        let framed = |codings: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for coding in codings {
+                headers.append(TRANSFER_ENCODING, coding.parse().unwrap());
+            }
+            is_plainly_framed(&headers)
+        };
+        assert!(framed(&[]) && framed(&["chunked"]) && framed(&["Chunked "]));
+        for bad in [&["gzip, chunked"][..], &["chunked, chunked"], &["chunked", "chunked"], &[""]] {
+            assert!(!framed(bad), "{bad:?}");
         }
     }
 

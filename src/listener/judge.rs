@@ -21,9 +21,13 @@ pub trait Judge: Send + Sync + 'static {
     /// anchors, CRLs or the ban list were read again.
     fn generation(&self) -> u64;
 
-    /// Begins a delegation: a fresh key and a certificate request for it. An error is one line for
-    /// the log.
-    fn delegation(&self) -> BoxFuture<'_, Result<Box<dyn PendingDelegation>, String>>;
+    /// Begins a delegation by who showed this chain: a fresh key and a certificate request for it.
+    /// Somebody who is refused must cost no key. An error is one line for the log.
+    fn delegation<'a>(
+        &'a self,
+        chain: &'a [CertificateDer<'static>],
+        now: SystemTime,
+    ) -> BoxFuture<'a, Result<Box<dyn PendingDelegation>, String>>;
 }
 
 /// A delegation that waits for the client's signature.

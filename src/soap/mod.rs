@@ -7,6 +7,7 @@
 //! from Axis, `xsi:nil` from gSOAP, prefixes, order, unknown elements) is read; what goes out is the
 //! WSDL to the letter.
 
+mod body;
 mod convert;
 mod cursor;
 mod dispatch;

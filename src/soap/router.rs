@@ -10,12 +10,12 @@ use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::listener::Outcome;
 use crate::model::Identity;
 use crate::srm::Srm;
 
+use super::body::Room;
 use super::dispatch::stranger;
 use super::fault::SoapFault;
 use super::wsdl::wsdl;
@@ -24,6 +24,12 @@ use super::{Answer, answer};
 /// Largest envelope of somebody who is refused in any case, in bytes: enough to say so in the
 /// operation's own response.
 const STRANGER_ENVELOPE: u64 = 1024 * 1024;
+
+/// Bytes of large envelopes in memory at the same time.
+const TOGETHER: usize = 256 << 20;
+
+/// The same for all strangers, who so leave the persons' room alone.
+const STRANGERS_TOGETHER: usize = 32 << 20;
 
 /// Bounds of the door.
 #[derive(Clone, Copy, Debug)]
@@ -47,13 +53,24 @@ where
     F: Fn(Identity, Bytes) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Answer> + Send + 'static,
 {
+    let envelope = limits.envelope;
+    let rooms = Rooms {
+        persons: Room::new(envelope, TOGETHER),
+        strangers: Room::new(envelope.min(STRANGER_ENVELOPE), STRANGERS_TOGETHER),
+    };
     Router::new().fallback(move |request: Request| {
-        let answer = answer.clone();
-        async move { handle(limits, answer, request).await }
+        let (rooms, answer) = (rooms.clone(), answer.clone());
+        async move { handle(&rooms, answer, request).await }
     })
 }
 
-async fn handle<F, A>(limits: SoapLimits, answer: F, request: Request) -> Response
+#[derive(Clone)]
+struct Rooms {
+    persons: Room,
+    strangers: Room,
+}
+
+async fn handle<F, A>(rooms: &Rooms, answer: F, request: Request) -> Response
 where
     F: Fn(Identity, Bytes) -> A,
     A: Future<Output = Answer>,
@@ -71,9 +88,19 @@ where
     let (head, body) = request.into_parts();
     let who = head.extensions.get::<Identity>().cloned().unwrap_or(Identity::Anonymous);
     let stranger = stranger(&who);
-    let most = if stranger.is_some() { STRANGER_ENVELOPE } else { u64::MAX };
-    match read(limits.envelope.min(most), &head.headers, body).await {
-        Ok(body) => respond(answer(who, body).await),
+    let room = if stranger.is_some() { &rooms.strangers } else { &rooms.persons };
+    let read = match from_a_page(&head.headers) {
+        false => room.read(&head.headers, body).await,
+        true => Err(SoapFault::client(
+            "this request comes from a web page, which must not act in the name of its reader: use \
+             an SRM client",
+        )),
+    };
+    match read {
+        Ok(envelope) => {
+            let (bytes, _room) = envelope.take();
+            respond(answer(who, Bytes::from(bytes)).await)
+        }
         Err(fault) => {
             let fault = stranger.map_or(fault, |status| SoapFault::client(status.to_string()));
             let mut response = respond(Answer::fault(&fault));
@@ -85,25 +112,11 @@ where
     }
 }
 
-/// The whole body, which must not be longer than the limit; no more than that is ever held.
-async fn read(limit: u64, headers: &HeaderMap, body: Body) -> Result<Bytes, SoapFault> {
-    let too_large = || {
-        SoapFault::client(format!(
-            "the message is larger than {limit} bytes: ask for fewer files at a time"
-        ))
-    };
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if announced.and_then(|value| value.parse().ok()).is_some_and(|length: u64| length > limit) {
-        return Err(too_large());
-    }
-    let limited = Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX));
-    match limited.collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(error) => {
-            Err(SoapFault::client(format!("the message could not be read to its end: {error}")))
-        }
-    }
+/// True for a request that a page in a browser made. The browser would show its reader's certificate,
+/// whichever site the page is from; no SRM client sends these headers.
+fn from_a_page(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ORIGIN)
+        || headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() != b"none")
 }
 
 /// The WSDL, with the address the client itself used.

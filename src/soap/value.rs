@@ -7,6 +7,9 @@ use quick_xml::events::BytesStart;
 use super::cursor::{Cursor, MAX_ITEMS};
 use super::fault::SoapFault;
 
+/// Longest text, in bytes: texts are kept with their request, and come back with its answers.
+const MAX_TEXT: usize = 64 * 1024;
+
 /// One field of a structure, as the WSDL declares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FieldInfo {
@@ -170,8 +173,12 @@ impl<T: Value> Slot for Vec<T> {
 impl Value for String {
     const XSD: &'static str = "xsd:string";
 
-    fn read(cursor: &mut Cursor<'_>, _: &'static str) -> Result<Option<Self>, SoapFault> {
+    fn read(cursor: &mut Cursor<'_>, name: &'static str) -> Result<Option<Self>, SoapFault> {
         let text = cursor.text()?;
+        if text.len() > MAX_TEXT {
+            cursor.problem(|| format!("{name} is longer than {MAX_TEXT} bytes"));
+            return Ok(None);
+        }
         Ok((!text.is_empty()).then(|| text.into_owned()))
     }
 

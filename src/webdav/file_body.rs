@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
@@ -11,9 +12,16 @@ use rustix::buffer::spare_capacity;
 use super::blocking::Source;
 use crate::srm::{Error, ErrorKind};
 
-/// Bytes per piece: large enough that the hop to the blocking pool does not show, small enough
-/// that a thousand readers fit into memory.
+/// Bytes per piece: large enough that the hop to the blocking pool does not show.
 const PIECE: usize = 512 * 1024;
+/// Bytes per piece when there are very many readers.
+const LEAST: usize = 32 * 1024;
+/// What the pieces of all readers have together, about. Up to three pieces of a reader stand in
+/// memory, and a reader may be as slow as it likes.
+const TOGETHER: usize = 128 << 20;
+
+/// Bodies that are alive.
+static READERS: AtomicUsize = AtomicUsize::new(0);
 
 /// Stretches of a file, and texts between them.
 #[derive(Debug)]
@@ -21,6 +29,29 @@ pub(super) struct FileSource {
     file: File,
     parts: VecDeque<Part>,
     left: u64,
+    _reader: Reader,
+}
+
+/// One of [`READERS`].
+#[derive(Debug)]
+struct Reader;
+
+impl Reader {
+    fn new() -> Self {
+        READERS.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        READERS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Bytes of the next piece of one reader among so many.
+fn piece_size(readers: usize) -> usize {
+    (TOGETHER / readers.max(1)).clamp(LEAST, PIECE)
 }
 
 #[derive(Debug)]
@@ -33,7 +64,8 @@ impl FileSource {
     /// One stretch.
     pub(super) fn one(file: File, stretch: Range<u64>) -> Self {
         let left = stretch.end - stretch.start;
-        Self { file, parts: VecDeque::from([Part::Stretch(stretch)]), left }
+        let parts = VecDeque::from([Part::Stretch(stretch)]);
+        Self { file, parts, left, _reader: Reader::new() }
     }
 
     /// `multipart/byteranges` (RFC 9110 14.6): the stretches of a file of `size` bytes.
@@ -65,13 +97,18 @@ impl FileSource {
             parts.push_back(Part::Stretch(stretch));
         }
         text(&mut parts, format!("\r\n--{boundary}--\r\n"));
-        Self { file, parts, left: left + data }
+        Self { file, parts, left: left + data, _reader: Reader::new() }
     }
 
-    /// Reads into `piece` what is left of a stretch, as far as it has room.
-    fn read(&self, piece: &mut Vec<u8>, stretch: &mut Range<u64>) -> Result<(), Error> {
+    /// Reads into `piece` what is left of a stretch, as far as it has room up to `most` bytes.
+    fn read(
+        &self,
+        piece: &mut Vec<u8>,
+        stretch: &mut Range<u64>,
+        most: usize,
+    ) -> Result<(), Error> {
         while stretch.start < stretch.end {
-            let room = piece.capacity().min(PIECE) - piece.len().min(PIECE);
+            let room = piece.capacity().min(most).saturating_sub(piece.len());
             if room == 0 {
                 return Ok(());
             }
@@ -103,7 +140,8 @@ impl Source for FileSource {
         if self.left == 0 {
             return Ok(None);
         }
-        let room = usize::try_from(self.left).unwrap_or(PIECE).min(PIECE);
+        let most = piece_size(READERS.load(Ordering::Relaxed));
+        let room = usize::try_from(self.left).unwrap_or(most).min(most);
         let mut piece = Vec::with_capacity(room);
         while piece.len() < room {
             match self.parts.pop_front() {
@@ -116,7 +154,7 @@ impl Source for FileSource {
                     break;
                 }
                 Some(Part::Stretch(mut stretch)) => {
-                    self.read(&mut piece, &mut stretch)?;
+                    self.read(&mut piece, &mut stretch, most)?;
                     if stretch.start < stretch.end {
                         self.parts.push_front(Part::Stretch(stretch));
                     }
@@ -173,6 +211,20 @@ mod tests {
             assert!(got == content[a..b], "{a}..{b}");
         }
         assert!(all(FileSource::one(file(b""), 0..0)).unwrap().is_empty());
+    }
+
+    #[test]
+    fn many_readers_get_small_pieces() {
+        assert_eq!([0, 1, 256].map(piece_size), [PIECE; 3]);
+        assert_eq!(piece_size(512), PIECE / 2);
+        assert_eq!([8192, usize::MAX].map(piece_size), [LEAST; 2]);
+        let content: Vec<u8> = (0..PIECE).map(|i| (i * 7 % 251) as u8).collect();
+        let mut source = FileSource::one(file(&content), 0..PIECE as u64);
+        let others: Vec<_> = (0..1024).map(|_| Reader::new()).collect();
+        let piece = source.next().unwrap().unwrap();
+        assert!(piece.len() <= TOGETHER / others.len() && piece == content[..piece.len()]);
+        drop(others);
+        assert!(all(source).unwrap() == content[piece.len()..]);
     }
 
     #[test]

@@ -22,7 +22,13 @@ enum Depth {
 /// PROPFIND.
 pub(super) async fn propfind<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Handled {
     let depth = depth(call.headers)?;
-    let asked = parse(&read(&call, body).await?)
+    // A byte a minute would hold its place for weeks, and anybody may ask.
+    let body = tokio::time::timeout(call.options.idle_body, read(&call, body)).await;
+    let body = body.unwrap_or_else(|_| {
+        let why = "the body did not come in time: send it again";
+        Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, ErrorKind::InvalidRequest, why))
+    })?;
+    let asked = parse(&body)
         .map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, why))?;
     let (entry, children) = look(&call, depth).await?;
     let base = format!("{}{}", call.place.prefix, call.place.target.stfn());

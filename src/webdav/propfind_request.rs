@@ -12,6 +12,8 @@ pub(super) const MAX_BODY: usize = 64 * 1024;
 const MAX_DEPTH: usize = 16;
 /// Most properties in one request.
 const MAX_NAMES: usize = 256;
+/// Longest name of a namespace, in bytes: the answer repeats it with every property of every file.
+const MAX_NAMESPACE: usize = 256;
 
 /// The namespace of WebDAV.
 pub(super) const DAV: &str = "DAV:";
@@ -64,7 +66,8 @@ pub(super) fn parse(body: &[u8]) -> Result<Asked, String> {
             Err(error) => return Err(format!("the body is no well-formed XML: {error}")),
         };
         let Some(tag) = name else { continue };
-        for attribute in tag.attributes() {
+        // Unchecked: looking for doubles takes quadratic time.
+        for attribute in tag.attributes().with_checks(false) {
             let attribute = attribute.map_err(|e| format!("the body is no XML: {e}"))?;
             let key: &str = attribute.key.as_ref();
             if key.starts_with("xmlns:") && attribute.value.trim().is_empty() {
@@ -84,6 +87,9 @@ pub(super) fn parse(body: &[u8]) -> Result<Asked, String> {
 fn resolved(namespace: &ResolveResult<'_>) -> Result<String, String> {
     match namespace {
         ResolveResult::Unbound => Ok(String::new()),
+        ResolveResult::Bound(namespace) if namespace.as_ref().len() > MAX_NAMESPACE => {
+            Err(format!("the name of a namespace is longer than {MAX_NAMESPACE} bytes"))
+        }
         ResolveResult::Bound(namespace) => unescape(namespace.as_ref())
             .map(|text| text.into_owned())
             .map_err(|_| "a namespace holds a broken reference".to_owned()),
@@ -233,6 +239,35 @@ mod tests {
             assert!(parse(body.as_bytes()).is_err(), "{body}");
         }
         assert!(parse(b"\xff\xfe<\0").is_err());
+    }
+
+    /// What is asked for is repeated for every file: 64 kB must not become megabytes per file.
+    #[test]
+    fn the_answer_is_not_blown_up() {
+        let space = "&amp;".repeat(10_000);
+        let names = "<x:a/>".repeat(255);
+        let body = format!(
+            "<d:propfind xmlns:d=\"DAV:\" xmlns:x=\"{space}\"><d:prop>{names}</d:prop></d:propfind>"
+        );
+        assert!(body.len() < MAX_BODY);
+        assert!(parse(body.as_bytes()).is_err());
+        let names: String = (0..MAX_NAMES).map(|i| format!("<x:a{i}/>")).collect();
+        let body = format!(
+            "<d:propfind xmlns:d=\"DAV:\" xmlns:x=\"{}\"><d:prop>{names}</d:prop></d:propfind>",
+            "u".repeat(MAX_NAMESPACE)
+        );
+        assert!(parse(body.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn many_attributes_take_no_time() {
+        let attributes: String = (0..7000).map(|i| format!(" a{i}=''")).collect();
+        let body = format!("<propfind xmlns=\"DAV:\"><allprop{attributes}/></propfind>");
+        let started = std::time::Instant::now();
+        for _ in 0..20 {
+            let _ = parse(body.as_bytes());
+        }
+        assert!(started.elapsed() < std::time::Duration::from_secs(2), "{:?}", started.elapsed());
     }
 
     proptest! {

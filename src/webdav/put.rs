@@ -23,6 +23,8 @@ use crate::srm::{Error, ErrorKind, Published, WriteOptions};
 const BLOCK: usize = 1 << 20;
 /// Pieces per write, about: `writev` takes 1024 at once.
 const PIECES: usize = 1000;
+/// How long a block waits for more of it.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Pieces below this size are copied together.
 const SMALL: usize = 8 * 1024;
 
@@ -103,10 +105,6 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
                 let why = "Content-Encoding is not offered: send the file as it is".to_owned();
                 return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
             }
-            "transfer-encoding" if !value.as_bytes().eq_ignore_ascii_case(b"chunked") => {
-                let why = "no transfer coding but chunked is offered: leave it out".to_owned();
-                return refuse(StatusCode::NOT_IMPLEMENTED, why);
-            }
             "content-length"
             | "content-type"
             | "content-md5"
@@ -173,12 +171,19 @@ async fn receive<U: UploadHandle>(
     }
 }
 
-/// Takes a block; true when the body is over.
+/// Takes a block; true when the body is over. What a client that pauses has sent is not kept in memory.
 async fn gather(body: &mut Incoming, idle: Duration) -> Result<(Vec<Bytes>, bool), Refusal> {
     let mut block = Block::default();
     let mut over = false;
     while block.size < BLOCK && block.pieces.len() < PIECES {
-        match body.piece(idle).await? {
+        let piece = match block.size {
+            0 => body.piece(idle).await?,
+            _ => match tokio::time::timeout(PAUSE.min(idle), body.piece(idle)).await {
+                Ok(piece) => piece?,
+                Err(_) => break,
+            },
+        };
+        match piece {
             Some(piece) => block.add(piece),
             None => {
                 over = true;

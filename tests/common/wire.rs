@@ -42,6 +42,19 @@ impl Response {
 
 /// TLS settings for a person: `proxy-<kind>.pem`, or no client certificate.
 pub fn config(kind: Option<&str>, tls: Tls) -> Arc<ClientConfig> {
+    let credential = kind.map(|kind| {
+        let file = pki::proxy(kind);
+        let chain = CertificateDer::pem_file_iter(&file).unwrap().map(Result::unwrap).collect();
+        (chain, PrivateKeyDer::from_pem_file(&file).unwrap())
+    });
+    config_of(credential, tls)
+}
+
+/// TLS settings for whoever has that chain and key.
+pub fn config_of(
+    credential: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    tls: Tls,
+) -> Arc<ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let versions: &[&rustls::SupportedProtocolVersion] = match tls {
         Tls::Any => rustls::ALL_VERSIONS,
@@ -54,13 +67,9 @@ pub fn config(kind: Option<&str>, tls: Tls) -> Arc<ClientConfig> {
         .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots);
-    let mut config = match kind {
+    let mut config = match credential {
         None => builder.with_no_client_auth(),
-        Some(kind) => {
-            let file = pki::proxy(kind);
-            let chain: Vec<_> =
-                CertificateDer::pem_file_iter(&file).unwrap().map(Result::unwrap).collect();
-            let key = PrivateKeyDer::from_pem_file(&file).unwrap();
+        Some((chain, key)) => {
             let key = provider.key_provider.load_private_key(key).unwrap();
             // Not `with_client_auth_cert`: it reads the certificate, and takes no proxy.
             let certified = CertifiedKey::new(chain, key);
@@ -146,6 +155,17 @@ impl Conn {
                 Ok(Ok(_)) => {}
             }
         }
+    }
+
+    /// What comes next, as it comes; empty at the end.
+    pub async fn some(&mut self) -> io::Result<Vec<u8>> {
+        if self.ahead.is_empty() {
+            within(self.more()).await.or_else(|e| match e.kind() {
+                io::ErrorKind::UnexpectedEof => Ok(()),
+                _ => Err(e),
+            })?;
+        }
+        Ok(std::mem::take(&mut self.ahead))
     }
 
     async fn read_response(&mut self, method: &str) -> io::Result<Response> {

@@ -1,5 +1,6 @@
 //! Name constraints (RFC 5280 4.2.1.10): the names a CA may certify. Directory names, DNS names and mail
-//! addresses are compared; a constraint of another kind refuses every certificate that has such a name.
+//! addresses (the subject's too) are compared; a constraint of another kind refuses every certificate
+//! that has such a name.
 
 use super::cert::Cert;
 use super::der::{DerError, Reader, oid, tag};
@@ -92,6 +93,8 @@ fn names(cert: &Cert) -> Result<Vec<General>, DerError> {
     let mut names = Vec::new();
     if !cert.subject.is_empty() {
         names.push(General::Directory(cert.subject.clone()));
+        let mails = cert.subject.mails().iter();
+        names.extend(mails.map(|mail| General::Mail(mail.to_ascii_lowercase())));
     }
     if let Some(extension) = cert.extension(oid::SUBJECT_ALT_NAME) {
         let mut list = Reader::sequence(&extension.value)?;

@@ -1,5 +1,5 @@
-//! A bounded reader and a small writer of DER, for what x509-parser does not know: proxyCertInfo,
-//! attribute certificates, raw algorithm identifiers. The reader never recurses by itself.
+//! A bounded reader and a small writer of DER. Certificates are read with it too, since no library
+//! reads proxyCertInfo and attribute certificates. The reader never recurses by itself.
 
 /// DER tags used in this room.
 pub(crate) mod tag {
@@ -27,6 +27,8 @@ pub(crate) mod tag {
 /// Object identifiers, as the content octets of their encoding.
 pub(crate) mod oid {
     pub(crate) const CN: &[u8] = &[0x55, 4, 3];
+    /// emailAddress, PKCS#9.
+    pub(crate) const EMAIL: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
     /// RFC 3820 proxyCertInfo, 1.3.6.1.5.5.7.1.14.
     pub(crate) const PROXY_CERT_INFO: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 14];
     /// Globus draft proxyCertInfo, 1.3.6.1.4.1.3536.1.222.

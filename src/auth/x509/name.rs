@@ -21,6 +21,10 @@ pub(crate) struct Name {
     line: String,
     /// Length of `line` without the last RDN.
     parent_line: usize,
+    /// No other name reads the same.
+    plain: bool,
+    /// The values of emailAddress.
+    mails: Vec<String>,
     der: Vec<u8>,
 }
 
@@ -42,6 +46,8 @@ impl Name {
             last_cn: None,
             line: String::new(),
             parent_line: 0,
+            plain: true,
+            mails: Vec::new(),
             der: der.to_vec(),
         };
         let mut rdns = Reader::sequence(der)?;
@@ -58,11 +64,16 @@ impl Name {
                 let value = pair.next()?;
                 pair.finish()?;
                 let text = decode(value.tag, value.value);
+                // As OpenSSL since 3.0: the values of one RDN stand together.
+                this.line.push(if pairs.is_empty() { '/' } else { '+' });
                 pairs.push(canonical_pair(kind, value.tag, value.value, text.as_deref()));
-                this.line.push('/');
+                this.plain &= text.as_deref().is_some_and(is_plain);
                 push_label(&mut this.line, kind);
                 this.line.push('=');
                 push_value(&mut this.line, text.as_deref(), value.value);
+                if kind == oid::EMAIL {
+                    this.mails.extend(text.clone());
+                }
                 common = text.filter(|_| kind == oid::CN);
             }
             this.last_cn = common.filter(|_| pairs.len() == 1);
@@ -73,14 +84,26 @@ impl Name {
         Ok(this)
     }
 
-    /// `/DC=ch/DC=cern/CN=Name`: what the grid calls the DN. Control characters are written `\xHH`.
+    /// `/DC=ch/DC=cern/CN=Name`: what the grid calls the DN. Control characters are written `\xHH`. A
+    /// slash inside a value stands as it is (`CN=host/se.example`), as every grid-mapfile has it.
     pub(crate) fn line(&self) -> &str {
         &self.line
+    }
+
+    /// False when [`Name::line`] could be that of another name: one CN `x/CN=y` reads like two. Rights
+    /// go by the line, so that nobody may be let in under such a name.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// The same without the last RDN.
     pub(crate) fn parent_line(&self) -> &str {
         &self.line[..self.parent_line]
+    }
+
+    /// The mail addresses in it.
+    pub(crate) fn mails(&self) -> &[String] {
+        &self.mails
     }
 
     /// The key under which equal names meet.
@@ -124,10 +147,15 @@ impl Name {
     }
 }
 
-/// A DN in one-line form as an administrator wrote it, made comparable: labels and capitals and white
-/// space no longer differ, `\/` of newer OpenSSL is `/`.
+/// A DN in one-line form as an administrator wrote it, made comparable: `\/` and `\+` of newer OpenSSL
+/// are `/` and `+`, and see [`comparable_line`].
+pub(crate) fn comparable_entry(line: &str) -> String {
+    let line = line.trim().trim_matches('"').replace("\\/", "/").replace("\\+", "+");
+    comparable_line(&line)
+}
+
+/// A DN in one-line form, made comparable: labels and capitals and white space no longer differ.
 pub(crate) fn comparable_line(line: &str) -> String {
-    let line = line.trim().trim_matches('"').replace("\\/", "/");
     let mut out = String::with_capacity(line.len());
     for part in line.split('/').skip(1) {
         out.push('/');
@@ -149,6 +177,23 @@ pub(crate) fn comparable_line(line: &str) -> String {
         }
     }
     out
+}
+
+/// True for a value that can be told from what stands around it in the one-line form.
+fn is_plain(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    !bytes.iter().enumerate().any(|(at, &byte)| match byte {
+        b'/' | b'+' => begins_with_label(&bytes[at + 1..]),
+        // A control character is written so.
+        b'\\' => matches!(bytes[at + 1..], [b'x', high, low, ..]
+            if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()),
+        _ => false,
+    })
+}
+
+fn begins_with_label(bytes: &[u8]) -> bool {
+    let length = bytes.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'.').count();
+    length > 0 && bytes.get(length) == Some(&b'=')
 }
 
 fn hash_text(digest: &[u8]) -> String {
@@ -245,7 +290,7 @@ fn push_label(line: &mut String, kind: &[u8]) {
         [0x55, 4, 43] => "initials",
         [0x55, 4, 46] => "dnQualifier",
         [0x55, 4, 65] => "pseudonym",
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1] => "emailAddress",
+        oid::EMAIL => "emailAddress",
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 2] => "unstructuredName",
         [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 1] => "UID",
         [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 25] => "DC",
@@ -319,8 +364,8 @@ mod tests {
             &[(O, T61, b"Caf\xe9"), (oid::CN, tag::UTF8, "Jos\u{e9}\n".as_bytes())],
             &[(email, IA5, b"a@b"), (odd, PRINTABLE, b"x")],
         ]);
-        assert_eq!(dn.line(), "/DC=ch/O=Caf\u{e9}/CN=Jos\u{e9}\\x0A/emailAddress=a@b/1.2.3.4=x");
-        assert_eq!(dn.parent_line(), "/DC=ch/O=Caf\u{e9}/CN=Jos\u{e9}\\x0A");
+        assert_eq!(dn.line(), "/DC=ch/O=Caf\u{e9}+CN=Jos\u{e9}\\x0A/emailAddress=a@b+1.2.3.4=x");
+        assert_eq!(dn.parent_line(), "/DC=ch/O=Caf\u{e9}+CN=Jos\u{e9}\\x0A");
         assert_eq!(dn.last_cn(), None);
     }
 
@@ -372,8 +417,36 @@ mod tests {
     }
 
     #[test]
+    fn names_that_read_like_others_are_not_plain() {
+        let of =
+            |kind, value: &[u8]| name(&[&[(O, PRINTABLE, b"Grid")], &[(kind, tag::UTF8, value)]]);
+        let two = name(&[
+            &[(O, PRINTABLE, b"Grid")],
+            &[(oid::CN, PRINTABLE, b"x")],
+            &[(oid::CN, PRINTABLE, b"y")],
+        ]);
+        let one = of(oid::CN, b"x/CN=y");
+        assert_eq!(one.line(), two.line());
+        assert!(two.is_plain() && !one.is_plain());
+        let joined = name(&[&[(O, PRINTABLE, b"a"), (oid::CN, PRINTABLE, b"b")]]);
+        let split = name(&[&[(O, PRINTABLE, b"a")], &[(oid::CN, PRINTABLE, b"b")]]);
+        assert!(joined.is_plain() && joined.line() != split.line());
+        for value in
+            ["host/se.example", "a/b c=d", "1+1", "http://h/?a=b", "Caf\u{e9}", "a\\b", "x\n"]
+        {
+            assert!(of(oid::CN, value.as_bytes()).is_plain(), "{value}");
+        }
+        for value in ["/CN=y", "x/1.2.3=y", "x+O=y", "x/emailAddress=a@b", "a//CN=b", "x\\x0A"] {
+            assert!(!of(oid::CN, value.as_bytes()).is_plain(), "{value}");
+        }
+        // No text: shown as the bytes it has, which may be another's text.
+        assert!(!name(&[&[(oid::CN, tag::OCTET_STRING, b"Bob")]]).is_plain());
+        assert!(!name(&[&[(oid::CN, tag::UTF8, b"Bob\xff")]]).is_plain());
+    }
+
+    #[test]
     fn lines_of_administrators_compare() {
-        let line = comparable_line("\"/DC=ch/E=a@b/USERID=x/CN=host\\/voms.example.org\"");
+        let line = comparable_entry("\"/DC=ch/E=a@b/USERID=x/CN=host\\/voms.example.org\"");
         assert_eq!(line, comparable_line("/dc=ch/emailAddress=a@b/UID=x/CN=host/VOMS.example.org"));
         assert_ne!(line, comparable_line("/dc=ch/emailAddress=a@b/UID=y/CN=host/voms.example.org"));
     }

@@ -220,6 +220,12 @@ fn end_entity(cert: &Cert, purpose: Purpose, now: i64) -> Result<(), String> {
     if cert.subject.is_empty() {
         return Err("your certificate has no name (its subject is empty)".to_owned());
     }
+    if !cert.subject.is_plain() {
+        return Err(format!(
+            "the name `{name}` cannot be told from another's: one of its parts holds what reads like a \
+             further part (`/CN=...`), or is no text; get a certificate with another name"
+        ));
+    }
     if cert.is_ca {
         return Err(format!("`{name}` is a CA: a person's or a host's certificate is needed"));
     }

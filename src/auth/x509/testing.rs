@@ -203,6 +203,7 @@ pub(crate) fn dn_of(line: &str, string: u8) -> Vec<u8> {
                 "CN" => oid::CN,
                 "O" => &[0x55, 4, 10],
                 "C" => &[0x55, 4, 6],
+                "emailAddress" => oid::EMAIL,
                 _ => panic!("label {label}"),
             };
             let pair = [tlv(tag::OID, &[kind]), tlv(string, &[value.as_bytes()])];

@@ -396,6 +396,30 @@ fn name_constraints_bind() {
         });
         assert_eq!(judge(&w.trust, &[&host, &domain]).is_ok(), good);
     }
+    let post = constrained(subtree(0x81, b"example.org"), vec![]);
+    holds(&w.trust, &[&post.issue("/CN=x/emailAddress=Me@Example.org", |_| {}), &post]);
+    let elsewhere = post.issue("/CN=x/emailAddress=me@evil.example.org", |_| {});
+    refused(&w.trust, &[&elsewhere, &post], "nameConstraints");
+}
+
+/// Requests and rights go by the one-line DN: no certificate may have that of another person.
+#[test]
+fn a_name_that_reads_like_anothers_is_refused() {
+    let w = world();
+    let (victim, thief) = ("/O=Grid/CN=Bob/CN=12345", "Bob/CN=12345");
+    let pair = |kind: &[u8], value: &str| {
+        let pair = [tlv(0x06, &[kind]), tlv(0x0c, &[value.as_bytes()])];
+        tlv(0x31, &[&tlv(0x30, &[&pair[0], &pair[1]])])
+    };
+    let one = tlv(0x30, &[&pair(&[0x55, 4, 10], "Grid"), &pair(oid::CN, thief)]);
+    let bob = w.ca.issue(victim, |_| {});
+    assert_eq!(holds(&w.trust, &[&bob]).dn, victim);
+    let thief = w.ca.issue("/O=Grid/CN=Bob", |f| f.subject = one);
+    refused(&w.trust, &[&thief], "cannot be told from another's");
+    let host = w.ca.issue("/O=Grid/CN=host", |f| {
+        f.subject = tlv(0x30, &[&pair(&[0x55, 4, 10], "Grid"), &pair(oid::CN, "host/se.example")]);
+    });
+    assert_eq!(holds(&w.trust, &[&host]).dn, "/O=Grid/CN=host/se.example");
 }
 
 #[test]

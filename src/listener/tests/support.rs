@@ -150,7 +150,11 @@ impl Judge for FakeJudge {
         self.generation.load(Ordering::SeqCst)
     }
 
-    fn delegation(&self) -> BoxFuture<'_, Result<Box<dyn PendingDelegation>, String>> {
+    fn delegation<'a>(
+        &'a self,
+        _: &'a [CertificateDer<'static>],
+        _: SystemTime,
+    ) -> BoxFuture<'a, Result<Box<dyn PendingDelegation>, String>> {
         Box::pin(async { Ok(Box::new(FakePending) as Box<dyn PendingDelegation>) })
     }
 }

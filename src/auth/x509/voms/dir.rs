@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::anchors::{certificates, read_bounded, warning};
 use super::super::cert::Cert;
-use super::super::name::comparable_line;
+use super::super::name::{Name, comparable_entry, comparable_line};
 use crate::config::Problem;
 
 /// The directory's content.
@@ -33,11 +33,11 @@ pub(crate) struct Lsc {
 impl Lsc {
     /// True when one of the chains is that of the certificates that came.
     pub(crate) fn matches(&self, certs: &[Cert]) -> bool {
+        let is = |name: &Name, line: &str| name.is_plain() && comparable_line(name.line()) == line;
         self.chains.iter().any(|chain| {
             chain.len() == certs.len()
                 && chain.iter().zip(certs).all(|((subject, issuer), cert)| {
-                    *subject == comparable_line(cert.subject.line())
-                        && *issuer == comparable_line(cert.issuer.line())
+                    is(&cert.subject, subject) && is(&cert.issuer, issuer)
                 })
         })
     }
@@ -57,7 +57,7 @@ impl Lsc {
             }
             let pairs = lines.chunks_exact(2);
             let chain: Vec<_> =
-                pairs.map(|pair| (comparable_line(pair[0]), comparable_line(pair[1]))).collect();
+                pairs.map(|pair| (comparable_entry(pair[0]), comparable_entry(pair[1]))).collect();
             if !chain.is_empty() {
                 chains.push(chain);
             }
