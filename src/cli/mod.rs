@@ -1,7 +1,9 @@
 //! The command line: arguments, logging, exit codes.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -11,6 +13,9 @@ use crate::daemon::{self, DaemonError};
 
 /// Exit code of a wrong command line or configuration (clap uses it too).
 const USAGE: u8 = 2;
+
+/// How long threads may take to end when all else has.
+const LAST_WORK: Duration = Duration::from_secs(3);
 
 /// A storage resource manager: SRM v2.2, https and WebDAV over a POSIX file system.
 #[derive(Debug, Parser)]
@@ -41,38 +46,50 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn serve(config: &std::path::Path) -> ExitCode {
+fn serve(config: &Path) -> ExitCode {
     log_to_stderr();
+    abort_on_panic();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("stormd: no threads to be had: {error}");
+            say(format!("stormd: no threads to be had: {error}"));
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(daemon::run(config)) {
+    let result = runtime.block_on(daemon::run(config));
+    // A thread that hangs in a file system shall not keep the process.
+    runtime.shutdown_timeout(LAST_WORK);
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(DaemonError::Config(problems)) => {
-            eprintln!("{}", daemon::problems_text(&problems));
+            say(daemon::problems_text(&problems));
             ExitCode::from(USAGE)
         }
         Err(DaemonError::Start(why)) => {
-            eprintln!("stormd: {why}");
+            say(format!("stormd: {why}"));
             ExitCode::FAILURE
         }
     }
 }
 
-fn check(config: &std::path::Path) -> ExitCode {
+fn check(config: &Path) -> ExitCode {
     let problems = daemon::check(config);
+    let mut text = String::new();
     if !problems.is_empty() {
-        println!("{}", daemon::problems_text(&problems));
+        text = daemon::problems_text(&problems) + "\n";
     }
-    if problems.iter().any(|problem| problem.severity == Severity::Error) {
-        return ExitCode::from(USAGE);
+    let bad = problems.iter().any(|problem| problem.severity == Severity::Error);
+    if !bad {
+        text += &format!("{}: ok\n", config.display());
     }
-    println!("{}: ok", config.display());
-    ExitCode::SUCCESS
+    // The exit code says it too, if nobody reads.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    if bad { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+}
+
+/// To standard error; that nobody can be told is no reason to panic.
+fn say(text: String) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// One line per event; `RUST_LOG` says how much.
@@ -82,5 +99,54 @@ fn log_to_stderr() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        // It would tell a full disk by eprintln!, which panics there.
+        .log_internal_errors(false)
         .init();
+}
+
+/// A panic is a defect that leaves nobody knows what behind. Everything that was promised is on
+/// disk, so the process ends, and whoever started it starts it again.
+fn abort_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(
+            version = env!("CARGO_PKG_VERSION"),
+            place,
+            backtrace = %std::backtrace::Backtrace::capture(),
+            "panic: {}; please report it", text.unwrap_or("no words")
+        );
+        std::process::abort();
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    /// Runs itself anew, in a process that may die.
+    #[test]
+    fn a_panic_is_logged_and_ends_the_process() {
+        const ME: &str = "STORMD_TEST_PANIC";
+        if std::env::var_os(ME).is_some() {
+            log_to_stderr();
+            abort_on_panic();
+            let worker = std::thread::spawn(|| panic!("something that cannot be"));
+            let _ = worker.join();
+            std::process::exit(0);
+        }
+        let done = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--nocapture", "--exact", "cli::tests::a_panic_is_logged_and_ends_the_process"])
+            .env(ME, "1")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.signal(), Some(nix::libc::SIGABRT), "{told}");
+        assert!(told.contains("panic: something that cannot be"), "{told}");
+        assert!(told.contains("src/cli/mod.rs:"), "{told}");
+    }
 }

@@ -24,45 +24,31 @@ pub(super) type Lines = HashMap<(&'static str, &'static str), usize>;
 impl Config {
     /// Reads and checks a file. An empty one is valid. Otherwise all problems of the file, by line.
     pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
+        let (config, problems) = Config::inspect(path);
+        config.filter(|_| problems.is_empty()).ok_or(problems)
+    }
+
+    /// For whoever wants to look further in spite of problems: keys with an error have their
+    /// default. `None` where the file cannot be read or is no TOML.
+    pub fn inspect(path: &Path) -> (Option<Config>, Vec<Problem>) {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let problem = |text: String| {
-            vec![Problem { file: path.clone(), line: None, text, severity: Severity::Error }]
-        };
-        let size = std::fs::metadata(&path)
-            .map_err(|error| problem(format!("cannot be read: {error}")))?
-            .len();
-        if size > MAX_FILE {
-            return Err(problem(format!("is larger than {MAX_FILE} bytes")));
+        match read_bounded(&path) {
+            Ok(text) => {
+                let (config, problems) = read(&text, &path);
+                let toml = DeTable::parse(&text).is_ok();
+                (toml.then_some(config), problems)
+            }
+            Err(text) => {
+                (None, vec![Problem { file: path, line: None, text, severity: Severity::Error }])
+            }
         }
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| problem(format!("cannot be read: {error}")))?;
-        Config::parse(&text, &path)
     }
 
     /// As [`Config::load`], of a text; `path` is the file it stands for: relative paths are taken
     /// from its folder.
     pub fn parse(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        let mut reader = Reader {
-            source: text,
-            file: path,
-            folder,
-            config: blank(),
-            lines: Lines::new(),
-            problems: Vec::new(),
-        };
-        reader.defaults();
-        reader.document();
-        reader.certificate_pair();
-        for (keys, complaint) in reader.config.contradictions() {
-            let line = keys.iter().find_map(|key| reader.lines.get(key)).copied();
-            reader.tell(line, complaint);
-        }
-        if reader.problems.is_empty() {
-            return Ok(reader.config);
-        }
-        reader.problems.sort_by_key(|problem| problem.line);
-        Err(reader.problems)
+        let (config, problems) = read(text, path);
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
 
     /// What an empty file in `folder` means.
@@ -78,6 +64,36 @@ impl Config {
         reader.defaults();
         reader.config
     }
+}
+
+fn read_bounded(path: &Path) -> Result<String, String> {
+    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > MAX_FILE {
+        return Err(format!("is larger than {MAX_FILE} bytes"));
+    }
+    std::fs::read_to_string(path).map_err(unreadable)
+}
+
+fn read(text: &str, path: &Path) -> (Config, Vec<Problem>) {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mut reader = Reader {
+        source: text,
+        file: path,
+        folder,
+        config: blank(),
+        lines: Lines::new(),
+        problems: Vec::new(),
+    };
+    reader.defaults();
+    reader.document();
+    reader.certificate_pair();
+    for (keys, complaint) in reader.config.contradictions() {
+        let line = keys.iter().find_map(|key| reader.lines.get(key)).copied();
+        reader.tell(line, complaint);
+    }
+    reader.problems.sort_by_key(|problem| problem.line);
+    (reader.config, reader.problems)
 }
 
 struct Reader<'a> {

@@ -23,56 +23,60 @@ const KEYS_AHEAD: usize = 4;
 
 /// Judges chains by the newest trust anchors.
 pub(super) struct Gatekeeper {
-    trust: ArcSwap<Trust>,
+    reading: ArcSwap<Reading>,
     generation: AtomicU64,
     keys: delegation::KeyPool,
     /// The certificate request for everybody who is refused: see [`Vain`].
     vain: OnceCell<Arc<[u8]>>,
+}
+
+/// The trust anchors as they were read at one moment.
+pub(super) struct Reading {
+    trust: Arc<Trust>,
     anchors: PathBuf,
-    vomsdir: PathBuf,
-    demo_ca: Vec<CertificateDer<'static>>,
-    host: String,
+    /// How many of the CAs are our own demo CA.
+    demo_cas: usize,
 }
 
 impl Gatekeeper {
-    pub(super) fn load(
-        config: &Config,
-        identity: &HostIdentity,
-    ) -> std::io::Result<(Arc<Self>, Vec<Problem>)> {
-        let demo_ca: Vec<_> = identity.demo.iter().map(|demo| demo.ca.clone()).collect();
-        let (anchors, vomsdir) = (&config.tls.trust_anchors, &config.tls.vomsdir);
-        let (trust, problems) = Trust::load(anchors, vomsdir, &demo_ca, &config.site.host);
-        let gatekeeper = Self {
-            trust: ArcSwap::from_pointee(trust),
+    pub(super) fn new(reading: Reading) -> std::io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            reading: ArcSwap::from_pointee(reading),
             generation: AtomicU64::new(0),
             keys: delegation::KeyPool::start(KEYS_AHEAD)?,
             vain: OnceCell::new(),
-            anchors: anchors.clone(),
-            vomsdir: vomsdir.clone(),
-            demo_ca,
-            host: config.site.host.clone(),
-        };
-        Ok((Arc::new(gatekeeper), problems))
+        }))
     }
 
-    /// Reads the directories again. One that was caught half written does not empty the store.
-    pub(super) fn reload(&self) -> Vec<Problem> {
-        let (trust, problems) =
-            Trust::load(&self.anchors, &self.vomsdir, &self.demo_ca, &self.host);
-        if trust.ca_count() > self.demo_ca.len() || self.trust.load().ca_count() == trust.ca_count()
+    /// Reads the directories that the configuration names. The demo CA is trusted only while its
+    /// host certificate is in use.
+    pub(super) fn read(config: &Config, identity: &HostIdentity) -> (Reading, Vec<Problem>) {
+        let demo_ca: Vec<_> = identity.demo.iter().map(|demo| demo.ca.clone()).collect();
+        let (anchors, vomsdir) = (&config.tls.trust_anchors, &config.tls.vomsdir);
+        let (trust, problems) = Trust::load(anchors, vomsdir, &demo_ca, &config.site.host);
+        let reading =
+            Reading { trust: Arc::new(trust), anchors: anchors.clone(), demo_cas: demo_ca.len() };
+        (reading, problems)
+    }
+
+    /// Judges by this reading from now on. A directory that was caught empty does not empty the
+    /// store.
+    pub(super) fn take(&self, new: Reading) {
+        let old = self.reading.load();
+        let same_place = new.anchors == old.anchors && new.demo_cas == old.demo_cas;
+        if same_place && new.trust.ca_count() == new.demo_cas && old.trust.ca_count() > old.demo_cas
         {
-            self.trust.store(Arc::new(trust));
-            self.generation.fetch_add(1, Ordering::AcqRel);
-        } else {
-            tracing::warn!("no CA found in {}: the old ones stay", self.anchors.display());
+            tracing::warn!("no CA found in {}: the old ones stay", new.anchors.display());
+            return;
         }
-        problems
+        self.reading.store(Arc::new(new));
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 }
 
 impl Judge for Gatekeeper {
     fn identity(&self, chain: &[CertificateDer<'static>], now: SystemTime) -> Identity {
-        match self.trust.load().judge(chain, now) {
+        match self.reading.load().trust.judge(chain, now) {
             Ok(judgement) => {
                 for note in &judgement.notes {
                     tracing::info!(dn = %judgement.person.dn, "attribute certificate dropped: {note}");
@@ -96,14 +100,14 @@ impl Judge for Gatekeeper {
         now: SystemTime,
     ) -> BoxFuture<'a, Result<Box<dyn PendingDelegation>, String>> {
         async move {
-            if let Err(refusal) = self.trust.load().judge(chain, now) {
+            if let Err(refusal) = self.reading.load().trust.judge(chain, now) {
                 let request = self.nobodys_request().await?;
                 let why = refusal.why;
                 return Ok(Box::new(Vain { request, why }) as Box<dyn PendingDelegation>);
             }
             let key = self.keys.take().await?;
             let request = delegation::request(&key)?;
-            let trust = self.trust.load_full();
+            let trust = Arc::clone(&self.reading.load().trust);
             Ok(Box::new(Pending { key, request, trust }) as Box<dyn PendingDelegation>)
         }
         .boxed()

@@ -4,10 +4,17 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::ServerConfig;
+
+use super::DaemonError;
+use super::demo::{HostIdentity, demo_directory};
+use super::state::Account;
 use crate::auth::area_authz::AreaAcl;
 use crate::auth::path_authz::PathAuthz;
+use crate::auth::x509::{ClientVerifier, Trust};
 use crate::config::{Config, Problem, Severity};
 use crate::fsdriver::{Driver, Posix};
+use crate::listener::{self, TlsError};
 use crate::namespace::{AreaAuthz, Namespace, Ports};
 use crate::srm::{Policy, Site};
 
@@ -42,14 +49,9 @@ pub(super) fn site(
     let mut area_authz = HashMap::new();
     for area in namespace.iter().flat_map(|namespace| namespace.areas()) {
         let AreaAuthz::Db(file) = &area.authz else { continue };
-        let acl = AreaAcl::load(file).unwrap_or_else(|told| {
-            // A file that is missing or broken denies; it does not keep the other areas away.
-            warnings.extend(told.into_iter().map(|problem| Problem {
-                text: format!("{}; storage area {} is closed", problem.text, area.name),
-                ..problem
-            }));
-            AreaAcl::deny_all()
-        });
+        // A file that is missing or broken denies, and was told with namespace.xml; it does not
+        // keep the other areas away.
+        let acl = AreaAcl::load(file).unwrap_or_else(|_| AreaAcl::deny_all());
         area_authz.insert(Arc::clone(&area.name), acl);
     }
     match (namespace, path_authz) {
@@ -73,22 +75,92 @@ fn open_driver(root: &Path, others: &[PathBuf]) -> Result<Arc<dyn Driver>, Strin
     Ok(Arc::new(driver))
 }
 
-/// `stormd check`: every problem of storm.toml, namespace.xml and the authorisation files.
-pub fn check(config_path: &Path) -> Vec<Problem> {
-    let config = match Config::load(config_path) {
-        Ok(config) => Arc::new(config),
-        Err(problems) => return problems,
-    };
-    let mut problems = match site(&config, Ports::of(&config)) {
-        Ok((_, warnings)) => warnings,
-        Err(problems) => problems,
-    };
-    // What only denies while it runs is an error to whoever asks.
-    for problem in &mut problems {
-        if problem.text.ends_with("is closed") {
-            problem.severity = Severity::Error;
+/// The certificate of the doors, and [`site`]: what storm.toml leads to. The problems of both.
+pub(super) fn all(
+    config_path: &Path,
+    config: &Arc<Config>,
+    ports: Ports,
+) -> Result<All, DaemonError> {
+    let identity = HostIdentity::find(config).map_err(DaemonError::Start)?;
+    let tls = identity.server_config().map_err(|error| certificate(config_path, &error));
+    match (tls, site(config, ports)) {
+        (Ok(tls), Ok((site, mut warnings))) => {
+            warnings.extend(demo_warning(config_path, config));
+            Ok(All { identity, tls, site, warnings })
+        }
+        (tls, site) => {
+            let problems = tls.err().into_iter().chain(site.err().into_iter().flatten());
+            Err(DaemonError::Config(problems.collect()))
         }
     }
+}
+
+/// What [`all`] gives.
+pub(super) struct All {
+    pub(super) identity: HostIdentity,
+    pub(super) tls: Arc<ServerConfig>,
+    pub(super) site: Site,
+    pub(super) warnings: Vec<Problem>,
+}
+
+fn certificate(config_path: &Path, error: &TlsError) -> Problem {
+    Problem {
+        file: config_path.to_owned(),
+        line: None,
+        text: format!("tls.certificate, tls.key: {error}"),
+        severity: Severity::Error,
+    }
+}
+
+fn demo_warning(config_path: &Path, config: &Config) -> Option<Problem> {
+    if config.tls.certificate.is_some() {
+        return None;
+    }
+    Some(Problem {
+        file: config_path.to_owned(),
+        line: None,
+        text: format!(
+            "no tls.certificate is named: a demo certificate is used, and whoever can read {} is \
+             trusted. Not for a real site",
+            demo_directory(config).display()
+        ),
+        severity: Severity::Warning,
+    })
+}
+
+/// `stormd check`: every problem of storm.toml, namespace.xml, the authorisation files, the
+/// certificate and the trust anchors. Nothing is started; a relative root that is missing is made,
+/// as at a start.
+pub fn check(config_path: &Path) -> Vec<Problem> {
+    let (config, mut problems) = Config::inspect(config_path);
+    let Some(config) = config.map(Arc::new) else { return problems };
+    let told = |text| Problem {
+        file: config_path.to_owned(),
+        line: None,
+        text,
+        severity: Severity::Error,
+    };
+    // With that account's eyes, where we may; what is made belongs to it.
+    match Account::find(&config.daemon.user) {
+        Ok(account) if rustix::process::geteuid().is_root() => {
+            problems.extend(account.become_it().err().map(told));
+        }
+        Ok(_) => {}
+        Err(why) => problems.push(told(why)),
+    }
+    problems.extend(match site(&config, Ports::of(&config)) {
+        Ok((_, warnings)) => warnings,
+        Err(problems) => problems,
+    });
+    if let (Some(certificate_file), Some(key)) = (&config.tls.certificate, &config.tls.key) {
+        let tls = listener::server_config(certificate_file, key, Arc::new(ClientVerifier));
+        problems.extend(tls.err().map(|error| certificate(config_path, &error)));
+    } else {
+        problems.extend(demo_warning(config_path, &config));
+    }
+    let tls = &config.tls;
+    let (_, notes) = Trust::load(&tls.trust_anchors, &tls.vomsdir, &[], &config.site.host);
+    problems.extend(notes);
     problems
 }
 

@@ -1,38 +1,46 @@
 //! Wires the roles together: configuration -> store -> core -> doors; reload and drain.
 
 mod demo;
+mod doors;
 mod gatekeeper;
+mod health;
 mod load;
+mod notify;
+mod reload;
 mod state;
 
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::x509::ClientVerifier;
 use crate::config::{Config, Problem, Severity};
-use crate::listener::{self, Front, Listener, PortKind};
-use crate::namespace::Ports;
-use crate::soap::{self, SoapLimits};
+use crate::listener::{self, Front};
 use crate::srm::Srm;
 use crate::store::Store;
-use crate::web::admin::{self, Check, Health};
-use crate::webdav::{self, DoorOptions};
+use crate::web::admin;
 
 pub use load::{check, problems_text};
 
-use demo::HostIdentity;
+use doors::{Bound, Doors};
 use gatekeeper::Gatekeeper;
-use state::StateDirectory;
+use health::Monitor;
+use load::All;
+use notify::Notifier;
+use reload::Reload;
+use state::{Account, StateDirectory};
 
 /// Between two clean-ups of old requests.
 const PURGE_EVERY: Duration = Duration::from_secs(600);
-/// Between two readings of CA directory, CRLs and vomsdir.
+/// Between two readings of host certificate, CA directory, CRLs and vomsdir.
 const TRUST_EVERY: Duration = Duration::from_secs(600);
+/// What workers and the store may take when the doors are closed.
+const AFTER_DRAIN: Duration = Duration::from_secs(10);
 
 /// Why the daemon did not start, or ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -49,19 +57,100 @@ fn start_error(error: impl std::fmt::Display) -> DaemonError {
     DaemonError::Start(error.to_string())
 }
 
-/// Runs until SIGTERM or SIGINT, then drains.
+/// Runs until SIGTERM or SIGINT, then drains. A second one ends it at once.
 pub async fn run(config_path: &Path) -> Result<(), DaemonError> {
+    // First of all, so that no signal ends the process half way, and no count is lost.
+    let mut signals = Signals::new().map_err(start_error)?;
+    let metrics = admin::install_recorder().map_err(start_error)?;
+    let notifier = Notifier::from_environment();
+    let running = tokio::select! {
+        started = start(config_path, metrics) => started?,
+        () = signals.end() => {
+            tracing::info!("stopped before the doors were open");
+            return Ok(());
+        }
+    };
+    notifier.ready("serving");
+
+    let reload = Arc::clone(&running.reload);
+    let mut refresh = tokio::time::interval(TRUST_EVERY);
+    // The first tick is at once, and everything was read a moment ago.
+    refresh.tick().await;
+    loop {
+        let reload = Arc::clone(&reload);
+        // One reading at a time, on the blocking pool: a file system that hangs does not keep us
+        // from ending. One that was cut short leaves the old state in place.
+        let hangup = tokio::select! {
+            told = signals.next() => match told {
+                Told::End => break,
+                Told::Reload => true,
+            },
+            _ = refresh.tick() => false,
+        };
+        if hangup {
+            notifier.reloading();
+        }
+        let reading =
+            tokio::task::spawn_blocking(
+                move || {
+                    if hangup { reload.run() } else { reload.refresh() }
+                },
+            );
+        tokio::select! {
+            () = signals.end() => break,
+            done = reading => match done {
+                Ok(true) => notifier.ready("serving"),
+                _ => notifier.ready("serving; the last reading failed: see the log"),
+            },
+        }
+    }
+
+    tracing::info!("stopping: requests under way may finish");
+    notifier.stopping();
+    let patience = running.front.limits().drain + AFTER_DRAIN;
+    tokio::select! {
+        () = running.stop() => tracing::info!("stopped"),
+        () = signals.end() => tracing::warn!("told to stop again: what is under way is cut"),
+        () = tokio::time::sleep(patience) => {
+            tracing::warn!("work under way does not end: cut (does a file system hang?)");
+        }
+    }
+    Ok(())
+}
+
+/// The daemon with its doors open.
+struct Running {
+    state: StateDirectory,
+    store: Store,
+    srm: Srm,
+    front: Arc<Front>,
+    reload: Arc<Reload>,
+    serving: TaskTracker,
+    background: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// Everything that can fail comes before the first request is taken up again.
+async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running, DaemonError> {
     let config = Arc::new(Config::load(config_path).map_err(DaemonError::Config)?);
+    let account = Account::find(&config.daemon.user).map_err(|text| {
+        let (file, severity) = (config_path.to_owned(), Severity::Error);
+        DaemonError::Config(vec![Problem { file, line: None, text, severity }])
+    })?;
     let ports = Bound::bind(&config)?;
     state::raise_open_files(config.limits.connections);
-    state::become_user(&config.daemon.user).map_err(DaemonError::Start)?;
+    state::set_umask();
+    account.make_state_directory(&config.paths.state).map_err(DaemonError::Start)?;
+    account.become_it().map_err(DaemonError::Start)?;
     let state = StateDirectory::open(&config.paths.state).map_err(DaemonError::Start)?;
-    let identity = HostIdentity::find(&config).map_err(DaemonError::Start)?;
 
-    let (site, warnings) = load::site(&config, ports.numbers()).map_err(DaemonError::Config)?;
-    warn(&warnings);
-    let (gatekeeper, warnings) = Gatekeeper::load(&config, &identity).map_err(start_error)?;
-    warn(&warnings);
+    let numbers = ports.numbers();
+    let All { identity, tls, site, warnings } = load::all(config_path, &config, numbers)?;
+    log(&warnings);
+    let (trust, notes) = Gatekeeper::read(&config, &identity);
+    log(&notes);
+    let gatekeeper = Gatekeeper::new(trust).map_err(start_error)?;
+    let front = Front::new(config.limits.clone(), tls, Arc::clone(&gatekeeper) as Arc<_>);
 
     let store = Store::open(&state.database(), &state.owner().map_err(start_error)?);
     let store = store.map_err(start_error)?;
@@ -71,62 +160,88 @@ pub async fn run(config_path: &Path) -> Result<(), DaemonError> {
 
     let stop = CancellationToken::new();
     srm.start_timer(stop.child_token());
-    let tls =
-        listener::server_config(&identity.certificate, &identity.key, Arc::new(ClientVerifier))
-            .map_err(start_error)?;
-    let front = Front::new(config.limits.clone(), tls, Arc::clone(&gatekeeper) as Arc<_>);
-    let metrics = admin::install_recorder().map_err(start_error)?;
-
     let background = TaskTracker::new();
     background.spawn(until(stop.clone(), admin::upkeep(metrics.clone())));
     background.spawn(until(stop.clone(), purge(srm.clone())));
-    background.spawn(until(stop.clone(), refresh(Arc::clone(&gatekeeper))));
 
-    let doors = Doors { srm: srm.clone(), config: Arc::clone(&config), metrics };
-    let numbers = ports.numbers();
-    state.write_addresses(&ports.addresses()).map_err(start_error)?;
-    demo::announce(config_path, &config, &identity, &ports.addresses());
+    let monitor = Monitor::new(srm.clone(), store.clone(), &config.paths.state);
+    let doors = Doors::new(srm.clone(), metrics, monitor, &config);
+    let addresses = ports.addresses();
     let serving = TaskTracker::new();
     for port in ports.listeners {
         let door = doors.router(port.kind());
         serving.spawn(listener::serve(port, door, Arc::clone(&front), stop.clone()));
     }
-    let reload = Reload {
+    serving.close();
+    background.close();
+    state.write_addresses(&addresses).map_err(start_error)?;
+    let told = demo::announcement(config_path, &config, &identity, &addresses);
+    // Nobody may be reading any more.
+    let _ = std::io::stdout().write_all(told.as_bytes());
+
+    let reload = Arc::new(Reload {
         path: config_path.to_owned(),
         started_with: config,
         numbers,
         srm: srm.clone(),
-        front,
+        front: Arc::clone(&front),
         gatekeeper,
-        identity,
-    };
-    wait_for_end(reload).await.map_err(start_error)?;
-
-    tracing::info!("stopping: requests under way may finish");
-    stop.cancel();
-    serving.close();
-    serving.wait().await;
-    srm.shutdown().await;
-    background.close();
-    background.wait().await;
-    store.close().await;
-    state.remove_addresses();
-    tracing::info!("stopped");
-    Ok(())
+        doors,
+    });
+    Ok(Running { state, store, srm, front, reload, serving, background, stop })
 }
 
-/// Answers SIGHUP until SIGTERM or SIGINT comes.
-async fn wait_for_end(reload: Reload) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
+impl Running {
+    /// Doors first, then what works for them, the store last.
+    async fn stop(self) {
+        self.stop.cancel();
+        self.serving.wait().await;
+        self.srm.shutdown().await;
+        self.background.wait().await;
+        self.store.close().await;
+        self.state.remove_addresses();
+    }
+}
+
+/// What people and systemd say to a process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => reload.run(),
+            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.hangup.recv() => Told::Reload,
         }
     }
+
+    /// SIGTERM or SIGINT.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// What a signal means.
+enum Told {
+    /// SIGTERM, SIGINT.
+    End,
+    /// SIGHUP.
+    Reload,
 }
 
 async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
@@ -144,161 +259,12 @@ async fn purge(srm: Srm) {
     }
 }
 
-async fn refresh(gatekeeper: Arc<Gatekeeper>) {
-    let mut tick = tokio::time::interval(TRUST_EVERY);
-    // The first tick is at once, and the trust was read a moment ago.
-    tick.tick().await;
-    loop {
-        tick.tick().await;
-        let gatekeeper = Arc::clone(&gatekeeper);
-        // A reading that was cut short leaves the old trust in place.
-        let _ = tokio::task::spawn_blocking(move || warn(&gatekeeper.reload())).await;
-    }
-}
-
-fn warn(problems: &[Problem]) {
+/// One line each.
+fn log(problems: &[Problem]) {
     for problem in problems {
         match problem.severity {
             Severity::Warning => tracing::warn!("{problem}"),
             Severity::Error => tracing::error!("{problem}"),
         }
-    }
-}
-
-/// The ports, bound before privileges are dropped.
-struct Bound {
-    listeners: Vec<Listener>,
-}
-
-impl Bound {
-    fn bind(config: &Config) -> Result<Self, DaemonError> {
-        let mut wanted = vec![
-            (PortKind::Srm, config.srm.listen),
-            (PortKind::Https, config.http.https),
-            (PortKind::Admin, config.admin.listen),
-        ];
-        wanted.extend(config.http.plain.map(|address| (PortKind::Plain, address)));
-        let listeners = wanted
-            .into_iter()
-            .map(|(kind, address)| Listener::bind(kind, address))
-            .collect::<Result<_, _>>()
-            .map_err(start_error)?;
-        Ok(Self { listeners })
-    }
-
-    fn addresses(&self) -> Vec<(PortKind, std::net::SocketAddr)> {
-        self.listeners.iter().map(|port| (port.kind(), port.local_addr())).collect()
-    }
-
-    fn numbers(&self) -> Ports {
-        let of = |kind| {
-            self.addresses().iter().find(|(k, _)| *k == kind).map(|(_, address)| address.port())
-        };
-        Ports {
-            srm: of(PortKind::Srm).unwrap_or_default(),
-            https: of(PortKind::Https).unwrap_or_default(),
-            plain: of(PortKind::Plain),
-        }
-    }
-}
-
-/// What stands behind each port.
-struct Doors {
-    srm: Srm,
-    config: Arc<Config>,
-    metrics: metrics_exporter_prometheus::PrometheusHandle,
-}
-
-impl Doors {
-    fn router(&self, kind: PortKind) -> axum::Router {
-        let limits = &self.config.limits;
-        let files = |secure| {
-            let options = DoorOptions { secure, idle_body: limits.idle_body };
-            webdav::router(Arc::new(self.srm.clone()), options)
-        };
-        match kind {
-            PortKind::Srm => {
-                let limits = SoapLimits { envelope: limits.envelope };
-                soap::router(Arc::new(self.srm.clone()), limits)
-            }
-            PortKind::Https => files(true),
-            PortKind::Plain => files(false),
-            PortKind::Admin => admin::router(self.health(), self.metrics.clone()),
-        }
-    }
-
-    fn health(&self) -> Arc<dyn Fn() -> Health + Send + Sync> {
-        let (srm, started) = (self.srm.clone(), Instant::now());
-        Arc::new(move || {
-            let mut checks = vec![Check {
-                name: "requests".to_owned(),
-                ok: true,
-                detail: format!("{} open", srm.open_requests()),
-            }];
-            for area in srm.site().namespace.areas() {
-                let (ok, detail) = match area.driver.room() {
-                    Ok(room) => (true, format!("{} bytes free", room.free)),
-                    Err(error) => (false, error.to_string()),
-                };
-                checks.push(Check { name: format!("area {}", area.name), ok, detail });
-            }
-            Health {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                uptime_s: started.elapsed().as_secs(),
-                checks,
-            }
-        })
-    }
-}
-
-/// What SIGHUP does: everything is read and checked first, then swapped in; a file with an error
-/// changes nothing.
-struct Reload {
-    path: PathBuf,
-    started_with: Arc<Config>,
-    numbers: Ports,
-    srm: Srm,
-    front: Arc<Front>,
-    gatekeeper: Arc<Gatekeeper>,
-    identity: HostIdentity,
-}
-
-impl Reload {
-    fn run(&self) {
-        match self.try_run() {
-            Ok(()) => tracing::info!("configuration read again"),
-            Err(error) => tracing::error!("configuration not changed: {error}"),
-        }
-    }
-
-    fn try_run(&self) -> Result<(), DaemonError> {
-        let config = Arc::new(Config::load(&self.path).map_err(DaemonError::Config)?);
-        let old = &self.started_with;
-        for (changed, what) in [
-            (old.srm.listen != config.srm.listen, "srm.listen"),
-            (old.http.https != config.http.https, "http.https"),
-            (old.http.plain != config.http.plain, "http.plain"),
-            (old.admin.listen != config.admin.listen, "admin.listen"),
-            (old.paths.state != config.paths.state, "paths.state"),
-            (old.daemon.user != config.daemon.user, "daemon.user"),
-            (old.workers != config.workers, "workers"),
-        ] {
-            if changed {
-                tracing::warn!("{what} changed: it takes a restart");
-            }
-        }
-        let (site, warnings) = load::site(&config, self.numbers).map_err(DaemonError::Config)?;
-        warn(&warnings);
-        let tls = listener::server_config(
-            &self.identity.certificate,
-            &self.identity.key,
-            Arc::new(ClientVerifier),
-        )
-        .map_err(start_error)?;
-        warn(&self.gatekeeper.reload());
-        self.front.reload_tls(tls);
-        self.front.reload_limits(config.limits.clone());
-        self.srm.reload(site);
-        Ok(())
     }
 }

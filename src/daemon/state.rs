@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{User, geteuid, initgroups, setgid, setuid};
@@ -22,16 +23,11 @@ pub(super) struct StateDirectory {
 }
 
 impl StateDirectory {
-    /// Makes the directory (0700) where it is missing, and takes it.
+    /// Takes the directory; its addresses of an earlier run are gone.
     pub(super) fn open(path: &Path) -> Result<Self, String> {
         let told = |what: &str, e: &dyn std::fmt::Display| {
             format!("paths.state: cannot {what} {}: {e}", path.display())
         };
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(|e| told("make", &e))?;
         let lock = std::fs::OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -39,9 +35,19 @@ impl StateDirectory {
             .mode(0o600)
             .open(path.join("lock"))
             .map_err(|e| told("write to", &e))?;
-        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
-            .map_err(|(_, errno)| told("take", &format!("another stormd runs on it ({errno})")))?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        let lock =
+            Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(
+                |(_, errno)| match errno {
+                    Errno::EWOULDBLOCK => {
+                        told("take", &"another stormd runs on it: stop that one, or name another")
+                    }
+                    other => told("lock", &other),
+                },
+            )?;
+        let this = Self { path: path.to_owned(), _lock: lock };
+        // After a kill they would lead scripts to ports that nobody, or somebody else, serves.
+        this.remove_addresses();
+        Ok(this)
     }
 
     pub(super) fn database(&self) -> PathBuf {
@@ -118,23 +124,58 @@ pub(super) fn raise_open_files(connections: usize) {
     }
 }
 
-/// Files get 0660, directories 0770, whatever the shell had; and `[daemon] user`, once the ports
-/// are bound.
-pub(super) fn become_user(name: &str) -> Result<(), String> {
+/// Files get 0660, directories 0770, whatever the shell had.
+pub(super) fn set_umask() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o007));
-    if name.is_empty() {
-        return Ok(());
+}
+
+/// The account of `[daemon] user`; none: whoever started us.
+pub(super) struct Account(Option<User>);
+
+impl Account {
+    /// Looks the name up. The error is one of the configuration.
+    pub(super) fn find(name: &str) -> Result<Self, String> {
+        if name.is_empty() {
+            return Ok(Self(None));
+        }
+        match User::from_name(name) {
+            Ok(Some(user)) => Ok(Self(Some(user))),
+            Ok(None) => Err(format!("daemon.user: there is no account {name:?} on this host")),
+            Err(error) => Err(format!("daemon.user: cannot look up {name:?}: {error}")),
+        }
     }
-    let told = |e: nix::Error| format!("daemon.user: cannot become {name:?}: {e}");
-    let user = User::from_name(name)
-        .map_err(told)?
-        .ok_or_else(|| format!("daemon.user: there is no account {name:?} on this host"))?;
-    if geteuid() == user.uid {
-        return Ok(());
+
+    /// Makes the state directory (0700) where it is missing, and gives it to the account, which
+    /// may not be allowed to make it.
+    pub(super) fn make_state_directory(&self, path: &Path) -> Result<(), String> {
+        if path.exists() {
+            return Ok(());
+        }
+        let told = |e: io::Error| format!("paths.state: cannot make {}: {e}", path.display());
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(told)?;
+        match &self.0 {
+            Some(user) if geteuid().is_root() => {
+                let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+                std::os::unix::fs::chown(path, Some(uid), Some(gid)).map_err(told)
+            }
+            _ => Ok(()),
+        }
     }
-    let c_name = std::ffi::CString::new(name)
-        .map_err(|_| format!("daemon.user: {name:?} is no account name"))?;
-    initgroups(&c_name, user.gid).map_err(told)?;
-    setgid(user.gid).map_err(told)?;
-    setuid(user.uid).map_err(told)
+
+    /// Drops to the account, with its groups, for good.
+    pub(super) fn become_it(&self) -> Result<(), String> {
+        let Some(user) = &self.0 else { return Ok(()) };
+        if geteuid() == user.uid {
+            return Ok(());
+        }
+        let name = &user.name;
+        let told = |e: nix::Error| {
+            format!("daemon.user: cannot become {name:?}: {e}; start as root or as that account")
+        };
+        let c_name = std::ffi::CString::new(name.as_str())
+            .map_err(|_| format!("daemon.user: {name:?} is no account name"))?;
+        initgroups(&c_name, user.gid).map_err(told)?;
+        setgid(user.gid).map_err(told)?;
+        setuid(user.uid).map_err(told)
+    }
 }

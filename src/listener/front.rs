@@ -62,7 +62,8 @@ impl Front {
         self.open.load(Ordering::Relaxed)
     }
 
-    pub(super) fn limits(&self) -> Arc<Limits> {
+    /// The limits of new connections.
+    pub fn limits(&self) -> Arc<Limits> {
         self.limits.load_full()
     }
 

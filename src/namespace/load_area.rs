@@ -8,7 +8,7 @@ use super::pool::{Pool, Strategy};
 use super::turl::{Offer, Server};
 use super::{AclMode, AreaAuthz, DefaultAclEntry, SpaceDefaults, StorageClass};
 use crate::auth::area_authz::AreaAcl;
-use crate::config::split_host_port;
+use crate::config::{Problem, split_host_port};
 use crate::model::{AccessLatency, Protocol, RetentionPolicy};
 
 /// What a `<filesystem>` says. Where something could not be read, a problem was told and a harmless
@@ -165,7 +165,11 @@ fn authz(loader: &mut Loader<'_>, fs: &Filesystem, label: &str) -> AreaAuthz {
         }
         let path = loader.folder.join(name);
         if let Err(problems) = AreaAcl::load(&path) {
-            loader.append(problems);
+            let closed = |problem: Problem| Problem {
+                text: format!("{}; {label} is closed", problem.text),
+                ..problem
+            };
+            loader.append(problems.into_iter().map(closed).collect());
         }
         return AreaAuthz::Db(path);
     }

@@ -1,0 +1,124 @@
+//! The ports, and what stands behind each of them.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::Request;
+use futures_util::FutureExt;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower::ServiceExt;
+
+use super::health::Monitor;
+use super::{DaemonError, start_error};
+use crate::config::Config;
+use crate::listener::{Listener, PortKind};
+use crate::namespace::Ports;
+use crate::soap::{self, SoapLimits};
+use crate::srm::Srm;
+use crate::web::admin;
+use crate::webdav::{self, DoorOptions};
+
+/// The ports, bound before privileges are dropped.
+pub(super) struct Bound {
+    pub(super) listeners: Vec<Listener>,
+}
+
+impl Bound {
+    pub(super) fn bind(config: &Config) -> Result<Self, DaemonError> {
+        let mut wanted = vec![
+            (PortKind::Srm, config.srm.listen),
+            (PortKind::Https, config.http.https),
+            (PortKind::Admin, config.admin.listen),
+        ];
+        wanted.extend(config.http.plain.map(|address| (PortKind::Plain, address)));
+        let listeners = wanted
+            .into_iter()
+            .map(|(kind, address)| Listener::bind(kind, address))
+            .collect::<Result<_, _>>()
+            .map_err(start_error)?;
+        Ok(Self { listeners })
+    }
+
+    pub(super) fn addresses(&self) -> Vec<(PortKind, std::net::SocketAddr)> {
+        self.listeners.iter().map(|port| (port.kind(), port.local_addr())).collect()
+    }
+
+    pub(super) fn numbers(&self) -> Ports {
+        let of = |kind| {
+            self.addresses().iter().find(|(k, _)| *k == kind).map(|(_, address)| address.port())
+        };
+        Ports {
+            srm: of(PortKind::Srm).unwrap_or_default(),
+            https: of(PortKind::Https).unwrap_or_default(),
+            plain: of(PortKind::Plain),
+        }
+    }
+}
+
+/// The doors by port. The limits they were built with can be exchanged while they are open.
+pub(super) struct Doors {
+    srm: Srm,
+    metrics: PrometheusHandle,
+    monitor: Arc<Monitor>,
+    open: Vec<(PortKind, Arc<ArcSwap<Router>>)>,
+}
+
+impl Doors {
+    pub(super) fn new(
+        srm: Srm,
+        metrics: PrometheusHandle,
+        monitor: Arc<Monitor>,
+        config: &Config,
+    ) -> Self {
+        let mut doors = Self { srm, metrics, monitor, open: Vec::new() };
+        for kind in [PortKind::Srm, PortKind::Https, PortKind::Plain, PortKind::Admin] {
+            let door = Arc::new(ArcSwap::from_pointee(doors.build(kind, config)));
+            doors.open.push((kind, door));
+        }
+        doors
+    }
+
+    /// What to serve at a port: always the newest door.
+    pub(super) fn router(&self, kind: PortKind) -> Router {
+        let Some((_, door)) = self.open.iter().find(|(k, _)| *k == kind) else {
+            return Router::new();
+        };
+        let door = Arc::clone(door);
+        Router::new().fallback(move |request: Request| {
+            let newest = Router::clone(&door.load());
+            async move { newest.oneshot(request).await }
+        })
+    }
+
+    /// Requests that come from now on meet these limits.
+    pub(super) fn reload(&self, config: &Config) {
+        for (kind, door) in &self.open {
+            door.store(Arc::new(self.build(*kind, config)));
+        }
+    }
+
+    fn build(&self, kind: PortKind, config: &Config) -> Router {
+        let limits = &config.limits;
+        let files = |secure| {
+            let options = DoorOptions { secure, idle_body: limits.idle_body };
+            webdav::router(Arc::new(self.srm.clone()), options)
+        };
+        match kind {
+            PortKind::Srm => {
+                let limits = SoapLimits { envelope: limits.envelope };
+                soap::router(Arc::new(self.srm.clone()), limits)
+            }
+            PortKind::Https => files(true),
+            PortKind::Plain => files(false),
+            PortKind::Admin => {
+                let monitor = Arc::clone(&self.monitor);
+                let health = move || {
+                    let monitor = Arc::clone(&monitor);
+                    async move { monitor.look().await }.boxed()
+                };
+                admin::router(Arc::new(health), self.metrics.clone())
+            }
+        }
+    }
+}
