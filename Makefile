@@ -4,7 +4,8 @@
 #   make test           everything: style, lints, unit tests, and every suite with real clients
 #   make test T=gfal    one suite: fmt, clippy, unit, or the name of a tests/*.rs
 #   make lint           style and lints only
-#   make bench          benchmarks
+#   make bench          benchmarks with their bounds: soap, store, doors, load (about 2 minutes)
+#   make bench B=doors  one of them
 #   make try            clone this repository, make run, and do what the demo says
 
 .PHONY: run test lint bench try build-tools test-tools
@@ -19,8 +20,8 @@ test: build-tools test-tools
 lint: build-tools
 	@tests/run.sh fmt clippy
 
-bench: build-tools
-	cargo bench
+bench: build-tools test-tools
+	@benches/run.sh $(B)
 
 try: build-tools
 	@tests/try.sh

@@ -4,6 +4,8 @@
 //! Bounds: at most 1 commit per 16 submits, and at least 0.4 of the bare rate. Run it on the disk
 //! that is meant: `STORE_BENCH_DIR` names a directory, else the temporary one is taken.
 
+mod support;
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,6 +15,8 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use stormd::model::{FileKey, FileState, RelPath, RequestKind, RequestToken};
 use stormd::store::{FileRow, Millis, RequestRow, Store};
+
+use support::{Bounds, median};
 
 const CALLERS: u64 = 64;
 const ROUNDS: u64 = 100;
@@ -24,8 +28,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
@@ -33,7 +36,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Outcome<bool> {
+fn run() -> Outcome<ExitCode> {
     let base = std::env::var_os("STORE_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     println!("{CALLERS} callers, {ROUNDS} submits each, {REPEATS} times, below {}", base.display());
     let mut shares = Vec::new();
@@ -54,9 +57,10 @@ fn run() -> Outcome<bool> {
     let (alone, sync) = (one_caller(tempfile::tempdir_in(&base)?.path())?, sync_time(&base)?);
     println!("one caller: {alone:?} per submit; one fdatasync of 4 KiB: {sync:?}");
     let (share, ratio) = (median(&mut shares), median(&mut ratios));
-    println!("commits per submit {share:.4} (at most {MOST_COMMITS_PER_SUBMIT:.4})");
-    println!("rate against bare  {ratio:.2} (at least {LEAST_OF_BARE:.2})");
-    Ok(share <= MOST_COMMITS_PER_SUBMIT && ratio >= LEAST_OF_BARE)
+    let mut bounds = Bounds::default();
+    bounds.at_most("commits per submit", share, MOST_COMMITS_PER_SUBMIT);
+    bounds.at_least("submits against bare batches", ratio, LEAST_OF_BARE);
+    Ok(bounds.exit_code())
 }
 
 fn grouped(dir: &Path) -> Outcome<(Duration, u64)> {
@@ -190,9 +194,4 @@ fn rows(number: u64) -> (RequestRow, FileRow) {
         expires: None,
     };
     (request, file)
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
