@@ -190,7 +190,7 @@ pub(super) fn driver_error(error: DriverError, what: &dyn std::fmt::Display) -> 
         DriverError::IsADirectory => ErrorKind::IsADirectory,
         DriverError::Exists => ErrorKind::Exists,
         DriverError::NotEmpty => ErrorKind::NotEmpty,
-        DriverError::Escapes | DriverError::Denied => ErrorKind::Denied,
+        DriverError::Escapes | DriverError::OtherArea | DriverError::Denied => ErrorKind::Denied,
         DriverError::NoSpace => ErrorKind::NoFreeSpace,
         DriverError::BadName | DriverError::CrossesDevices => ErrorKind::InvalidPath,
         DriverError::NotSupported => ErrorKind::NotSupported,

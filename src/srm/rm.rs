@@ -55,7 +55,7 @@ impl Srm {
         let path = located.path.clone();
         let kind = blocking(move || Ok(driver.driver.stat(&path).map(|stat| stat.kind))).await?;
         match kind {
-            Ok(Kind::Directory) => self.remove_directory_located(located, false).await,
+            Ok(Kind::Directory) => self.remove_directory_located(who, located, false).await,
             _ => self.remove_located(located).await.map(|_| ()),
         }
     }
