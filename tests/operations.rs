@@ -140,7 +140,7 @@ async fn https(
 /// A request at the anonymous door.
 async fn plain(scene: &Scene, method: &str, target: &str, body: &[u8]) -> Response {
     let mut conn = Conn::tcp(scene.storm.ports.plain).await.unwrap();
-    conn.request(method, target, &[], body).await.unwrap()
+    conn.request(method, target, &[("depth", "1")], body).await.unwrap()
 }
 
 fn attribute(path: &std::path::Path, name: &str) -> Option<String> {

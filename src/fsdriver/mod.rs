@@ -183,12 +183,8 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
     fn remove_directory(&self, path: &RelPath) -> Result<(), DriverError>;
 
     /// Removes a directory and all that is below it, whatever its depth. Links are removed, never
-    /// followed. `may` is asked before each entry; no ends it, with what went before removed.
-    fn remove_tree(
-        &self,
-        path: &RelPath,
-        may: &mut dyn FnMut(&RelPath) -> bool,
-    ) -> Result<(), DriverError>;
+    /// followed.
+    fn remove_tree(&self, path: &RelPath) -> Result<(), DriverError>;
 
     /// Makes what was written last beyond a crash: data, size and attributes of the file.
     fn sync(&self, file: &File) -> Result<(), DriverError>;

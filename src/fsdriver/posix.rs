@@ -122,7 +122,7 @@ impl Driver for Posix {
     }
 
     fn directory(&self, path: &RelPath) -> Result<Box<dyn Directory>, DriverError> {
-        let fd = self.resolve(path, OFlags::PATH | OFlags::DIRECTORY)?;
+        let fd = self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
         Ok(Box::new(PosixDirectory::new(self.clone(), path.clone(), fd)))
     }
 
@@ -209,14 +209,10 @@ impl Driver for Posix {
         Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
     }
 
-    fn remove_tree(
-        &self,
-        path: &RelPath,
-        may: &mut dyn FnMut(&RelPath) -> bool,
-    ) -> Result<(), DriverError> {
+    fn remove_tree(&self, path: &RelPath) -> Result<(), DriverError> {
         let (parent, name) = self.parent(path)?;
         self.check_encloses(&parent, name)?;
-        posix_tree::remove(&parent, name, path, may)
+        posix_tree::remove(&parent, name)
     }
 
     fn sync(&self, file: &File) -> Result<(), DriverError> {
@@ -447,7 +443,7 @@ mod tests {
         }
         let done = driver.rename(&rel("a"), &rel("b"), false);
         assert!(matches!(done, Err(DriverError::OtherArea)));
-        let done = driver.remove_tree(&rel("a"), &mut |_| true);
+        let done = driver.remove_tree(&rel("a"));
         assert!(matches!(done, Err(DriverError::OtherArea)));
         assert!(inner.is_dir());
     }

@@ -45,8 +45,9 @@ impl Srm {
     /// Lists a directory, in its own order.
     pub async fn list(&self, who: &Identity, target: &Target) -> Result<Lister, Error> {
         let Target::Stfn(stfn) = target else {
+            self.find_transfer(who, target)?;
             return Err(Error::new(
-                ErrorKind::NotSupported,
+                ErrorKind::NotADirectory,
                 "a TURL names one prepared file: list directories at their own path",
             ));
         };

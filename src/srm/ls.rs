@@ -402,7 +402,12 @@ fn read_names(
     let full = || Error::new(ErrorKind::Internal, "the directory is too large to be listed");
     for entry in directory.entries().map_err(told)? {
         let entry = entry.map_err(told)?;
-        if !is_hidden(&entry.name) && !names.push(&entry.name, entry.kind) {
+        // A link that leads nowhere counts on no page.
+        let nowhere = || matches!(directory.stat(&entry.name), Err(DriverError::NotFound));
+        if is_hidden(&entry.name) || (entry.kind.is_none() && nowhere()) {
+            continue;
+        }
+        if !names.push(&entry.name, entry.kind) {
             return Err(full());
         }
     }

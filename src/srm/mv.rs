@@ -24,7 +24,8 @@ impl Srm {
         to: &str,
     ) -> Result<&'static str, Error> {
         let site = self.site();
-        let source = site.reach_surl(who, from, Needs::MOVE_FROM)?;
+        let source = site.locate_surl(who, from, Needs::MOVE_FROM.access)?;
+        site.permit_tree(who, &source, Needs::MOVE_FROM)?;
         let asked = site.locate_surl(who, to, Needs::MOVE_TO.access)?;
         if source.key() == asked.key() {
             return Ok("Source SURL and target SURL are the same file.");

@@ -55,7 +55,7 @@ impl Srm {
         let path = located.path.clone();
         let kind = blocking(move || Ok(driver.driver.stat(&path).map(|stat| stat.kind))).await?;
         match kind {
-            Ok(Kind::Directory) => self.remove_directory_located(who, located, false).await,
+            Ok(Kind::Directory) => self.remove_directory_located(located, false).await,
             _ => self.remove_located(located).await.map(|_| ()),
         }
     }
@@ -117,9 +117,10 @@ fn unlink(located: &Located) -> Result<(), Error> {
                 "The specified file is a directory. Not removed",
             ));
         }
-        // A link that leads out is not ours to follow, and not a client's to remove.
-        Err(DriverError::Escapes) => {
-            return Err(driver_error(DriverError::Escapes, &located.stfn));
+        // A link that leads out is not ours to follow, and not a client's to remove; nor is
+        // another area's root.
+        Err(error @ (DriverError::Escapes | DriverError::OtherArea)) => {
+            return Err(driver_error(error, &located.stfn));
         }
         _ => {}
     }

@@ -4,7 +4,7 @@ use super::access::{Needs, driver_error};
 use super::requests::Holder;
 use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
-use crate::model::{Identity, RelPath, ReturnStatus};
+use crate::model::{Identity, ReturnStatus};
 use crate::namespace::Located;
 
 impl Srm {
@@ -13,7 +13,10 @@ impl Srm {
     pub async fn rmdir(&self, who: &Identity, surl: &str, recursive: bool) -> ReturnStatus {
         let removed = async {
             let located = self.site().reach_surl(who, surl, Needs::DELETE)?;
-            self.remove_directory_located(who, located, recursive).await
+            if recursive {
+                self.site().permit_tree(who, &located, Needs::DELETE)?;
+            }
+            self.remove_directory_located(located, recursive).await
         };
         match removed.await {
             Ok(()) => ReturnStatus::success("Directory removed"),
@@ -23,7 +26,6 @@ impl Srm {
 
     pub(super) async fn remove_directory_located(
         &self,
-        who: &Identity,
         located: Located,
         recursive: bool,
     ) -> Result<(), Error> {
@@ -46,18 +48,7 @@ impl Srm {
         }
         let pins =
             if recursive { self.core.requests.pins_below(&area.name, path) } else { Vec::new() };
-        let (site, who) = (self.site(), who.clone());
-        let removed = blocking(move || {
-            // Rules may be stricter below.
-            let mut may = |path: &RelPath| {
-                let Some(rest) = path.below(&located.path) else { return false };
-                let stfn = located.stfn.descend(&rest);
-                let below = Located { area: located.area.clone(), path: path.clone(), stfn };
-                site.permit(&who, &below, Needs::DELETE).is_ok()
-            };
-            remove(&located, recursive, &mut may)
-        })
-        .await;
+        let removed = blocking(move || remove(&located, recursive)).await;
         self.core.requests.bump();
         self.abort_gets(pins).await;
         removed
@@ -73,11 +64,7 @@ impl Srm {
     }
 }
 
-fn remove(
-    located: &Located,
-    recursive: bool,
-    may: &mut dyn FnMut(&RelPath) -> bool,
-) -> Result<(), Error> {
+fn remove(located: &Located, recursive: bool) -> Result<(), Error> {
     let driver = &*located.area.driver;
     match driver.stat(&located.path).map(|stat| stat.kind) {
         Ok(Kind::Directory) => {}
@@ -91,7 +78,7 @@ fn remove(
         Err(error) => return Err(driver_error(error, &located.stfn)),
     }
     let removed = if recursive {
-        driver.remove_tree(&located.path, may)
+        driver.remove_tree(&located.path)
     } else {
         driver.remove_directory(&located.path)
     };

@@ -10,13 +10,14 @@ async fn a_live_put_is_locked_at_its_own_path() {
     let scene = Scene::new();
     let (_, token, _, turl) = scene.put("dir/new", None).await;
     for (method, status) in [("PUT", 423), ("HEAD", 404), ("GET", 404), ("PROPFIND", 404)] {
-        let (told, text) = scene.http(method, "/test.vo/dir/new", b"").await;
-        assert_eq!(told, status, "{method}: {text}");
+        let answer = https(&scene, method, "/test.vo/dir/new", &[("depth", "0")], b"").await;
+        assert_eq!(answer.status, status, "{method}: {}", answer.text());
     }
     // Its TURL is open to its person, and holds nothing until data came.
     assert!(turl.starts_with("/fileTransfer/test.vo/dir/"), "{turl}");
     for method in ["HEAD", "GET", "PROPFIND", "DELETE"] {
-        assert_eq!(scene.http(method, &turl, b"").await.0, 404, "{method}");
+        let answer = https(&scene, method, &turl, &[("depth", "0")], b"").await;
+        assert_eq!(answer.status, 404, "{method}: {}", answer.text());
     }
     // A live put is not an existing file.
     let once = [("if-none-match", "*")];
@@ -25,15 +26,19 @@ async fn a_live_put_is_locked_at_its_own_path() {
     assert!((200..300).contains(&second), "{second}");
     let head = https(&scene, "HEAD", &turl, &[], b"").await;
     assert_eq!((head.status, head.header("content-length")), (200, Some("6")));
-    assert_eq!(scene.http("PROPFIND", &turl, b"").await.0, 207);
+    let found = https(&scene, "PROPFIND", &turl, &[("depth", "0")], b"").await;
+    assert_eq!(found.status, 207, "{}", found.text());
     assert_eq!(scene.http("GET", &turl, b"").await.1, "second");
     // Nobody else's.
     let other = wire::config(Some("voms-user2"), Tls::Any);
+    let found = https(&scene, "PROPFIND", &turl, &[("depth", "1")], b"").await;
+    assert_eq!(found.status, 207, "{}", found.text());
     for method in ["GET", "HEAD", "PUT", "DELETE", "PROPFIND"] {
         let port = scene.storm.ports.https;
-        let answer = wire::once(&other, port, method, &turl, b"x").await.unwrap();
+        let mut conn = wire::Conn::tls(&other, port).await.unwrap();
+        let answer = conn.request(method, &turl, &[("depth", "0")], b"").await.unwrap();
         assert_eq!(answer.status, 403, "{method}: {}", answer.text());
-        assert_eq!(plain(&scene, method, &turl, b"x").await.status, 401, "{method}");
+        assert_eq!(plain(&scene, method, &turl, b"").await.status, 401, "{method}");
     }
     put_done(&scene, &token, "/test.vo/dir/new").await.expect("SRM_SUCCESS");
     for method in ["GET", "HEAD", "PUT", "DELETE"] {

@@ -183,7 +183,7 @@ async fn missing_denied_and_mixed() {
         ("srm://localhost:1/test.vo/dir".to_owned(), "SRM_INVALID_PATH"),
         ("srm://LOCALHOST/test.vo/dir".to_owned(), "SRM_SUCCESS"),
         ("https://localhost/test.vo/dir".to_owned(), "SRM_INVALID_PATH"),
-        (String::new(), "SRM_INVALID_REQUEST"),
+        (String::new(), "SRM_INVALID_PATH"),
     ] {
         let answer = scene.srm("srmLs", &soap::surls(&[&surl])).await;
         let told = if answer.files.is_empty() { &answer.code } else { answer.file_code() };

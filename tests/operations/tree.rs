@@ -35,7 +35,7 @@ async fn making_directories() {
     ] {
         is(&mkdir(&scene, path).await, code, told);
     }
-    assert_eq!(scene.srm("srmMkdir", "").await.code, "SRM_INVALID_REQUEST");
+    assert_eq!(scene.srm("srmMkdir", "").await.code, "SRM_INVALID_PATH");
     // A put that is not done keeps its name.
     let (_, token, _, _) = scene.put("coming", None).await;
     is(&mkdir(&scene, "/test.vo/coming").await, "SRM_DUPLICATION_ERROR", "put");

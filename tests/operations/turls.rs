@@ -6,8 +6,8 @@ use super::common::scene::Scene;
 use super::common::soap;
 
 const PROTOCOLS: &str = r#"
-          <prot name="gsiftp1"><schema>gsiftp</schema><id>0</id><host>ftp1.example</host><port>2811</port></prot>
-          <prot name="gsiftp2"><schema>gsiftp</schema><id>1</id><host>ftp2.example</host><port>2812</port></prot>
+          <prot name="gsiftp"><id>0</id><schema>gsiftp</schema><host>ftp1.example</host><port>2811</port></prot>
+          <prot name="gsiftp"><id>1</id><schema>gsiftp</schema><host>ftp2.example</host><port>2812</port></prot>
           <prot name="root"><schema>root</schema><host>xrd.example</host><port>1094</port></prot>
           <prot name="rfio"><schema>rfio</schema><host>rfio.example</host></prot>
           <prot name="file"><schema>file</schema></prot>

@@ -34,7 +34,7 @@ impl Driver for Fake {
     fn remove_file(&self, _: &RelPath) -> Done<()> { no() }
     fn make_directory(&self, _: &RelPath) -> Done<()> { no() }
     fn remove_directory(&self, _: &RelPath) -> Done<()> { no() }
-    fn remove_tree(&self, _: &RelPath, _: &mut dyn FnMut(&RelPath) -> bool) -> Done<()> { no() }
+    fn remove_tree(&self, _: &RelPath) -> Done<()> { no() }
     fn sync(&self, _: &File) -> Done<()> { no() }
     fn sync_directory(&self, _: &RelPath) -> Done<()> { no() }
     fn attribute(&self, _: &File, _: &str) -> Done<Option<Vec<u8>>> { no() }
