@@ -187,6 +187,28 @@ impl PathAuthz {
         if open == 0 { Decision::Permit } else { Decision::Undecided }
     }
 
+    /// As [`PathAuthz::decide`], at all paths below `stfn` that entries name: for what is done to a
+    /// whole tree. The first that does not permit it is the answer.
+    pub fn decide_below(
+        &self,
+        group: Option<&str>,
+        stfn: &Stfn,
+        needed: &[PathOperation],
+    ) -> Decision {
+        let below = |path: &&str| match path.strip_prefix(stfn.as_str()) {
+            Some(rest) => rest.starts_with('/') || (stfn.as_str() == "/" && !rest.is_empty()),
+            None => false,
+        };
+        self.entries
+            .keys()
+            .map(|path| &**path)
+            .filter(below)
+            .filter_map(|path| Stfn::parse(path).ok())
+            .map(|path| self.decide(group, &path, needed))
+            .find(|decision| *decision != Decision::Permit)
+            .unwrap_or(Decision::Permit)
+    }
+
     fn warn_of_unknown_groups(&mut self, file: &Path) {
         let mut known: HashMap<&str, bool> = HashMap::new();
         for entry in self.entries.values().flatten() {
@@ -270,6 +292,18 @@ mod tests {
 
     fn ask(db: &PathAuthz, group: Option<&str>, path: &str, needed: &[PathOperation]) -> Decision {
         db.decide(group, &Stfn::parse(path).unwrap(), needed)
+    }
+
+    #[test]
+    fn a_whole_tree_is_judged_by_all_entries_below() {
+        let text = "@ALL@ / WRFDLMN permit\n@ALL@ /a/b/c D deny\n@ALL@ /ab L deny\n";
+        let authz = PathAuthz::parse(text, Path::new("path-authz.db")).unwrap();
+        let below =
+            |path: &str, needed| authz.decide_below(None, &Stfn::parse(path).unwrap(), &[needed]);
+        assert_eq!(below("/a", PathOperation::Delete), Decision::Deny { line: 2 });
+        assert_eq!(below("/", PathOperation::Delete), Decision::Deny { line: 2 });
+        assert_eq!(below("/a/b/c", PathOperation::Delete), Decision::Permit);
+        assert_eq!(below("/a", PathOperation::List), Decision::Permit, "/ab is not below /a");
     }
 
     #[test]

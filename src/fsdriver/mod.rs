@@ -3,6 +3,8 @@
 
 mod lease_sys;
 mod posix;
+mod posix_directory;
+mod posix_tree;
 
 use std::fs::File;
 use std::io;
@@ -90,6 +92,9 @@ pub enum DriverError {
     /// A symbolic link leads out of the storage area.
     #[error("a link leads out of the storage area")]
     Escapes,
+    /// It is, holds or lies in the root of another storage area.
+    #[error("it belongs to another storage area")]
+    OtherArea,
     /// The kernel says no.
     #[error("the file system does not permit it")]
     Denied,
@@ -120,6 +125,22 @@ pub struct Unpublished {
     pub hidden: Option<RelPath>,
 }
 
+/// The names in a directory, in the order it gives them, hidden ones too.
+pub type DirEntries = Box<dyn Iterator<Item = Result<DirEntry, DriverError>> + Send>;
+
+/// An open directory: one step to each entry, where a path would be walked again each time. It
+/// stays the same directory when it is renamed meanwhile.
+pub trait Directory: Send {
+    /// Its names, from the beginning.
+    fn entries(&self) -> Result<DirEntries, DriverError>;
+
+    /// As [`Driver::stat`].
+    fn stat(&self, name: &str) -> Result<Stat, DriverError>;
+
+    /// As [`Driver::open`], of what [`Directory::stat`] called a file.
+    fn open(&self, name: &str) -> Result<File, DriverError>;
+}
+
 /// One storage area's file system. Every call blocks: use it on the blocking pool.
 ///
 /// `posix` is the base; others add to it.
@@ -133,11 +154,8 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
     /// Looks at an open file.
     fn stat_file(&self, file: &File) -> Result<Stat, DriverError>;
 
-    /// The names in a directory, in the order it gives them, hidden ones too.
-    fn list(
-        &self,
-        path: &RelPath,
-    ) -> Result<Box<dyn Iterator<Item = Result<DirEntry, DriverError>> + Send>, DriverError>;
+    /// Opens a directory, to look at many of its entries.
+    fn directory(&self, path: &RelPath) -> Result<Box<dyn Directory>, DriverError>;
 
     /// Opens a file for reading.
     fn open(&self, path: &RelPath) -> Result<File, DriverError>;
@@ -163,6 +181,10 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
 
     /// Removes an empty directory.
     fn remove_directory(&self, path: &RelPath) -> Result<(), DriverError>;
+
+    /// Removes a directory and all that is below it, whatever its depth. Links are removed, never
+    /// followed.
+    fn remove_tree(&self, path: &RelPath) -> Result<(), DriverError>;
 
     /// Makes what was written last beyond a crash: data, size and attributes of the file.
     fn sync(&self, file: &File) -> Result<(), DriverError>;

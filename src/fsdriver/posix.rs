@@ -5,24 +5,26 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FallocateFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags,
-    StatxFlags, XattrFlags,
+    AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, StatxFlags,
+    XattrFlags,
 };
 use rustix::io::Errno;
 
-use super::{DirEntry, Driver, DriverError, Kind, Room, Stat, Unpublished, lease_sys};
+use super::posix_directory::PosixDirectory;
+use super::{Directory, Driver, DriverError, Kind, Room, Stat, Unpublished, lease_sys, posix_tree};
 use crate::model::RelPath;
 
-/// The driver of one storage area.
-#[derive(Debug)]
+/// The driver of one storage area. A cheap handle: open directories hold clones of it.
+#[derive(Clone, Debug)]
 pub struct Posix {
-    root: OwnedFd,
+    root: Arc<OwnedFd>,
     path: PathBuf,
     /// Roots of other areas that lie below ours: what resolves into one of them is theirs.
-    foreign: Vec<PathBuf>,
+    foreign: Arc<[PathBuf]>,
 }
 
 impl Posix {
@@ -32,7 +34,7 @@ impl Posix {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(&path, flags, Mode::empty())?;
         let foreign = foreign.into_iter().filter(|f| f.starts_with(&path) && *f != path).collect();
-        Ok(Self { root: fd, path, foreign })
+        Ok(Self { root: Arc::new(fd), path, foreign })
     }
 
     /// Makes, reads back and removes an extended attribute on a file of ours: checksums and marks
@@ -47,14 +49,19 @@ impl Posix {
         result
     }
 
-    fn resolve(&self, path: &RelPath, flags: OFlags) -> Result<OwnedFd, DriverError> {
+    pub(super) fn resolve(&self, path: &RelPath, flags: OFlags) -> Result<OwnedFd, DriverError> {
         let name = if path.is_root() { "." } else { path.as_str() };
         let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         // The kernel answers EAGAIN when a rename raced with the look-up and it can't tell.
         let mut tries = 0;
         let fd = loop {
-            match rustix::fs::openat2(&self.root, name, flags | OFlags::CLOEXEC, Mode::empty(), how)
-            {
+            match rustix::fs::openat2(
+                &*self.root,
+                name,
+                flags | OFlags::CLOEXEC,
+                Mode::empty(),
+                how,
+            ) {
                 Err(Errno::AGAIN) if tries < 16 => tries += 1,
                 other => break other?,
             }
@@ -63,14 +70,30 @@ impl Posix {
         Ok(fd)
     }
 
+    /// True where no other area's root lies below ours.
+    pub(super) fn is_alone(&self) -> bool {
+        self.foreign.is_empty()
+    }
+
     fn check_foreign(&self, fd: &OwnedFd) -> Result<(), DriverError> {
-        if self.foreign.is_empty() {
+        if self.is_alone() {
             return Ok(());
         }
-        let real = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
-            .map_err(|e| from_io(&e))?;
+        let real = real_path(fd)?;
         if self.foreign.iter().any(|root| real.starts_with(root)) {
-            return Err(DriverError::Escapes);
+            return Err(DriverError::OtherArea);
+        }
+        Ok(())
+    }
+
+    /// Refuses to move or remove a directory that holds another area's root.
+    fn check_encloses(&self, parent: &OwnedFd, name: &str) -> Result<(), DriverError> {
+        if self.is_alone() {
+            return Ok(());
+        }
+        let real = real_path(parent)?.join(name);
+        if self.foreign.iter().any(|root| root.starts_with(&real)) {
+            return Err(DriverError::OtherArea);
         }
         Ok(())
     }
@@ -98,28 +121,9 @@ impl Driver for Posix {
         stat_fd(file)
     }
 
-    fn list(
-        &self,
-        path: &RelPath,
-    ) -> Result<Box<dyn Iterator<Item = Result<DirEntry, DriverError>> + Send>, DriverError> {
+    fn directory(&self, path: &RelPath) -> Result<Box<dyn Directory>, DriverError> {
         let fd = self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let entries = Dir::new(fd)?.filter_map(|entry| match entry {
-            Err(error) => Some(Err(error.into())),
-            Ok(entry) => {
-                let name = entry.file_name().to_str().ok()?;
-                if matches!(name, "." | "..") {
-                    return None;
-                }
-                let kind = match entry.file_type() {
-                    FileType::RegularFile => Some(Kind::File),
-                    FileType::Directory => Some(Kind::Directory),
-                    FileType::Symlink | FileType::Unknown => None,
-                    _ => Some(Kind::Other),
-                };
-                Some(Ok(DirEntry { name: name.to_owned(), kind }))
-            }
-        });
-        Ok(Box::new(entries))
+        Ok(Box::new(PosixDirectory::new(self.clone(), path.clone(), fd)))
     }
 
     fn open(&self, path: &RelPath) -> Result<File, DriverError> {
@@ -164,6 +168,7 @@ impl Driver for Posix {
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<(), DriverError> {
         let (from_parent, from_name) = self.parent(from)?;
         let (to_parent, to_name) = self.parent(to)?;
+        self.check_encloses(&from_parent, from_name)?;
         if replace {
             return Ok(rustix::fs::renameat(&from_parent, from_name, &to_parent, to_name)?);
         }
@@ -200,7 +205,14 @@ impl Driver for Posix {
 
     fn remove_directory(&self, path: &RelPath) -> Result<(), DriverError> {
         let (parent, name) = self.parent(path)?;
+        self.check_encloses(&parent, name)?;
         Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
+    }
+
+    fn remove_tree(&self, path: &RelPath) -> Result<(), DriverError> {
+        let (parent, name) = self.parent(path)?;
+        self.check_encloses(&parent, name)?;
+        posix_tree::remove(&parent, name)
     }
 
     fn sync(&self, file: &File) -> Result<(), DriverError> {
@@ -275,7 +287,7 @@ impl Driver for Posix {
     }
 
     fn room(&self) -> Result<Room, DriverError> {
-        let vfs = rustix::fs::fstatvfs(&self.root)?;
+        let vfs = rustix::fs::fstatvfs(&*self.root)?;
         let bytes = |blocks: u64| blocks.saturating_mul(vfs.f_frsize);
         Ok(Room { total: bytes(vfs.f_blocks), free: bytes(vfs.f_bavail) })
     }
@@ -312,19 +324,33 @@ fn from_io(error: &io::Error) -> DriverError {
     }
 }
 
-fn stat_fd(fd: impl AsFd) -> Result<Stat, DriverError> {
+/// Where an open file or directory lies now.
+fn real_path(fd: &OwnedFd) -> Result<PathBuf, DriverError> {
+    std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(|e| from_io(&e))
+}
+
+pub(super) fn stat_fd(fd: impl AsFd) -> Result<Stat, DriverError> {
+    Ok(stat_at(fd, "", AtFlags::EMPTY_PATH)?.0)
+}
+
+/// The second: whether it is a symbolic link.
+pub(super) fn stat_at(
+    fd: impl AsFd,
+    name: &str,
+    flags: AtFlags,
+) -> Result<(Stat, bool), DriverError> {
     let want = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-    let flags = AtFlags::EMPTY_PATH;
-    let found = rustix::fs::statx(fd, "", flags, want)?;
+    let found = rustix::fs::statx(fd, name, flags, want)?;
     let created = StatxFlags::from_bits_retain(found.stx_mask)
         .contains(StatxFlags::BTIME)
         .then(|| time(found.stx_btime.tv_sec, found.stx_btime.tv_nsec));
-    let kind = match FileType::from_raw_mode(u32::from(found.stx_mode)) {
+    let file_type = FileType::from_raw_mode(u32::from(found.stx_mode));
+    let kind = match file_type {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Directory,
         _ => Kind::Other,
     };
-    Ok(Stat {
+    let stat = Stat {
         kind,
         size: found.stx_size,
         blocks: found.stx_blocks,
@@ -336,7 +362,8 @@ fn stat_fd(fd: impl AsFd) -> Result<Stat, DriverError> {
         links: u64::from(found.stx_nlink),
         inode: found.stx_ino,
         device: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
-    })
+    };
+    Ok((stat, file_type == FileType::Symlink))
 }
 
 fn time(seconds: i64, nanoseconds: u32) -> SystemTime {
@@ -379,7 +406,13 @@ mod tests {
         assert!(matches!(driver.stat(&rel("absolute")), Err(DriverError::Escapes)));
         assert!(matches!(driver.open(&rel("up/passwd")), Err(DriverError::Escapes)));
         assert!(matches!(driver.create(&rel("up/new")), Err(DriverError::Escapes)));
-        assert!(matches!(driver.list(&rel("up")).err(), Some(DriverError::Escapes)));
+        assert!(matches!(driver.directory(&rel("up")).err(), Some(DriverError::Escapes)));
+        let top = driver.directory(&RelPath::root()).unwrap();
+        assert_eq!(top.stat("inside").unwrap().size, 1);
+        assert!(top.open("inside").is_ok());
+        assert!(matches!(top.stat("absolute"), Err(DriverError::Escapes)));
+        assert!(matches!(top.open("absolute"), Err(DriverError::Escapes)));
+        assert!(matches!(top.stat("none"), Err(DriverError::NotFound)));
     }
 
     #[test]
@@ -390,8 +423,29 @@ mod tests {
         std::fs::write(inner.join("f"), b"x").unwrap();
         symlink("tape", dir.path().join("link")).unwrap();
         let driver = Posix::open(dir.path(), vec![inner.canonicalize().unwrap()]).unwrap();
-        assert!(matches!(driver.stat(&rel("tape/f")), Err(DriverError::Escapes)));
-        assert!(matches!(driver.stat(&rel("link/f")), Err(DriverError::Escapes)));
+        assert!(matches!(driver.stat(&rel("tape/f")), Err(DriverError::OtherArea)));
+        assert!(matches!(driver.stat(&rel("link/f")), Err(DriverError::OtherArea)));
+        let top = driver.directory(&RelPath::root()).unwrap();
+        assert!(matches!(top.stat("tape"), Err(DriverError::OtherArea)));
+        assert!(matches!(top.stat("link"), Err(DriverError::OtherArea)));
+    }
+
+    #[test]
+    fn another_areas_root_is_not_moved_or_removed_with_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = dir.path().join("a/tape");
+        std::fs::create_dir_all(&inner).unwrap();
+        symlink("a", dir.path().join("way")).unwrap();
+        let driver = Posix::open(dir.path(), vec![inner.canonicalize().unwrap()]).unwrap();
+        for path in ["a/tape", "way/tape"] {
+            let done = driver.remove_directory(&rel(path));
+            assert!(matches!(done, Err(DriverError::OtherArea)), "{path}");
+        }
+        let done = driver.rename(&rel("a"), &rel("b"), false);
+        assert!(matches!(done, Err(DriverError::OtherArea)));
+        let done = driver.remove_tree(&rel("a"));
+        assert!(matches!(done, Err(DriverError::OtherArea)));
+        assert!(inner.is_dir());
     }
 
     #[test]
@@ -407,7 +461,8 @@ mod tests {
         let value = driver.attribute(&open, "user.storm.checksum.adler32").unwrap();
         assert_eq!(value.as_deref(), Some(b"024d0127".as_slice()));
         assert_eq!(driver.attributes(&open, "user.storm.").unwrap().len(), 1);
-        assert_eq!(driver.list(&RelPath::root()).unwrap().count(), 1);
+        let top = driver.directory(&RelPath::root()).unwrap();
+        assert_eq!(top.entries().unwrap().count(), 1);
     }
 
     #[test]

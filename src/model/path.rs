@@ -211,6 +211,26 @@ impl RelPath {
         Self(if self.is_root() { name.to_owned() } else { format!("{}/{name}", self.0) })
     }
 
+    /// What is left of this path below `root`, by component; `None` when `root` does not enclose it.
+    pub fn below(&self, root: &RelPath) -> Option<RelPath> {
+        if root.is_root() {
+            return Some(self.clone());
+        }
+        match self.0.strip_prefix(root.0.as_str())? {
+            "" => Some(Self::root()),
+            rest => rest.strip_prefix('/').map(|rest| Self(rest.to_owned())),
+        }
+    }
+
+    /// `path` below this.
+    pub fn descend(&self, path: &RelPath) -> Self {
+        match (self.0.as_str(), path.0.as_str()) {
+            (_, "") => self.clone(),
+            ("", _) => path.clone(),
+            (head, rest) => Self(format!("{head}/{rest}")),
+        }
+    }
+
     /// True when `self` is `other` or lies below it.
     pub fn is_within(&self, other: &RelPath) -> bool {
         other.is_root()
@@ -288,6 +308,13 @@ mod tests {
         assert_eq!(Stfn::top().parent(), None);
         assert_eq!(RelPath::parse("a/b").unwrap().parent().unwrap().as_str(), "a");
         assert_eq!(RelPath::parse("a").unwrap().parent(), Some(RelPath::root()));
+        let (a, ab) = (RelPath::parse("a").unwrap(), RelPath::parse("a/b").unwrap());
+        assert_eq!(ab.below(&a).unwrap(), RelPath::parse("b").unwrap());
+        assert_eq!(ab.below(&RelPath::root()), Some(ab.clone()));
+        assert_eq!(a.below(&a), Some(RelPath::root()));
+        assert_eq!(RelPath::parse("ab").unwrap().below(&a), None);
+        assert_eq!(a.descend(&RelPath::parse("b").unwrap()), ab);
+        assert_eq!(RelPath::root().descend(&ab), ab);
     }
 
     proptest! {

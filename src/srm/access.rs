@@ -138,16 +138,19 @@ impl Site {
             }
         }
         // Without a mapping to local groups, everybody is judged by @ALL@.
-        match self.policy.path_authz.decide(None, &located.stfn, needs.path) {
-            Decision::Permit => Ok(()),
-            Decision::Deny { line } => denied(format!(
-                "path authorisation denies it on {} (line {line} of path-authz.db)",
-                located.stfn
-            )),
-            Decision::Undecided => {
-                denied(format!("no entry of path-authz.db permits it on {}", located.stfn))
-            }
-        }
+        judged(self.policy.path_authz.decide(None, &located.stfn, needs.path), "on", located)
+    }
+
+    /// As [`Site::permit`], for what is done to all that lies below: rules may be stricter there.
+    pub(super) fn permit_tree(
+        &self,
+        who: &Identity,
+        located: &Located,
+        needs: Needs,
+    ) -> Result<(), Error> {
+        self.permit(who, located, needs)?;
+        let below = self.policy.path_authz.decide_below(None, &located.stfn, needs.path);
+        judged(below, "below", located)
     }
 
     /// True when an anonymous client may do the same on this path: only then a http TURL is given.
@@ -165,6 +168,18 @@ impl Srm {
     pub(super) fn check_identity(who: &Identity) -> Result<(), Error> {
         refuse(who)
     }
+}
+
+fn judged(decision: Decision, place: &str, located: &Located) -> Result<(), Error> {
+    let stfn = &located.stfn;
+    let why = match decision {
+        Decision::Permit => return Ok(()),
+        Decision::Deny { line } => {
+            format!("path authorisation denies it {place} {stfn} (line {line} of path-authz.db)")
+        }
+        Decision::Undecided => format!("no entry of path-authz.db permits it {place} {stfn}"),
+    };
+    Err(Error::new(ErrorKind::Denied, why))
 }
 
 fn refuse(who: &Identity) -> Result<(), Error> {
@@ -190,7 +205,7 @@ pub(super) fn driver_error(error: DriverError, what: &dyn std::fmt::Display) -> 
         DriverError::IsADirectory => ErrorKind::IsADirectory,
         DriverError::Exists => ErrorKind::Exists,
         DriverError::NotEmpty => ErrorKind::NotEmpty,
-        DriverError::Escapes | DriverError::Denied => ErrorKind::Denied,
+        DriverError::Escapes | DriverError::OtherArea | DriverError::Denied => ErrorKind::Denied,
         DriverError::NoSpace => ErrorKind::NoFreeSpace,
         DriverError::BadName | DriverError::CrossesDevices => ErrorKind::InvalidPath,
         DriverError::NotSupported => ErrorKind::NotSupported,

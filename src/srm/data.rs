@@ -1,14 +1,13 @@
 //! Reading through our own HTTP doors: one file, or the list of a directory.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::access::{Needs, driver_error};
 use super::files::{adler32, entry, hidden_name, is_hidden};
 use super::{Entry, EntryKind, Error, ErrorKind, Lister, Reader, Site, Srm, Target, blocking};
-use crate::fsdriver::Kind;
-use crate::model::{Identity, RelPath, Stfn};
-use crate::namespace::{Located, StorageArea};
+use crate::fsdriver::{Directory, DriverError, Kind};
+use crate::model::{Identity, Stfn};
+use crate::namespace::Located;
 
 impl Srm {
     /// Looks at a file or directory.
@@ -55,8 +54,9 @@ impl Srm {
     /// Lists a directory, in its own order.
     pub async fn list(&self, who: &Identity, target: &Target) -> Result<Lister, Error> {
         let Target::Stfn(stfn) = target else {
+            self.find_transfer(who, target)?;
             return Err(Error::new(
-                ErrorKind::NotSupported,
+                ErrorKind::NotADirectory,
                 "a TURL names one prepared file: list directories at their own path",
             ));
         };
@@ -70,16 +70,13 @@ impl Srm {
             if entry.kind != EntryKind::Directory {
                 return Err(Error::new(ErrorKind::NotADirectory, "the path is no directory"));
             }
-            let names = located
-                .area
-                .driver
-                .list(&located.path)
-                .map_err(|error| driver_error(error, &located.stfn))?;
-            let (area, directory) = (Arc::clone(&located.area), located.path.clone());
+            let told = |error| driver_error(error, &located.stfn);
+            let directory = located.area.driver.directory(&located.path).map_err(told)?;
+            let names = directory.entries().map_err(told)?;
             let children = names.filter_map(move |name| match name {
                 Ok(name) if is_hidden(&name.name) => None,
-                Ok(name) => child(&area, &directory, &name.name).transpose(),
-                Err(error) => Some(Err(driver_error(error, &directory))),
+                Ok(name) => child(&*directory, &name.name).transpose(),
+                Err(error) => Some(Err(driver_error(error, &located.stfn))),
             });
             Ok(Lister { entry, children: Box::new(children) })
         })
@@ -133,11 +130,15 @@ fn look(located: &Located) -> Result<Entry, Error> {
 }
 
 /// One child; `None` for what is gone meanwhile, leads out, or is neither file nor directory.
-fn child(area: &StorageArea, directory: &RelPath, name: &str) -> Result<Option<Entry>, Error> {
-    use crate::fsdriver::DriverError;
-    match area.driver.stat(&directory.join(name)) {
+fn child(directory: &dyn Directory, name: &str) -> Result<Option<Entry>, Error> {
+    match directory.stat(name) {
         Ok(stat) => Ok(entry(name, &stat, None)),
-        Err(DriverError::NotFound | DriverError::Escapes | DriverError::Denied) => Ok(None),
+        Err(
+            DriverError::NotFound
+            | DriverError::Escapes
+            | DriverError::OtherArea
+            | DriverError::Denied,
+        ) => Ok(None),
         Err(error) => Err(driver_error(error, &name)),
     }
 }

@@ -132,15 +132,20 @@ pub(super) fn discard(area: &StorageArea, hidden: &RelPath) -> Result<(), Error>
 
 /// Makes the missing directories above `path`, from the top.
 pub(super) fn make_parents(area: &Arc<StorageArea>, path: &RelPath) -> Result<(), Error> {
-    let Some(parent) = path.parent() else { return Ok(()) };
-    if parent.is_root() || area.driver.stat(&parent).is_ok() {
-        return Ok(());
+    let driver = &*area.driver;
+    let mut missing = Vec::new();
+    let mut at = path.parent();
+    while let Some(parent) = at.filter(|p| !p.is_root() && driver.stat(p).is_err()) {
+        at = parent.parent();
+        missing.push(parent);
     }
-    make_parents(area, &parent)?;
-    match area.driver.make_directory(&parent) {
-        Ok(()) | Err(crate::fsdriver::DriverError::Exists) => Ok(()),
-        Err(error) => Err(driver_error(error, &parent)),
+    for directory in missing.iter().rev() {
+        match driver.make_directory(directory) {
+            Ok(()) | Err(crate::fsdriver::DriverError::Exists) => {}
+            Err(error) => return Err(driver_error(error, directory)),
+        }
     }
+    Ok(())
 }
 
 fn stamp(stat: &Stat) -> String {

@@ -1,26 +1,26 @@
 //! srmLs: sorted by name, paged over a short-lived snapshot of the names, and no work per entry
 //! that was not asked for.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod detail;
+mod names;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::access::{Needs, driver_error, owner};
-use super::files::{adler32, is_hidden};
-use super::{EntryKind, Error, ErrorKind, LsAnswer, LsRequest, PathDetail, Srm, blocking};
-use crate::fsdriver::{DriverError, Kind, Stat};
-use crate::model::{
-    FileKey, FileLocality, FileStorageType, Identity, RetentionPolicyInfo, ReturnStatus,
-    SpaceToken, StatusCode, Stfn,
-};
-use crate::namespace::{Located, StorageArea};
+use super::files::is_hidden;
+use super::{Error, ErrorKind, LsAnswer, LsRequest, PathDetail, Site, Srm, blocking};
+use crate::fsdriver::{Directory, DriverError, Kind};
+use crate::model::{FileStorageType, Identity, ReturnStatus, StatusCode, Stfn, Surl};
+use crate::namespace::Located;
 
-/// Deepest recursion; file systems take no deeper paths.
-const LEVELS: i32 = 2048;
-/// How long the names of a directory are kept for the next page.
-const SNAPSHOT_LIFE: Duration = Duration::from_secs(60);
-/// Snapshots kept at once, over all users.
-const SNAPSHOTS: usize = 64;
+use detail::{Describer, bare, refused};
+use names::Names;
+pub(super) use names::Snapshots;
+
+/// Levels in one answer. Each is a level in the XML too, which clients read by recursion.
+const LEVELS: i32 = 64;
 
 impl Srm {
     /// srmLs.
@@ -51,25 +51,35 @@ impl Srm {
                 "Filtering result by fileStorageType not supported: every file here is PERMANENT",
             ));
         }
-        let levels = if request.all_level_recursive == Some(true) { LEVELS } else { levels };
-        let cap = self.site().config.limits.ls_entries;
+        let levels = if request.all_level_recursive == Some(true) { i32::MAX } else { levels };
+        let site = self.site();
+        let cap = site.config.limits.ls_entries;
         let asked = count.and_then(|n| usize::try_from(n).ok());
+        let full = request.full_detailed.unwrap_or(false);
+        let mut tokens = HashMap::new();
+        if full {
+            for area in site.namespace.areas() {
+                tokens.insert(Arc::clone(&area.name), self.area_token(area).await?);
+            }
+        }
+        let given_up = GivenUp::default();
         let mut walk = Walk {
             srm: self.clone(),
+            site,
             who: who.clone(),
-            full: request.full_detailed.unwrap_or(false),
+            describer: Describer { full, tokens },
             skip: usize::try_from(offset).unwrap_or(0),
             left: asked.map_or(cap, |n| n.min(cap)),
             capped: asked.is_none_or(|n| n > cap),
             cut: false,
-            tokens: HashMap::new(),
+            paging: levels == 1,
+            deeper: levels > LEVELS,
+            too_deep: false,
+            given_up: Arc::clone(&given_up.0),
         };
-        if walk.full {
-            for area in self.site().namespace.areas() {
-                walk.tokens.insert(Arc::clone(&area.name), self.area_token(area).await?);
-            }
-        }
+        let _turn = self.core.snapshots.turns.acquire().await;
         let (walk, details) = blocking(move || {
+            let levels = levels.min(LEVELS);
             let details: Vec<PathDetail> =
                 request.surls.iter().map(|surl| walk.surl(surl, levels)).collect();
             Ok((walk, details))
@@ -79,11 +89,22 @@ impl Srm {
     }
 }
 
+/// Set when nobody waits for the answer any more: a walk through a large tree ends then.
+#[derive(Default)]
+struct GivenUp(Arc<AtomicBool>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// One srmLs on its way through the tree.
 struct Walk {
     srm: Srm,
+    site: Arc<Site>,
     who: Identity,
-    full: bool,
+    describer: Describer,
     /// Children still to be skipped.
     skip: usize,
     /// Children that may still be returned.
@@ -92,51 +113,42 @@ struct Walk {
     capped: bool,
     /// There was more.
     cut: bool,
-    /// Of every area, where asked for.
-    tokens: HashMap<Arc<str>, SpaceToken>,
+    /// One level was asked for: pages are exact.
+    paging: bool,
+    /// More levels were asked for than are given.
+    deeper: bool,
+    /// There were more.
+    too_deep: bool,
+    given_up: Arc<AtomicBool>,
 }
 
 impl Walk {
     fn surl(&mut self, surl: &str, levels: i32) -> PathDetail {
-        let site = self.srm.site();
-        match site.reach_surl(&self.who, surl, Needs::LIST) {
+        let parsed = match Surl::parse(surl) {
+            Ok(parsed) => parsed,
+            Err(error) => return bare(surl.to_owned(), Error::from(error).into()),
+        };
+        if let Err(error) = self.site.namespace.check_local(&parsed) {
+            return bare(parsed.stfn().to_string(), Error::from(error).into());
+        }
+        let stfn = parsed.stfn();
+        match self.site.reach(&self.who, stfn, Needs::LIST) {
             Ok(located) => self.entry(&located, levels),
+            // The top and the way to an area are directories too.
             Err(error) => {
-                // The top and the way to an area are directories too.
-                let way = crate::model::Surl::parse(surl)
-                    .ok()
-                    .filter(|s| site.namespace.check_local(s).is_ok())
-                    .and_then(|s| self.waypoint(s.stfn(), levels));
-                let path = crate::model::Surl::parse(surl)
-                    .map_or_else(|_| surl.to_owned(), |s| s.stfn().to_string());
-                way.unwrap_or_else(|| bare(path, error.into()))
+                self.waypoint(stfn, levels).unwrap_or_else(|| bare(stfn.to_string(), error.into()))
             }
         }
     }
 
-    fn waypoint(&self, stfn: &Stfn, levels: i32) -> Option<PathDetail> {
-        let names = self.srm.site().namespace.waypoints(&self.who, stfn);
-        if names.is_empty() {
-            return None;
-        }
-        let directory = |path: String| PathDetail {
-            kind: Some(EntryKind::Directory),
-            size: Some(0),
-            other: self.full.then_some(0o5),
-            ..bare(path, ReturnStatus::success("Successful request completion"))
-        };
-        let children = names.iter().filter_map(|name| stfn.join(name).ok());
-        let children = children.map(|child| directory(child.to_string())).collect();
-        Some(PathDetail {
-            children: (levels > 0).then_some(children),
-            ..directory(stfn.to_string())
-        })
-    }
-
-    /// An entry and, where it is a directory, `levels` levels below it.
+    /// A path by itself and, where it is a directory, `levels` levels below it.
     fn entry(&mut self, located: &Located, levels: i32) -> PathDetail {
-        let (mut detail, kind) = self.detail(located);
-        if kind == Some(Kind::Directory) && levels > 0 {
+        let put = self.srm.core.requests.put_on(&located.key());
+        let (mut detail, kind) = match self.describer.describe(located, None, put.as_ref()) {
+            Ok(found) => found,
+            Err(error) => return refused(located, error),
+        };
+        if kind == Kind::Directory && levels > 0 {
             match self.children(located, levels) {
                 Ok(children) => detail.children = Some(children),
                 Err(error) => detail.status = error.into(),
@@ -145,172 +157,207 @@ impl Walk {
         detail
     }
 
+    fn waypoint(&mut self, stfn: &Stfn, levels: i32) -> Option<PathDetail> {
+        let names = self.site.namespace.waypoints(&self.who, stfn);
+        if names.is_empty() {
+            return None;
+        }
+        let mut detail = self.describer.way(stfn.to_string());
+        if levels > 0 {
+            let stfns = names.iter().filter_map(|name| stfn.join(name).ok());
+            let mut children = Vec::new();
+            for child in stfns {
+                if !self.take(&mut children, |walk| walk.way_on(&child, levels - 1)) {
+                    break;
+                }
+            }
+            detail.children = Some(children);
+        }
+        Some(detail)
+    }
+
+    /// The root of an area, or another part of the way to one.
+    fn way_on(&mut self, stfn: &Stfn, levels: i32) -> PathDetail {
+        match self.site.reach(&self.who, stfn, Needs::LIST) {
+            Ok(located) => self.entry(&located, levels),
+            Err(_) => {
+                self.waypoint(stfn, levels).unwrap_or_else(|| self.describer.way(stfn.to_string()))
+            }
+        }
+    }
+
+    /// Counts one child, and takes it where it is on the page. A directory before the page is
+    /// shown only as the way to what is on it. False at the end of the page.
+    fn take(
+        &mut self,
+        children: &mut Vec<PathDetail>,
+        child: impl FnOnce(&mut Self) -> PathDetail,
+    ) -> bool {
+        if self.left == 0 {
+            self.cut = true;
+            return false;
+        }
+        let shown = self.skip == 0;
+        if shown {
+            self.left -= 1;
+        } else {
+            self.skip -= 1;
+        }
+        let detail = child(self);
+        if shown || detail.children.as_ref().is_some_and(|below| !below.is_empty()) {
+            children.push(detail);
+        }
+        true
+    }
+
     fn children(&mut self, located: &Located, levels: i32) -> Result<Vec<PathDetail>, Error> {
-        let names = self.names(located)?;
+        let told = |error| driver_error(error, &located.stfn);
+        let directory = located.area.driver.directory(&located.path).map_err(told)?;
+        let puts = self.puts_in(located);
         let mut children = Vec::new();
         if levels == 1 {
-            // What the client skips is not looked at.
-            let jump = self.skip.min(names.len());
-            self.skip -= jump;
-            self.page(located, &names[jump..], &mut children);
+            self.page(located, &*directory, &puts, &mut children)?;
             return Ok(children);
         }
-        for name in names.iter() {
+        if self.left == 0 {
+            self.cut |= !puts.is_empty() || holds_something(&*directory).map_err(told)?;
+            return Ok(children);
+        }
+        let names = read_names(located, &*directory, &puts)?;
+        for (name, kind) in names.iter_from(0) {
+            let Some(child) = child_of(located, name) else { continue };
             if self.left == 0 {
                 self.cut = true;
                 break;
             }
-            let Some(child) = child_of(located, name) else { continue };
-            let shown = self.skip == 0;
-            if shown {
+            if self.skip == 0 {
+                let Some((mut detail, found)) = self.child(&*directory, &puts, &child) else {
+                    continue;
+                };
                 self.left -= 1;
-            } else {
-                self.skip -= 1;
-            }
-            let detail = self.entry(&child, levels - 1);
-            // A directory before the page is shown only as the way to what is on it.
-            if shown || detail.children.as_ref().is_some_and(|below| !below.is_empty()) {
+                // Links to directories are not gone through: they may go round.
+                if found == Some(Kind::Directory) && kind == found {
+                    self.descend(&child, levels - 1, &mut detail);
+                }
                 children.push(detail);
+                continue;
+            }
+            self.skip -= 1;
+            // What is skipped is not looked at, only what is below it.
+            if kind != Some(Kind::Directory) {
+                continue;
+            }
+            let mut below = bare(child.stfn.to_string(), ReturnStatus::success(""));
+            self.descend(&child, levels - 1, &mut below);
+            if below.children.as_ref().is_some_and(|below| !below.is_empty())
+                && let Some((detail, _)) = self.child(&*directory, &puts, &child)
+            {
+                children.push(PathDetail { children: below.children, ..detail });
             }
         }
         Ok(children)
     }
 
-    fn page(&mut self, located: &Located, names: &[String], children: &mut Vec<PathDetail>) {
-        for name in names {
-            if self.left == 0 {
-                self.cut = true;
-                return;
-            }
-            let Some(child) = child_of(located, name) else { continue };
-            self.left -= 1;
-            children.push(self.detail(&child).0);
+    /// Goes on below a child: rules may be stricter there.
+    fn descend(&mut self, child: &Located, levels: i32, detail: &mut PathDetail) {
+        let below = self
+            .site
+            .permit(&self.who, child, Needs::LIST)
+            .and_then(|()| self.children(child, levels));
+        match below {
+            Ok(children) => detail.children = Some(children),
+            Err(error) => detail.status = error.into(),
         }
     }
 
-    /// The names in a directory, sorted, live puts among them.
-    fn names(&self, located: &Located) -> Result<Arc<Vec<String>>, Error> {
-        let key = (owner(&self.who).to_owned(), located.key());
-        let snapshots = &self.srm.core.snapshots;
-        // Only a later page looks at an old list: a first one wants what is there now.
-        if self.skip > 0
-            && let Some(names) = snapshots.find(&key)
-        {
-            return Ok(names);
-        }
-        let listed = located
-            .area
-            .driver
-            .list(&located.path)
-            .map_err(|error| driver_error(error, &located.stfn))?;
-        let mut names = Vec::new();
-        for name in listed {
-            let name = name.map_err(|error| driver_error(error, &located.stfn))?.name;
-            if !is_hidden(&name) {
-                names.push(name);
-            }
-        }
-        let puts = self.srm.core.requests.puts_in(&located.area.name, &located.path);
-        names.extend(puts.iter().filter_map(|key| key.path.name().map(str::to_owned)));
-        names.sort_unstable();
-        names.dedup();
-        let names = Arc::new(names);
-        if names.len() > self.left {
-            snapshots.keep(key, Arc::clone(&names));
-        }
-        Ok(names)
-    }
-
-    /// What is told of one path, without its children.
-    fn detail(&self, located: &Located) -> (PathDetail, Option<Kind>) {
-        let path = located.stfn.to_string();
-        let put = self.srm.core.requests.put_on(&located.key());
-        match located.area.driver.stat(&located.path) {
-            Ok(stat) => {
-                let mut detail = self.describe(located, path, &stat);
-                if put.is_some() {
-                    detail.status = busy();
-                }
-                (detail, Some(stat.kind))
-            }
-            Err(DriverError::NotFound) if put.is_some() => {
-                (self.describe_put(located, path, put.as_ref()), Some(Kind::File))
-            }
-            Err(error) => (bare(path, driver_error(error, &located.stfn).into()), None),
-        }
-    }
-
-    fn describe(&self, located: &Located, path: String, stat: &Stat) -> PathDetail {
-        let ok = ReturnStatus::success("Successful request completion");
-        let (kind, size) = match stat.kind {
-            Kind::File => (EntryKind::File, stat.size),
-            Kind::Directory => (EntryKind::Directory, 0),
-            Kind::Other => {
-                let error = Error::new(ErrorKind::NotSupported, "neither file nor directory");
-                return bare(path, error.into());
-            }
-        };
-        let mut detail = PathDetail { size: Some(size), kind: Some(kind), ..bare(path, ok) };
-        if !self.full {
-            return detail;
-        }
-        let mode = |shift: u32| u8::try_from(stat.mode >> shift & 0o7).unwrap_or(0);
-        detail.created = stat.created;
-        detail.modified = Some(stat.modified);
-        detail.lifetime_assigned = Some(-1);
-        detail.lifetime_left = Some(-1);
-        detail.owner = Some((names::user(stat.uid), mode(6)));
-        detail.group = Some((names::group(stat.gid), mode(3)));
-        detail.other = Some(mode(0));
-        if kind == EntryKind::File {
-            self.describe_file(&located.area, &mut detail);
-            detail.locality = Some(FileLocality::Online);
-            let driver = &*located.area.driver;
-            detail.checksum = driver
-                .open(&located.path)
-                .ok()
-                .and_then(|file| adler32(driver, &file, stat))
-                .map(|value| ("ADLER32".to_owned(), value));
-        }
-        detail
-    }
-
-    fn describe_file(&self, area: &StorageArea, detail: &mut PathDetail) {
-        detail.storage_type = Some(FileStorageType::Permanent);
-        detail.retention = Some(RetentionPolicyInfo {
-            retention_policy: area.retention,
-            access_latency: Some(area.latency),
-        });
-        detail.space_tokens = self.tokens.get(&area.name).cloned().into_iter().collect();
-    }
-
-    /// A put that is not done, on a name that is not there yet: what is known of it.
-    fn describe_put(
-        &self,
+    /// The children of one directory alone, by a snapshot of its names: what comes meanwhile is not
+    /// on later pages, and what goes moves no other to another page.
+    fn page(
+        &mut self,
         located: &Located,
-        path: String,
-        put: Option<&super::requests::Holder>,
-    ) -> PathDetail {
-        let hidden = put.and_then(|holder| {
-            super::files::hidden_name(&located.path, holder.live.token(), holder.n)
-        });
-        let stat = hidden.as_ref().and_then(|path| located.area.driver.stat(path).ok());
-        let size = stat.as_ref().map_or(0, |stat| stat.size);
-        let mut detail =
-            PathDetail { size: Some(size), kind: Some(EntryKind::File), ..bare(path, busy()) };
-        if self.full {
-            self.describe_file(&located.area, &mut detail);
-            detail.modified = stat.as_ref().map(|stat| stat.modified);
-            detail.locality = Some(FileLocality::None);
-            detail.lifetime_assigned = Some(-1);
-            detail.lifetime_left = Some(-1);
-            let driver = &*located.area.driver;
-            detail.checksum = hidden
-                .and_then(|path| driver.open(&path).ok())
-                .and_then(|file| adler32(driver, &file, stat.as_ref()?))
-                .map(|value| ("ADLER32".to_owned(), value));
+        directory: &dyn Directory,
+        puts: &HashSet<String>,
+        children: &mut Vec<PathDetail>,
+    ) -> Result<(), Error> {
+        if self.left == 0 {
+            let told = |error| driver_error(error, &located.stfn);
+            self.cut |= !puts.is_empty() || holds_something(directory).map_err(told)?;
+            return Ok(());
         }
-        detail
+        let snapshots = &self.srm.core.snapshots;
+        let key = (owner(&self.who).to_owned(), located.key());
+        // Only a later page looks at an old list: a first one wants what is there now.
+        let old = if self.paging && self.skip > 0 { snapshots.find(&key) } else { None };
+        let paged = old.is_some();
+        let names = match old {
+            Some(names) => names,
+            None => Arc::new(read_names(located, directory, puts)?),
+        };
+        let from = self.skip.min(names.len());
+        self.skip -= from;
+        let mut gone = Vec::new();
+        let mut cut = false;
+        for (place, (name, kind)) in (from..).zip(names.iter_from(from)) {
+            if self.left == 0 {
+                cut = true;
+                break;
+            }
+            let child = child_of(located, name);
+            let Some((detail, found)) = child.and_then(|child| self.child(directory, puts, &child))
+            else {
+                gone.push(place);
+                continue;
+            };
+            self.left -= 1;
+            // The bottom of what is given, not of what was asked for.
+            self.too_deep |= self.deeper && found == Some(Kind::Directory) && kind == found;
+            children.push(detail);
+        }
+        self.cut |= cut;
+        if !self.paging || self.given_up.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if !gone.is_empty() && (cut || paged) {
+            snapshots.keep(key, Arc::new(names.without(&gone)));
+        } else if cut && !paged {
+            snapshots.keep(key, names);
+        }
+        Ok(())
+    }
+
+    /// One child of an open directory; `None` when it is gone, or the caller.
+    fn child(
+        &self,
+        directory: &dyn Directory,
+        puts: &HashSet<String>,
+        located: &Located,
+    ) -> Option<(PathDetail, Option<Kind>)> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return None;
+        }
+        let name = located.path.name().unwrap_or_default();
+        let put = puts.contains(name).then(|| self.srm.core.requests.put_on(&located.key()));
+        let put = put.flatten();
+        match self.describer.describe(located, Some(directory), put.as_ref()) {
+            Ok((detail, kind)) => Some((detail, Some(kind))),
+            Err(DriverError::NotFound) => None,
+            Err(DriverError::OtherArea) => Some((self.neighbour(located), None)),
+            Err(error) => Some((refused(located, error), None)),
+        }
+    }
+
+    /// The root of another area that lies in this one: shown as what its own access point says.
+    fn neighbour(&self, located: &Located) -> PathDetail {
+        let found = self.site.reach(&self.who, &located.stfn, Needs::LIST);
+        let own = found.ok().filter(|found| found.area.name != located.area.name);
+        let described = own.and_then(|own| self.describer.describe(&own, None, None).ok());
+        described.map_or_else(|| refused(located, DriverError::OtherArea), |(detail, _)| detail)
+    }
+
+    /// Names of the live puts right below a directory.
+    fn puts_in(&self, located: &Located) -> HashSet<String> {
+        let puts = self.srm.core.requests.puts_in(&located.area.name, &located.path);
+        puts.iter().filter_map(|key| key.path.name().map(str::to_owned)).collect()
     }
 
     fn status(&self, details: &[PathDetail], cap: usize) -> ReturnStatus {
@@ -318,6 +365,12 @@ impl Walk {
             return ReturnStatus::new(
                 StatusCode::TooManyResults,
                 format!("Max returned entries is: {cap}. Ask for the rest with offset and count"),
+            );
+        }
+        if self.too_deep {
+            return ReturnStatus::new(
+                StatusCode::TooManyResults,
+                format!("the tree goes deeper than {LEVELS} levels: list what is below by itself"),
             );
         }
         // A file that is busy is listed all the same; an entry that can't be is no success.
@@ -338,99 +391,46 @@ impl Walk {
     }
 }
 
+/// The names in a directory, sorted, live puts among them.
+fn read_names(
+    located: &Located,
+    directory: &dyn Directory,
+    puts: &HashSet<String>,
+) -> Result<Names, Error> {
+    let told = |error| driver_error(error, &located.stfn);
+    let mut names = Names::default();
+    let full = || Error::new(ErrorKind::Internal, "the directory is too large to be listed");
+    for entry in directory.entries().map_err(told)? {
+        let entry = entry.map_err(told)?;
+        // A link that leads nowhere counts on no page.
+        let nowhere = || matches!(directory.stat(&entry.name), Err(DriverError::NotFound));
+        if is_hidden(&entry.name) || (entry.kind.is_none() && nowhere()) {
+            continue;
+        }
+        if !names.push(&entry.name, entry.kind) {
+            return Err(full());
+        }
+    }
+    if !puts.iter().all(|name| names.push(name, Some(Kind::File))) {
+        return Err(full());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn holds_something(directory: &dyn Directory) -> Result<bool, DriverError> {
+    for entry in directory.entries()? {
+        if !is_hidden(&entry?.name) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn child_of(located: &Located, name: &str) -> Option<Located> {
     Some(Located {
         area: Arc::clone(&located.area),
         path: located.path.join(name),
         stfn: located.stfn.join(name).ok()?,
     })
-}
-
-fn busy() -> ReturnStatus {
-    ReturnStatus::new(StatusCode::FileBusy, "a put on this file is not done")
-}
-
-fn bare(path: String, status: ReturnStatus) -> PathDetail {
-    PathDetail {
-        path,
-        status,
-        size: None,
-        created: None,
-        modified: None,
-        storage_type: None,
-        retention: None,
-        locality: None,
-        space_tokens: Vec::new(),
-        kind: None,
-        lifetime_assigned: None,
-        lifetime_left: None,
-        owner: None,
-        group: None,
-        other: None,
-        checksum: None,
-        children: None,
-    }
-}
-
-/// Whose list, of which directory.
-type SnapshotKey = (String, FileKey);
-
-/// Names of directories that somebody pages through.
-#[derive(Default)]
-pub(super) struct Snapshots {
-    kept: Mutex<Vec<Snapshot>>,
-}
-
-type Snapshot = (SnapshotKey, Instant, Arc<Vec<String>>);
-
-impl Snapshots {
-    fn find(&self, key: &SnapshotKey) -> Option<Arc<Vec<String>>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(_, at, _)| at.elapsed() < SNAPSHOT_LIFE);
-        kept.iter().find(|(k, ..)| k == key).map(|(.., names)| Arc::clone(names))
-    }
-
-    fn keep(&self, key: SnapshotKey, names: Arc<Vec<String>>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(k, at, _)| *k != key && at.elapsed() < SNAPSHOT_LIFE);
-        if kept.len() == SNAPSHOTS {
-            kept.remove(0);
-        }
-        kept.push((key, Instant::now(), names));
-    }
-}
-
-/// Names of accounts. The name service can be slow: each number is asked for once.
-mod names {
-    use super::{HashMap, Mutex, PoisonError};
-    use nix::unistd::{Gid, Group, Uid, User};
-    use std::sync::LazyLock;
-
-    /// A site has few owners; should it have many, forgetting them all is cheap.
-    const KEPT: usize = 4096;
-
-    type Kept = LazyLock<Mutex<HashMap<u32, String>>>;
-    static USERS: Kept = LazyLock::new(Mutex::default);
-    static GROUPS: Kept = LazyLock::new(Mutex::default);
-
-    pub(super) fn user(uid: u32) -> String {
-        cached(&USERS, uid, |id| Some(User::from_uid(Uid::from_raw(id)).ok()??.name))
-    }
-
-    pub(super) fn group(gid: u32) -> String {
-        cached(&GROUPS, gid, |id| Some(Group::from_gid(Gid::from_raw(id)).ok()??.name))
-    }
-
-    fn cached(kept: &Kept, id: u32, look_up: impl Fn(u32) -> Option<String>) -> String {
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(name) = kept.get(&id) {
-            return name.clone();
-        }
-        let name = look_up(id).unwrap_or_else(|| id.to_string());
-        if kept.len() == KEPT {
-            kept.clear();
-        }
-        kept.insert(id, name.clone());
-        name
-    }
 }

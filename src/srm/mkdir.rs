@@ -3,7 +3,7 @@
 use super::access::{Needs, driver_error};
 use super::{Error, ErrorKind, Srm, Target, blocking};
 use crate::fsdriver::{DriverError, Kind};
-use crate::model::{Identity, ReturnStatus};
+use crate::model::{Identity, ReturnStatus, StatusCode};
 use crate::namespace::Located;
 
 impl Srm {
@@ -15,8 +15,9 @@ impl Srm {
         };
         match made.await {
             Ok(()) => ReturnStatus::success("Directory created"),
-            Err(error) if error.kind == ErrorKind::Exists => {
-                ReturnStatus::new(error.code(), error.explanation)
+            // srmMkdir knows no SRM_FILE_BUSY.
+            Err(error) if error.kind == ErrorKind::Busy => {
+                ReturnStatus::new(StatusCode::DuplicationError, error.explanation)
             }
             Err(error) => error.into(),
         }
@@ -35,7 +36,11 @@ impl Srm {
     }
 
     async fn make_located(&self, located: Located) -> Result<(), Error> {
-        let _guard = self.core.locks.lock(&located.key()).await;
+        let key = located.key();
+        let _guard = self.core.locks.lock(&key).await;
+        if self.core.requests.put_on(&key).is_some() {
+            return Err(Error::new(ErrorKind::Busy, "an SRM put on this path is not done"));
+        }
         blocking(move || make(&located)).await
     }
 }

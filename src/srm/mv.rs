@@ -1,6 +1,7 @@
 //! srmMv.
 
 use super::access::{Needs, driver_error};
+use super::files::{discard, hidden_name};
 use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, RelPath, ReturnStatus};
@@ -23,7 +24,8 @@ impl Srm {
         to: &str,
     ) -> Result<&'static str, Error> {
         let site = self.site();
-        let source = site.reach_surl(who, from, Needs::MOVE_FROM)?;
+        let source = site.locate_surl(who, from, Needs::MOVE_FROM.access)?;
+        site.permit_tree(who, &source, Needs::MOVE_FROM)?;
         let asked = site.locate_surl(who, to, Needs::MOVE_TO.access)?;
         if source.key() == asked.key() {
             return Ok("Source SURL and target SURL are the same file.");
@@ -80,7 +82,26 @@ impl Srm {
         if self.core.requests.put_on(&to).is_some() {
             return Err(Error::new(ErrorKind::Exists, "a put on the target is not done"));
         }
-        let moved = blocking(move || rename(&source, &target)).await;
+        // Their putDone will fail: what they wrote so far would stay hidden at the new place.
+        let hidden: Vec<RelPath> = self
+            .core
+            .requests
+            .puts_below(&from.area, &from.path)
+            .iter()
+            .filter_map(|key| {
+                let put = self.core.requests.put_on(key)?;
+                let hidden = hidden_name(&key.path, put.live.token(), put.n)?;
+                Some(to.path.descend(&hidden.below(&from.path)?))
+            })
+            .collect();
+        let moved = blocking(move || {
+            rename(&source, &target)?;
+            for path in hidden {
+                discard(&target.area, &path)?;
+            }
+            Ok(())
+        })
+        .await;
         self.core.requests.bump();
         moved?;
         Ok("moved")

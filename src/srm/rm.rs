@@ -117,9 +117,10 @@ fn unlink(located: &Located) -> Result<(), Error> {
                 "The specified file is a directory. Not removed",
             ));
         }
-        // A link that leads out is not ours to follow, and not a client's to remove.
-        Err(DriverError::Escapes) => {
-            return Err(driver_error(DriverError::Escapes, &located.stfn));
+        // A link that leads out is not ours to follow, and not a client's to remove; nor is
+        // another area's root.
+        Err(error @ (DriverError::Escapes | DriverError::OtherArea)) => {
+            return Err(driver_error(error, &located.stfn));
         }
         _ => {}
     }

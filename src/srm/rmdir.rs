@@ -1,16 +1,11 @@
 //! srmRmdir.
 
-use std::sync::Arc;
-
 use super::access::{Needs, driver_error};
 use super::requests::Holder;
 use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
-use crate::model::{Identity, RelPath, ReturnStatus};
-use crate::namespace::{Located, StorageArea};
-
-/// Deeper trees than any file system path allows are refused rather than followed.
-const DEPTH: usize = 2048;
+use crate::model::{Identity, ReturnStatus};
+use crate::namespace::Located;
 
 impl Srm {
     /// srmRmdir. The root of a storage area stays. A directory with a live put below it stays:
@@ -18,6 +13,9 @@ impl Srm {
     pub async fn rmdir(&self, who: &Identity, surl: &str, recursive: bool) -> ReturnStatus {
         let removed = async {
             let located = self.site().reach_surl(who, surl, Needs::DELETE)?;
+            if recursive {
+                self.site().permit_tree(who, &located, Needs::DELETE)?;
+            }
             self.remove_directory_located(located, recursive).await
         };
         match removed.await {
@@ -71,7 +69,7 @@ fn remove(located: &Located, recursive: bool) -> Result<(), Error> {
     match driver.stat(&located.path).map(|stat| stat.kind) {
         Ok(Kind::Directory) => {}
         Ok(Kind::File | Kind::Other) => {
-            return Err(Error::new(ErrorKind::NotADirectory, "Not a directory"));
+            return Err(no_directory());
         }
         // StoRM's words: scripts look for them.
         Err(DriverError::NotFound) => {
@@ -79,38 +77,32 @@ fn remove(located: &Located, recursive: bool) -> Result<(), Error> {
         }
         Err(error) => return Err(driver_error(error, &located.stfn)),
     }
-    if recursive {
-        empty(&located.area, &located.path, DEPTH)?;
-    }
-    match driver.remove_directory(&located.path) {
+    let removed = if recursive {
+        driver.remove_tree(&located.path)
+    } else {
+        driver.remove_directory(&located.path)
+    };
+    match removed {
         Ok(()) => Ok(()),
+        Err(DriverError::NotEmpty) if recursive => Err(Error::new(
+            ErrorKind::Internal,
+            "files came into the directory while it was emptied: try again",
+        )),
         Err(DriverError::NotEmpty) => Err(not_empty()),
+        Err(DriverError::NotADirectory) => Err(no_directory()),
+        Err(error) if recursive => {
+            let mut error = driver_error(error, &located.stfn);
+            error.explanation = format!("the tree may be removed in part: {}", error.explanation);
+            Err(error)
+        }
         Err(error) => Err(driver_error(error, &located.stfn)),
     }
 }
 
-/// Removes everything below a directory. Links are removed, never followed.
-fn empty(area: &Arc<StorageArea>, directory: &RelPath, depth: usize) -> Result<(), Error> {
-    if depth == 0 {
-        return Err(Error::new(ErrorKind::InvalidRequest, "the tree is too deep"));
-    }
-    let told = |path: &RelPath, error| {
-        let mut error = driver_error(error, path);
-        error.explanation = format!("part of the tree was removed, then: {}", error.explanation);
-        error
-    };
-    let entries = area.driver.list(directory).map_err(|e| told(directory, e))?;
-    for entry in entries {
-        let entry = entry.map_err(|e| told(directory, e))?;
-        let path = directory.join(&entry.name);
-        if entry.kind == Some(Kind::Directory) {
-            empty(area, &path, depth - 1)?;
-            area.driver.remove_directory(&path).map_err(|e| told(&path, e))?;
-        } else {
-            area.driver.remove_file(&path).map_err(|e| told(&path, e))?;
-        }
-    }
-    Ok(())
+/// A file, or a link: what it names is not removed through it.
+fn no_directory() -> Error {
+    // StoRM's words: scripts look for them.
+    Error::new(ErrorKind::NotADirectory, "Not a directory")
 }
 
 fn not_empty() -> Error {

@@ -27,7 +27,12 @@ pub struct Upload {
 
 enum Place {
     /// A file at its own path.
-    Plain { located: Located, precondition: Option<Precondition> },
+    Plain {
+        located: Located,
+        precondition: Option<Precondition>,
+        /// Whether the caller may replace a file that is there by now.
+        may_replace: bool,
+    },
     /// The hidden file of a live put.
     Transfer { area: Arc<StorageArea>, hidden: RelPath, put: Uploading, stfn: Stfn },
 }
@@ -71,7 +76,8 @@ impl Srm {
         let hidden = hidden_for_upload(&parent);
         let (file, named) =
             self.begin(&located.area, parent, hidden, options.expected_size).await?;
-        let place = Place::Plain { located, precondition: options.precondition };
+        let may_replace = site.permit(who, &located, Needs::DELETE).is_ok();
+        let place = Place::Plain { located, precondition: options.precondition, may_replace };
         Ok(Upload { file, named, place, srm: self.clone() })
     }
 
@@ -187,8 +193,15 @@ impl Upload {
         let file = Unpublished { file, hidden };
         let adler32 = format!("{adler32:08x}");
         let published = match place {
-            Place::Plain { located, precondition } => {
-                srm.publish_file(file, located, precondition, size, adler32).await
+            Place::Plain { located, precondition, may_replace } => {
+                let judge = move |there: Option<&Entry>| match there {
+                    Some(_) if !may_replace => Err(Error::new(
+                        ErrorKind::Denied,
+                        "a file of that name appeared meanwhile, and you may not replace it",
+                    )),
+                    there => judge(precondition.as_ref(), there),
+                };
+                srm.publish_file(file, located, judge, size, adler32).await
             }
             Place::Transfer { area, hidden, put, stfn } => {
                 publish_transfer(file, area, hidden, &put, &stfn, adler32).await
@@ -206,7 +219,7 @@ impl Srm {
         &self,
         file: Unpublished,
         located: Located,
-        precondition: Option<Precondition>,
+        judge: impl FnOnce(Option<&Entry>) -> Result<(), Error>,
         size: u64,
         adler32: String,
     ) -> Result<Published, Error> {
@@ -218,7 +231,7 @@ impl Srm {
         }
         let looked = located.clone();
         let existing = blocking(move || look(&looked)).await?;
-        judge(precondition.as_ref(), existing.as_ref())?;
+        judge(existing.as_ref())?;
         // Replacing takes two steps on a file without a name: announced, so that a crash in
         // between leaves nothing behind.
         let replaces = match &existing {

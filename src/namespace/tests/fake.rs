@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::fsdriver::{DirEntry, Driver, DriverError, Room, Stat, Unpublished};
+use crate::fsdriver::{Directory, Driver, DriverError, Room, Stat, Unpublished};
 use crate::model::RelPath;
 
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Driver for Fake {
     fn name(&self) -> &'static str { "fake" }
     fn stat(&self, _: &RelPath) -> Done<Stat> { no() }
     fn stat_file(&self, _: &File) -> Done<Stat> { no() }
-    fn list(&self, _: &RelPath) -> Done<Box<dyn Iterator<Item = Done<DirEntry>> + Send>> { no() }
+    fn directory(&self, _: &RelPath) -> Done<Box<dyn Directory>> { no() }
     fn open(&self, _: &RelPath) -> Done<File> { no() }
     fn create(&self, _: &RelPath) -> Done<File> { no() }
     fn begin(&self, _: &RelPath, _: &RelPath) -> Done<Unpublished> { no() }
@@ -34,6 +34,7 @@ impl Driver for Fake {
     fn remove_file(&self, _: &RelPath) -> Done<()> { no() }
     fn make_directory(&self, _: &RelPath) -> Done<()> { no() }
     fn remove_directory(&self, _: &RelPath) -> Done<()> { no() }
+    fn remove_tree(&self, _: &RelPath) -> Done<()> { no() }
     fn sync(&self, _: &File) -> Done<()> { no() }
     fn sync_directory(&self, _: &RelPath) -> Done<()> { no() }
     fn attribute(&self, _: &File, _: &str) -> Done<Option<Vec<u8>>> { no() }

@@ -1,0 +1,66 @@
+//! An open directory on a POSIX file system: one `statx` per entry, no walk from the root.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::posix::{Posix, stat_at};
+use super::{DirEntries, DirEntry, Directory, Driver, DriverError, Kind, Stat};
+use crate::model::RelPath;
+
+/// See [`Directory`].
+pub(super) struct PosixDirectory {
+    driver: Posix,
+    path: RelPath,
+    fd: OwnedFd,
+}
+
+impl PosixDirectory {
+    /// `fd` is `path`, resolved by `driver`.
+    pub(super) fn new(driver: Posix, path: RelPath, fd: OwnedFd) -> Self {
+        Self { driver, path, fd }
+    }
+}
+
+impl Directory for PosixDirectory {
+    fn entries(&self) -> Result<DirEntries, DriverError> {
+        let entries = Dir::read_from(&self.fd)?.filter_map(|entry| match entry {
+            Err(error) => Some(Err(error.into())),
+            Ok(entry) => {
+                let name = entry.file_name().to_str().ok()?;
+                if matches!(name, "." | "..") {
+                    return None;
+                }
+                let kind = match entry.file_type() {
+                    FileType::RegularFile => Some(Kind::File),
+                    FileType::Directory => Some(Kind::Directory),
+                    FileType::Symlink | FileType::Unknown => None,
+                    _ => Some(Kind::Other),
+                };
+                Some(Ok(DirEntry { name: name.to_owned(), kind }))
+            }
+        });
+        Ok(Box::new(entries))
+    }
+
+    fn stat(&self, name: &str) -> Result<Stat, DriverError> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        let (stat, is_link) = stat_at(&self.fd, name, flags)?;
+        // A link may lead anywhere, and a directory may be another area's root.
+        if is_link || (stat.kind == Kind::Directory && !self.driver.is_alone()) {
+            return self.driver.stat(&self.path.join(name));
+        }
+        Ok(stat)
+    }
+
+    fn open(&self, name: &str) -> Result<File, DriverError> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => Ok(File::from(fd)),
+            Err(Errno::LOOP) => self.driver.open(&self.path.join(name)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What srmLs tells of one path.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use nix::unistd::{Gid, Group, Uid, User};
+
+use super::super::access::driver_error;
+use super::super::files::{adler32, hidden_name};
+use super::super::requests::Holder;
+use super::super::{EntryKind, Error, ErrorKind, PathDetail};
+use crate::fsdriver::{Directory, DriverError, Kind, Stat};
+use crate::model::{
+    FileLocality, FileStorageType, RetentionPolicyInfo, ReturnStatus, SpaceToken, StatusCode,
+};
+use crate::namespace::{Located, StorageArea};
+
+/// How much is told, and what is known of the areas.
+pub(super) struct Describer {
+    pub(super) full: bool,
+    /// Of every area, where asked for.
+    pub(super) tokens: HashMap<Arc<str>, SpaceToken>,
+}
+
+impl Describer {
+    /// One path, without its children. `within`: the open directory that holds it. `put`: the live
+    /// put on it. An error of the driver is the caller's to tell.
+    pub(super) fn describe(
+        &self,
+        located: &Located,
+        within: Option<&dyn Directory>,
+        put: Option<&Holder>,
+    ) -> Result<(PathDetail, Kind), DriverError> {
+        let name = located.path.name().unwrap_or_default();
+        let stat = match within {
+            Some(directory) => directory.stat(name),
+            None => located.area.driver.stat(&located.path),
+        };
+        match (stat, put) {
+            (Ok(stat), put) => {
+                let mut detail = self.present(located, within, &stat);
+                if put.is_some() {
+                    detail.status = busy();
+                }
+                Ok((detail, stat.kind))
+            }
+            (Err(DriverError::NotFound), Some(put)) => Ok((self.awaited(located, put), Kind::File)),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// A directory that is only the way to a storage area.
+    pub(super) fn way(&self, path: String) -> PathDetail {
+        PathDetail {
+            kind: Some(EntryKind::Directory),
+            size: Some(0),
+            other: self.full.then_some(0o5),
+            ..bare(path, done())
+        }
+    }
+
+    fn present(
+        &self,
+        located: &Located,
+        within: Option<&dyn Directory>,
+        stat: &Stat,
+    ) -> PathDetail {
+        let path = located.stfn.to_string();
+        let (kind, size) = match stat.kind {
+            Kind::File => (EntryKind::File, stat.size),
+            Kind::Directory => (EntryKind::Directory, 0),
+            Kind::Other => {
+                let error = Error::new(ErrorKind::NotSupported, "neither file nor directory");
+                return bare(path, error.into());
+            }
+        };
+        let mut detail = PathDetail { size: Some(size), kind: Some(kind), ..bare(path, done()) };
+        if !self.full {
+            return detail;
+        }
+        let mode = |shift: u32| u8::try_from(stat.mode >> shift & 0o7).unwrap_or(0);
+        detail.created = stat.created;
+        detail.modified = Some(stat.modified);
+        detail.lifetime_assigned = Some(-1);
+        detail.lifetime_left = Some(-1);
+        detail.owner = Some((user(stat.uid), mode(6)));
+        detail.group = Some((group(stat.gid), mode(3)));
+        detail.other = Some(mode(0));
+        if kind == EntryKind::File {
+            self.class(&located.area, &mut detail);
+            detail.locality = Some(FileLocality::Online);
+            let driver = &*located.area.driver;
+            let file = match within {
+                Some(directory) => directory.open(located.path.name().unwrap_or_default()),
+                None => driver.open(&located.path),
+            };
+            detail.checksum = file
+                .ok()
+                .and_then(|file| adler32(driver, &file, stat))
+                .map(|value| ("ADLER32".to_owned(), value));
+        }
+        detail
+    }
+
+    fn class(&self, area: &StorageArea, detail: &mut PathDetail) {
+        detail.storage_type = Some(FileStorageType::Permanent);
+        detail.retention = Some(RetentionPolicyInfo {
+            retention_policy: area.retention,
+            access_latency: Some(area.latency),
+        });
+        detail.space_tokens = self.tokens.get(&area.name).cloned().into_iter().collect();
+    }
+
+    /// A put that is not done, on a name that is not there yet: what is known of it.
+    fn awaited(&self, located: &Located, put: &Holder) -> PathDetail {
+        let hidden = hidden_name(&located.path, put.live.token(), put.n);
+        let driver = &*located.area.driver;
+        let stat = hidden.as_ref().and_then(|path| driver.stat(path).ok());
+        let path = located.stfn.to_string();
+        let size = stat.as_ref().map_or(0, |stat| stat.size);
+        let mut detail =
+            PathDetail { size: Some(size), kind: Some(EntryKind::File), ..bare(path, busy()) };
+        if self.full {
+            self.class(&located.area, &mut detail);
+            detail.modified = stat.as_ref().map(|stat| stat.modified);
+            detail.locality = Some(FileLocality::None);
+            detail.lifetime_assigned = Some(-1);
+            detail.lifetime_left = Some(-1);
+            detail.checksum = hidden
+                .and_then(|path| driver.open(&path).ok())
+                .and_then(|file| adler32(driver, &file, stat.as_ref()?))
+                .map(|value| ("ADLER32".to_owned(), value));
+        }
+        detail
+    }
+}
+
+/// An entry of which only this is known.
+pub(super) fn bare(path: String, status: ReturnStatus) -> PathDetail {
+    PathDetail {
+        path,
+        status,
+        size: None,
+        created: None,
+        modified: None,
+        storage_type: None,
+        retention: None,
+        locality: None,
+        space_tokens: Vec::new(),
+        kind: None,
+        lifetime_assigned: None,
+        lifetime_left: None,
+        owner: None,
+        group: None,
+        other: None,
+        checksum: None,
+        children: None,
+    }
+}
+
+/// The driver's refusal, as an entry.
+pub(super) fn refused(located: &Located, error: DriverError) -> PathDetail {
+    bare(located.stfn.to_string(), driver_error(error, &located.stfn).into())
+}
+
+fn done() -> ReturnStatus {
+    ReturnStatus::success("Successful request completion")
+}
+
+fn busy() -> ReturnStatus {
+    ReturnStatus::new(StatusCode::FileBusy, "a put on this file is not done")
+}
+
+/// A site has few owners; should it have many, forgetting them all is cheap.
+const KEPT: usize = 4096;
+
+/// Names of accounts. The name service can be slow: each number is asked for once.
+type Kept = LazyLock<Mutex<HashMap<u32, String>>>;
+static USERS: Kept = LazyLock::new(Mutex::default);
+static GROUPS: Kept = LazyLock::new(Mutex::default);
+
+fn user(uid: u32) -> String {
+    cached(&USERS, uid, |id| Some(User::from_uid(Uid::from_raw(id)).ok()??.name))
+}
+
+fn group(gid: u32) -> String {
+    cached(&GROUPS, gid, |id| Some(Group::from_gid(Gid::from_raw(id)).ok()??.name))
+}
+
+fn cached(kept: &Kept, id: u32, look_up: impl Fn(u32) -> Option<String>) -> String {
+    let lock = || kept.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(name) = lock().get(&id) {
+        return name.clone();
+    }
+    // Others need not wait for the answer to this one.
+    let name = look_up(id).unwrap_or_else(|| id.to_string());
+    let mut kept = lock();
+    if kept.len() >= KEPT {
+        kept.clear();
+    }
+    kept.insert(id, name.clone());
+    name
+}
