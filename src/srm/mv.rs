@@ -83,6 +83,7 @@ impl Srm {
         let moved = blocking(move || rename(&source, &target)).await;
         self.core.requests.bump();
         moved?;
+        self.fail_moved(&from, &to.path).await;
         Ok("moved")
     }
 }
