@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use super::files::{discard, hidden_name};
 use super::live::Live;
+use super::requests::Holder;
 use super::rm::of_files;
 use super::transition::{Change, Changed};
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
-use crate::model::{Event, FileState, Identity, RequestKind, ReturnStatus, StatusCode};
+use crate::model::{
+    Event, FileKey, FileState, Identity, RelPath, RequestKind, ReturnStatus, StatusCode,
+};
 use crate::store::FileRow;
 
 impl Srm {
@@ -135,6 +138,37 @@ impl Srm {
                 changed?;
             }
             Ok(())
+        })
+        .await
+    }
+
+    /// A directory was moved: live puts below it end, and what they have on disk, which went along
+    /// and would never be found there, is removed.
+    pub(super) async fn fail_moved(&self, from: &FileKey, to: &RelPath) {
+        for key in self.core.requests.puts_below(&from.area, &from.path) {
+            let Some(holder) = self.core.requests.put_on(&key) else { continue };
+            let below = key.path.as_str().strip_prefix(from.path.as_str()).unwrap_or_default();
+            let now_at = RelPath::parse(&format!("{to}{below}"));
+            let Ok(path) = now_at else { continue };
+            if let Err(error) = self.fail_one(&holder, FileKey { path, ..key }).await {
+                tracing::warn!(token = %holder.live.token(), %error, "put of a moved directory");
+            }
+        }
+    }
+
+    async fn fail_one(&self, holder: &Holder, now_at: FileKey) -> Result<(), Error> {
+        let (srm, Holder { live, n }) = (self.clone(), holder.clone());
+        to_the_end(async move {
+            let _turn = live.turn.lock().await;
+            let ready = live.file(n).filter(|file| file.state == FileState::SpaceAvailable);
+            let Some(file) = ready else { return Ok(()) };
+            let moved = Arc::new(FileRow { key: Some(now_at), ..FileRow::clone(&file) });
+            for discarded in srm.discard_hidden(&live, &[moved]).await? {
+                discarded?;
+            }
+            let why = "the directory was moved meanwhile: the data of this put was dropped";
+            let error = Error::new(ErrorKind::InvalidPath, why);
+            srm.advance(&live, vec![Change::failed(&file, &error)], false).await.map(|_| ())
         })
         .await
     }

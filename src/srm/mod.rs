@@ -14,6 +14,7 @@ mod live;
 mod ls;
 mod mkdir;
 mod mv;
+mod publish;
 mod put;
 mod put_done;
 mod recovery;

@@ -104,6 +104,7 @@ impl Srm {
         .await;
         self.core.requests.bump();
         moved?;
+        self.fail_moved(&from, &to.path).await;
         Ok("moved")
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::access::{Needs, check_room, driver_error, owner};
 use super::files::{discard, hidden_name, make_parents};
 use super::live::Live;
-use super::put_done::made_at_prepare;
+use super::publish::made_at_prepare;
 use super::requests::{Taken, now, seconds_left};
 use super::submit::{deadline, expiry, fqans, new_token, protocols, queued, waits};
 use super::transition::{Change, file_status};

@@ -1,29 +1,23 @@
-//! srmPutDone: the hidden file is looked at, sealed and renamed into place.
+//! srmPutDone: which puts may be published, and what is told of each.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use super::access::driver_error;
-use super::files::{self, Seal, bears_mark, discard, hidden_name, seal};
+use super::files::hidden_name;
 use super::live::Live;
+use super::publish::{Outcome, Publish, made_at_prepare, publish_all, still_written};
 use super::put::not_in_request;
 use super::rm::of_files;
 use super::transition::Change;
-use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
-use crate::fsdriver::{DriverError, Kind};
+use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, to_the_end};
 use crate::model::{
-    Event, FileKey, FileState, Identity, OverwriteMode, Protocol, RelPath, RequestKind,
-    RequestToken, ReturnStatus, StatusCode,
+    Event, FileKey, FileState, Identity, OverwriteMode, Protocol, RequestKind, ReturnStatus,
+    StatusCode,
 };
-use crate::namespace::StorageArea;
 use crate::store::FileRow;
 
 /// Files that are locked, synced and written down together.
 const STEP: usize = 256;
-/// Threads that publish files of one step.
-const LANES: usize = 8;
 
 impl Srm {
     /// srmPutDone.
@@ -181,257 +175,8 @@ impl Srm {
     }
 }
 
-/// Several at once: syncs that run side by side share the disk's journal commits.
-async fn publish_all(mut work: Vec<Publish>) -> Vec<(u32, Result<Outcome, Error>)> {
-    let mut lanes = Vec::new();
-    let length = work.len().div_ceil(LANES).max(1);
-    while !work.is_empty() {
-        let lane = work.split_off(work.len().saturating_sub(length));
-        let numbers: Vec<u32> = lane.iter().map(|publish| publish.n).collect();
-        lanes.push(async move {
-            let run = move || Ok(lane.iter().map(Publish::attempt).collect::<Vec<_>>());
-            match blocking(run).await {
-                Ok(outcomes) => outcomes,
-                Err(error) => numbers.into_iter().map(|n| (n, Err(error.clone()), None)).collect(),
-            }
-        });
-    }
-    let outcomes = futures_util::future::join_all(lanes).await.into_iter().flatten();
-    let (mut all, mut directories) = (Vec::new(), HashMap::new());
-    for (n, outcome, directory) in outcomes {
-        if let Some(Directory { area, path }) = directory {
-            directories.entry((area.name.clone(), path)).or_insert((area, Vec::new())).1.push(n);
-        }
-        all.push((n, outcome));
-    }
-    // Each directory once: its names are to outlive a crash before anybody is told.
-    let synced = blocking(move || {
-        let mut failed = HashMap::new();
-        for ((_, path), (area, files)) in directories {
-            if let Err(error) = area.driver.sync_directory(&path) {
-                let error = driver_error(error, &path);
-                failed.extend(files.into_iter().map(|n| (n, error.clone())));
-            }
-        }
-        Ok(failed)
-    });
-    let failed = synced.await.unwrap_or_default();
-    for (n, outcome) in &mut all {
-        if let Some(error) = failed.get(n) {
-            // It is in place and bears its mark: asked again, it is done.
-            *outcome = Ok(Outcome::Busy(error.clone()));
-        }
-    }
-    all
-}
-
-/// Where a new name stands.
-struct Directory {
-    area: Arc<StorageArea>,
-    path: RelPath,
-}
-
-enum Outcome {
-    /// Published, so many bytes.
-    Done(u64),
-    /// Not yet: may be asked again.
-    Busy(Error),
-}
-
-struct Publish {
-    area: Arc<StorageArea>,
-    target: RelPath,
-    hidden: RelPath,
-    token: RequestToken,
-    n: u32,
-    expected: Option<u64>,
-    /// The bytes came through our own door: whole, with a checksum nobody else could write.
-    ours: bool,
-    /// The hidden file was made when the put was prepared.
-    made: bool,
-    mode: OverwriteMode,
-    sync: bool,
-}
-
-impl Publish {
-    /// [`Publish::run`]; what fails for good leaves nothing behind. Also the directory to sync.
-    fn attempt(&self) -> (u32, Result<Outcome, Error>, Option<Directory>) {
-        let outcome = self.run();
-        if outcome.is_err()
-            && let Err(error) = discard(&self.area, &self.hidden)
-        {
-            tracing::warn!(%error, "hidden file of a put left behind");
-        }
-        let parent = || self.target.parent().unwrap_or_else(RelPath::root);
-        let directory = (self.sync && matches!(outcome, Ok(Outcome::Done(_))))
-            .then(|| Directory { area: Arc::clone(&self.area), path: parent() });
-        (self.n, outcome, directory)
-    }
-
-    fn run(&self) -> Result<Outcome, Error> {
-        let driver = &*self.area.driver;
-        let file = match driver.open(&self.hidden) {
-            Ok(file) => file,
-            Err(DriverError::NotFound | DriverError::NotADirectory) => return self.without_data(),
-            Err(error) => return Err(driver_error(error, &self.target)),
-        };
-        let told = |e| driver_error(e, &self.target);
-        // First the rights: nobody can open it any more. Then who has it open still.
-        driver.set_mode(&file, 0o660).map_err(told)?;
-        if driver.has_writer(&file).map_err(told)? == Some(true) {
-            return Ok(Outcome::Busy(still_written()));
-        }
-        let stat = driver.stat_file(&file).map_err(told)?;
-        let existing = driver.stat(&self.target).ok();
-        if existing.as_ref().is_some_and(|old| old.kind == Kind::Directory) {
-            return Err(Error::new(
-                ErrorKind::IsADirectory,
-                "a directory of that name appeared meanwhile: the data of this put was dropped",
-            ));
-        }
-        if stat.size == 0 && !self.ours && existing.is_some() {
-            // Nothing was written over it: the old content stays.
-            discard(&self.area, &self.hidden)?;
-            return Ok(Outcome::Done(existing.map_or(0, |old| old.size)));
-        }
-        if let Some(expected) = self.expected
-            && !self.ours
-            && stat.size < expected
-        {
-            return Err(Error::new(
-                ErrorKind::Precondition,
-                format!(
-                    "{} bytes were written, {expected} were announced: write the file again",
-                    stat.size
-                ),
-            ));
-        }
-        let adler32 = if self.ours { files::adler32(driver, &file, &stat) } else { None };
-        if self.mode == OverwriteMode::WhenFilesAreDifferent
-            && let Some(old) = existing.filter(|old| old.size == stat.size)
-            && let Some(checksum) = adler32.clone().or_else(|| read_adler32(&file))
-            && self.old_checksum() == Some(checksum)
-        {
-            discard(&self.area, &self.hidden)?;
-            return Ok(Outcome::Done(old.size));
-        }
-        seal(
-            &self.area,
-            &file,
-            &Seal { adler32, mark: Some((&self.token, self.n)), sync: self.sync },
-        )?;
-        drop(file);
-        self.rename()?;
-        Ok(Outcome::Done(stat.size))
-    }
-
-    fn rename(&self) -> Result<(), Error> {
-        let driver = &*self.area.driver;
-        let replace = self.mode != OverwriteMode::Never;
-        match driver.rename(&self.hidden, &self.target, replace) {
-            Ok(()) => {}
-            Err(DriverError::Exists) => {
-                return Err(Error::new(
-                    ErrorKind::Exists,
-                    "a file of that name appeared meanwhile: the data of this put was dropped",
-                ));
-            }
-            Err(error) => return Err(driver_error(error, &self.target)),
-        }
-        // A second upload may have left its passing name. The put is done all the same.
-        if let Err(error) = discard(&self.area, &self.hidden) {
-            tracing::warn!(%error, "hidden file of a put left behind");
-        }
-        Ok(())
-    }
-
-    /// No hidden file: nothing came, or a crash cut the last putDone short after its rename.
-    fn without_data(&self) -> Result<Outcome, Error> {
-        let driver = &*self.area.driver;
-        if bears_mark(&self.area, &self.target, &self.token, self.n) {
-            let size = driver.stat(&self.target).map(|stat| stat.size).unwrap_or_default();
-            return Ok(Outcome::Done(size));
-        }
-        let parent = self.target.parent().unwrap_or_else(RelPath::root);
-        if driver.stat(&parent).is_err() {
-            return Err(Error::new(
-                ErrorKind::ParentMissing,
-                "the directory was moved or removed meanwhile",
-            ));
-        }
-        if self.made {
-            return Err(Error::new(
-                ErrorKind::InvalidPath,
-                "the file behind the TURL is gone: its directory was moved or removed meanwhile",
-            ));
-        }
-        match driver.stat(&self.target) {
-            Ok(old) if old.kind != Kind::Directory => return Ok(Outcome::Done(old.size)),
-            Ok(_) => {
-                return Err(Error::new(
-                    ErrorKind::IsADirectory,
-                    "a directory of that name appeared meanwhile",
-                ));
-            }
-            Err(_) => {}
-        }
-        if self.expected.is_some() {
-            return Err(Error::new(
-                ErrorKind::Precondition,
-                "nothing was written to the TURL: no file was made",
-            ));
-        }
-        let told = |e| driver_error(e, &self.target);
-        let file = driver.create(&self.hidden).map_err(told)?;
-        let adler32 = Some("00000001".to_owned());
-        seal(
-            &self.area,
-            &file,
-            &Seal { adler32, mark: Some((&self.token, self.n)), sync: self.sync },
-        )?;
-        drop(file);
-        self.rename()?;
-        Ok(Outcome::Done(0))
-    }
-
-    fn old_checksum(&self) -> Option<String> {
-        let driver = &*self.area.driver;
-        let old = driver.open(&self.target).ok()?;
-        let stat = driver.stat_file(&old).ok()?;
-        files::adler32(driver, &old, &stat).or_else(|| read_adler32(&old))
-    }
-}
-
-/// True for TURLs whose mover writes in place, into a file that is there: GridFTP servers and local
-/// programs.
-pub(super) fn made_at_prepare(protocol: Protocol) -> bool {
-    matches!(protocol, Protocol::Gsiftp | Protocol::File | Protocol::Rfio)
-}
-
-/// The checksum of all bytes of a file, for what did not come through our own door.
-fn read_adler32(file: &File) -> Option<String> {
-    let mut sum = simd_adler32::Adler32::new();
-    let mut block = vec![0; 1 << 20];
-    let mut at = 0;
-    loop {
-        match file.read_at(&mut block, at) {
-            Ok(0) => return Some(format!("{:08x}", sum.finish())),
-            Ok(n) => {
-                sum.write(&block[..n]);
-                at += n as u64;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return None,
-        }
-    }
-}
-
 fn not_yet() -> ReturnStatus {
     ReturnStatus::new(StatusCode::Failure, "the put is not ready: call srmStatusOfPutRequest")
-}
-
-fn still_written() -> Error {
-    Error::new(ErrorKind::Busy, "somebody still writes to the TURL: call srmPutDone again")
 }
 
 fn already_done() -> ReturnStatus {
@@ -449,6 +194,10 @@ fn not_ready(file: &FileRow) -> Option<ReturnStatus> {
             status(StatusCode::FileLifetimeExpired, "the TURL's lifetime is over: put it again")
         }
         FileState::Queued | FileState::InProgress => Some(not_yet()),
+        // It was ready, and its directory was moved.
+        FileState::Failed if file.key.is_some() && file.code == Some(StatusCode::InvalidPath) => {
+            status(StatusCode::InvalidPath, &file.explanation)
+        }
         FileState::Failed | FileState::Pinned | FileState::Released => {
             status(StatusCode::Failure, "Check StatusOfPutRequest for more information")
         }

@@ -1,10 +1,9 @@
 //! How requests end: abort, rm, time.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::common::wire::Conn;
-use crate::common::{bytes, soap, wait_until, wire};
+use crate::common::{bytes, soap, wire};
 use crate::world::*;
 
 fn pin(seconds: i64) -> String {
@@ -187,57 +186,54 @@ async fn the_first_answer_without_a_wait() {
     assert_eq!((put.code.as_str(), codes(&put)), (QUEUED, vec![QUEUED]));
 }
 
-/// Clients that send a request and hang up at once, at every moment: whatever came of it, no file
-/// stays busy and nothing is half done.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// Clients that send a request and hang up, at every moment of its work: whatever came of it, no
+/// file stays busy and nothing is half done.
+#[tokio::test]
 async fn clients_that_hang_up() {
-    let world = Arc::new(World::new());
-    let mut puts = Vec::new();
-    for n in 0..24 {
-        let surl = world.surl(&format!("f{n}"));
-        let put = world.put_by("file", &surl, "").await.expect(READY);
-        std::fs::write(behind(turl(&put)), format!("bytes of {n}")).unwrap();
-        puts.push((n, surl, token(&put).to_owned()));
-    }
-    let send = async |n: u64, operation: &str, inner: &str| {
+    const FILES: usize = 60;
+    let world = World::new();
+    for round in 0..6_u64 {
+        let surls: Vec<String> = (0..FILES).map(|n| world.surl(&format!("r{round}f{n}"))).collect();
+        let list: Vec<&str> = surls.iter().map(String::as_str).collect();
+        let inner = soap::prepare_to_put(&list, None).replace(">https<", ">file<");
+        let put = world.srm("srmPrepareToPut", &inner).await;
+        assert_eq!(put.code, SUCCESS, "{}", put.xml);
+        for file in &put.files {
+            std::fs::write(behind(file.turl.as_ref().unwrap()), "bytes").unwrap();
+        }
+        let id = token(&put);
         let mut conn = Conn::tls(&world.user, world.storm.ports.srm).await.unwrap();
-        let body = soap::envelope(operation, inner);
+        let body = soap::envelope("srmPutDone", &(soap::token(id) + &soap::surls(&list)));
         let headers = [("content-type", "text/xml; charset=utf-8"), ("soapaction", "\"\"")];
         let head = wire::head("POST", "/srm/managerv2", &headers, Some(body.len()));
         conn.send(format!("{head}{body}").as_bytes()).await.unwrap();
-        tokio::time::sleep(Duration::from_micros(n * 250)).await;
-    };
-    for (n, surl, id) in &puts {
-        let inner = soap::token(id) + &soap::surls(&[surl]);
-        send(*n, if n % 3 == 2 { "srmAbortFiles" } else { "srmPutDone" }, &inner).await;
-        let new = world.surl(&format!("new{n}"));
-        send(*n, "srmPrepareToPut", &soap::prepare_to_put(&[&new], None)).await;
-    }
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    for (n, surl, id) in &puts {
-        let status = world.put_status(id).await;
-        let disk = world.disk(&format!("f{n}"));
-        match status.file_code() {
-            SUCCESS => {
-                assert_eq!(std::fs::read(&disk).unwrap(), format!("bytes of {n}").as_bytes())
-            }
-            READY => {
-                assert!(!disk.exists(), "{n}: published, and told as not done");
-                world.done(id, &[surl]).await.expect(SUCCESS);
-            }
-            ABORTED => assert!(!disk.exists()),
-            other => panic!("{n}: {other}: {}", status.xml),
+        tokio::time::sleep(Duration::from_millis(2 + 4 * round)).await;
+        drop(conn);
+        // Its work, or what is left of it, comes to an end.
+        let published = || list.iter().filter(|surl| world.disk(name_of(surl)).exists()).count();
+        let mut before = usize::MAX;
+        while published() != before {
+            before = published();
+            tokio::time::sleep(Duration::from_millis(150)).await;
         }
-        // Whatever became of it, it is not stuck.
-        let again = world.put(&[surl], ALWAYS).await.expect(READY);
+        let status = world.put_status(id).await;
+        for (file, surl) in status.files.iter().zip(&list) {
+            let there = world.disk(name_of(surl)).exists();
+            match file.code.as_str() {
+                SUCCESS => assert!(there, "{surl}: done, and not there"),
+                READY => assert!(!there, "{surl}: published, and told as not done"),
+                other => panic!("{surl}: {other}: {}", status.xml),
+            }
+        }
+        // None is stuck: what is not done can be done, and then be put again.
+        world.done(id, &list).await;
+        let again = world.put(&list, ALWAYS).await;
+        assert_eq!(codes(&again), [READY; FILES]);
         assert_eq!(world.abort(token(&again)).await.code, SUCCESS);
-        // A put that nobody knows of is worked on as any other: rm takes it away.
-        let new = world.surl(&format!("new{n}"));
-        world.rm(&new).await;
-        let fresh = world.put(&[&new], "").await.expect(READY);
-        assert_eq!(world.abort(token(&fresh)).await.code, SUCCESS);
     }
-    assert!(wait_until(Duration::from_secs(2), || {
-        crate::common::leftovers(&world.storm.root("test.vo")).is_empty()
-    }));
+    world.tidy();
+}
+
+fn name_of(surl: &str) -> &str {
+    surl.rsplit('/').next().unwrap_or_default()
 }

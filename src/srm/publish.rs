@@ -1,0 +1,249 @@
+//! What srmPutDone does on disk: the hidden file is looked at, sealed and renamed into place.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use super::access::driver_error;
+use super::files::{self, Seal, bears_mark, discard, seal};
+use super::{Error, ErrorKind, blocking};
+use crate::fsdriver::{DriverError, Kind};
+use crate::model::{OverwriteMode, Protocol, RelPath, RequestToken};
+use crate::namespace::StorageArea;
+
+/// Threads that publish files of one call.
+const LANES: usize = 8;
+
+/// Publishes several at once: syncs that run side by side share the disk's journal commits. One that
+/// is missing in the answer was cut short, and may be asked again.
+pub(super) async fn publish_all(mut work: Vec<Publish>) -> Vec<(u32, Result<Outcome, Error>)> {
+    let mut lanes = Vec::new();
+    let length = work.len().div_ceil(LANES).max(1);
+    while !work.is_empty() {
+        let lane = work.split_off(work.len().saturating_sub(length));
+        lanes.push(
+            async move { blocking(move || Ok(publish_lane(&lane))).await.unwrap_or_default() },
+        );
+    }
+    futures_util::future::join_all(lanes).await.into_iter().flatten().collect()
+}
+
+fn publish_lane(lane: &[Publish]) -> Vec<(u32, Result<Outcome, Error>)> {
+    let mut outcomes: Vec<_> = lane.iter().map(|publish| (publish.n, publish.attempt())).collect();
+    // Each directory once: its names are to outlive a crash before anybody is told.
+    let mut synced: HashMap<(&str, RelPath), Option<Error>> = HashMap::new();
+    for (publish, (_, outcome)) in lane.iter().zip(&mut outcomes) {
+        if !publish.sync || !matches!(outcome, Ok(Outcome::Done(_))) {
+            continue;
+        }
+        let parent = publish.target.parent().unwrap_or_else(RelPath::root);
+        let failed = synced.entry((&publish.area.name, parent.clone())).or_insert_with(|| {
+            let done = publish.area.driver.sync_directory(&parent);
+            done.err().map(|error| driver_error(error, &parent))
+        });
+        if let Some(error) = failed {
+            // It is in place and bears its mark: asked again, it is done.
+            *outcome = Ok(Outcome::Busy(error.clone()));
+        }
+    }
+    outcomes
+}
+
+/// What became of one put.
+pub(super) enum Outcome {
+    /// Published, so many bytes.
+    Done(u64),
+    /// Not yet: may be asked again.
+    Busy(Error),
+}
+
+/// One put that is to be published.
+pub(super) struct Publish {
+    pub(super) area: Arc<StorageArea>,
+    pub(super) target: RelPath,
+    pub(super) hidden: RelPath,
+    pub(super) token: RequestToken,
+    pub(super) n: u32,
+    pub(super) expected: Option<u64>,
+    /// The bytes came through our own door: whole, with a checksum nobody else could write.
+    pub(super) ours: bool,
+    /// The hidden file was made when the put was prepared.
+    pub(super) made: bool,
+    pub(super) mode: OverwriteMode,
+    pub(super) sync: bool,
+}
+
+impl Publish {
+    /// What fails for good leaves nothing behind.
+    fn attempt(&self) -> Result<Outcome, Error> {
+        let outcome = self.run();
+        if outcome.is_err()
+            && let Err(error) = discard(&self.area, &self.hidden)
+        {
+            tracing::warn!(%error, "hidden file of a put left behind");
+        }
+        outcome
+    }
+
+    fn run(&self) -> Result<Outcome, Error> {
+        let driver = &*self.area.driver;
+        let file = match driver.open(&self.hidden) {
+            Ok(file) => file,
+            Err(DriverError::NotFound | DriverError::NotADirectory) => return self.without_data(),
+            Err(error) => return Err(driver_error(error, &self.target)),
+        };
+        let told = |e| driver_error(e, &self.target);
+        // First the rights: nobody can open it any more. Then who has it open still.
+        driver.set_mode(&file, 0o660).map_err(told)?;
+        if driver.has_writer(&file).map_err(told)? == Some(true) {
+            return Ok(Outcome::Busy(still_written()));
+        }
+        let stat = driver.stat_file(&file).map_err(told)?;
+        let existing = driver.stat(&self.target).ok();
+        if existing.as_ref().is_some_and(|old| old.kind == Kind::Directory) {
+            return Err(Error::new(
+                ErrorKind::IsADirectory,
+                "a directory of that name appeared meanwhile: the data of this put was dropped",
+            ));
+        }
+        if stat.size == 0 && !self.ours && existing.is_some() {
+            // Nothing was written over it: the old content stays.
+            discard(&self.area, &self.hidden)?;
+            return Ok(Outcome::Done(existing.map_or(0, |old| old.size)));
+        }
+        if let Some(expected) = self.expected
+            && !self.ours
+            && stat.size < expected
+        {
+            return Err(Error::new(
+                ErrorKind::Precondition,
+                format!(
+                    "{} bytes were written, {expected} were announced: write the file again",
+                    stat.size
+                ),
+            ));
+        }
+        let adler32 = if self.ours { files::adler32(driver, &file, &stat) } else { None };
+        if self.mode == OverwriteMode::WhenFilesAreDifferent
+            && let Some(old) = existing.filter(|old| old.size == stat.size)
+            && let Some(checksum) = adler32.clone().or_else(|| read_adler32(&file))
+            && self.old_checksum() == Some(checksum)
+        {
+            discard(&self.area, &self.hidden)?;
+            return Ok(Outcome::Done(old.size));
+        }
+        seal(
+            &self.area,
+            &file,
+            &Seal { adler32, mark: Some((&self.token, self.n)), sync: self.sync },
+        )?;
+        drop(file);
+        self.rename()?;
+        Ok(Outcome::Done(stat.size))
+    }
+
+    fn rename(&self) -> Result<(), Error> {
+        let driver = &*self.area.driver;
+        let replace = self.mode != OverwriteMode::Never;
+        match driver.rename(&self.hidden, &self.target, replace) {
+            Ok(()) => {}
+            Err(DriverError::Exists) => {
+                return Err(Error::new(
+                    ErrorKind::Exists,
+                    "a file of that name appeared meanwhile: the data of this put was dropped",
+                ));
+            }
+            Err(error) => return Err(driver_error(error, &self.target)),
+        }
+        // A second upload may have left its passing name. The put is done all the same.
+        if let Err(error) = discard(&self.area, &self.hidden) {
+            tracing::warn!(%error, "hidden file of a put left behind");
+        }
+        Ok(())
+    }
+
+    /// No hidden file: nothing came, or a crash cut the last putDone short after its rename.
+    fn without_data(&self) -> Result<Outcome, Error> {
+        let driver = &*self.area.driver;
+        if bears_mark(&self.area, &self.target, &self.token, self.n) {
+            let size = driver.stat(&self.target).map(|stat| stat.size).unwrap_or_default();
+            return Ok(Outcome::Done(size));
+        }
+        let parent = self.target.parent().unwrap_or_else(RelPath::root);
+        if driver.stat(&parent).is_err() {
+            return Err(Error::new(
+                ErrorKind::ParentMissing,
+                "the directory was moved or removed meanwhile",
+            ));
+        }
+        if self.made {
+            return Err(Error::new(
+                ErrorKind::InvalidPath,
+                "the file behind the TURL is gone: its directory was moved or removed meanwhile",
+            ));
+        }
+        match driver.stat(&self.target) {
+            Ok(old) if old.kind != Kind::Directory => return Ok(Outcome::Done(old.size)),
+            Ok(_) => {
+                return Err(Error::new(
+                    ErrorKind::IsADirectory,
+                    "a directory of that name appeared meanwhile",
+                ));
+            }
+            Err(_) => {}
+        }
+        if self.expected.is_some() {
+            return Err(Error::new(
+                ErrorKind::Precondition,
+                "nothing was written to the TURL: no file was made",
+            ));
+        }
+        let told = |e| driver_error(e, &self.target);
+        let file = driver.create(&self.hidden).map_err(told)?;
+        let adler32 = Some("00000001".to_owned());
+        seal(
+            &self.area,
+            &file,
+            &Seal { adler32, mark: Some((&self.token, self.n)), sync: self.sync },
+        )?;
+        drop(file);
+        self.rename()?;
+        Ok(Outcome::Done(0))
+    }
+
+    fn old_checksum(&self) -> Option<String> {
+        let driver = &*self.area.driver;
+        let old = driver.open(&self.target).ok()?;
+        let stat = driver.stat_file(&old).ok()?;
+        files::adler32(driver, &old, &stat).or_else(|| read_adler32(&old))
+    }
+}
+
+/// True for TURLs whose mover writes in place, into a file that is there: GridFTP servers and local
+/// programs.
+pub(super) fn made_at_prepare(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Gsiftp | Protocol::File | Protocol::Rfio)
+}
+
+/// The checksum of all bytes of a file, for what did not come through our own door.
+fn read_adler32(file: &File) -> Option<String> {
+    let mut sum = simd_adler32::Adler32::new();
+    let mut block = vec![0; 1 << 20];
+    let mut at = 0;
+    loop {
+        match file.read_at(&mut block, at) {
+            Ok(0) => return Some(format!("{:08x}", sum.finish())),
+            Ok(n) => {
+                sum.write(&block[..n]);
+                at += n as u64;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+pub(super) fn still_written() -> Error {
+    Error::new(ErrorKind::Busy, "somebody still writes to the TURL: call srmPutDone again")
+}
