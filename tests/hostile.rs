@@ -299,7 +299,7 @@ async fn very_long_surls() {
     let scene = Scene::new();
     let before = scene.storm.memory();
     let part = "p".repeat(250);
-    let path = format!("/test.vo/{}", vec![part.as_str(); 8].join("/"));
+    let path = format!("/test.vo/{}", [part.as_str(); 8].join("/"));
     let surls: Vec<String> =
         (0..10_000).map(|i| scene.storm.surl(&format!("{path}/{i}"))).collect();
     let started = Instant::now();
