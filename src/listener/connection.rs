@@ -31,6 +31,10 @@ use crate::model::{Identity, Refusal};
 /// The largest request head, in bytes. hyper takes up to 100 headers in it.
 const HEAD_MAX: usize = 64 * 1024;
 
+/// What hyper may keep of a connection's input, in bytes: it holds on to that much for as long as the
+/// connection lives, for each of thousands. TLS brings 16 kB at a time anyway.
+const BUFFER_MAX: usize = HEAD_MAX + 16 * 1024;
+
 /// How much more than `limits.envelope` of a bare envelope passes, so that the door sees it is too
 /// large and can say so.
 const ENVELOPE_SLACK: u64 = 64 * 1024;
@@ -177,7 +181,7 @@ where
     });
     let mut server = http1::Builder::new();
     // `Watched` does the timing: hyper's own timer cannot tell an idle client from a slow head.
-    server.header_read_timeout(None).max_header_size(HEAD_MAX);
+    server.header_read_timeout(None).max_header_size(HEAD_MAX).max_buf_size(BUFFER_MAX);
     // Who has said all he has to say still gets his answer.
     server.half_close(true);
     let mut connection = pin!(server.serve_connection(TokioIo::new(io), service));

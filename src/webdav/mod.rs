@@ -33,7 +33,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
-use crate::listener::Outcome;
+use crate::listener::{BodyTimeout, Outcome};
 use crate::model::Identity;
 use crate::srm::{Entry, EntryKind, ErrorKind, Target};
 use place::Place;
@@ -221,10 +221,18 @@ impl Incoming {
     /// The next piece of data; `None` at the end. Trailers are passed over.
     async fn piece(&mut self, idle: Duration) -> Result<Option<bytes::Bytes>, Refusal> {
         self.polled = true;
+        let silent = || {
+            Err(Refusal::new(
+                StatusCode::REQUEST_TIMEOUT,
+                ErrorKind::InvalidRequest,
+                format!("no data came for {} s: send it again", idle.as_secs()),
+            ))
+        };
         loop {
             let frame = match tokio::time::timeout(idle, self.body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(None) => return Ok(None),
+                Ok(Some(Err(error))) if fell_silent(&error) => return silent(),
                 Ok(Some(Err(error))) => {
                     return Err(Refusal::new(
                         StatusCode::BAD_REQUEST,
@@ -232,13 +240,7 @@ impl Incoming {
                         format!("the request's body ended early: {error}: send it again"),
                     ));
                 }
-                Err(_) => {
-                    return Err(Refusal::new(
-                        StatusCode::REQUEST_TIMEOUT,
-                        ErrorKind::InvalidRequest,
-                        format!("no data came for {} s: send it again", idle.as_secs()),
-                    ));
-                }
+                Err(_) => return silent(),
             };
             match frame.into_data() {
                 Ok(data) if !data.is_empty() => return Ok(Some(data)),
@@ -269,4 +271,16 @@ impl Incoming {
             }
         }));
     }
+}
+
+/// The listener gave the body up, before we did.
+fn fell_silent(error: &axum::Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if error.is::<BodyTimeout>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }

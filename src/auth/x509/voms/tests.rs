@@ -276,6 +276,18 @@ fn signatures_and_lsc() {
     ac.set(oid::AUTHORITY_KEY_ID, false, tlv(tag::SEQUENCE, &[&tlv(0x80, &[&id])]));
     dropped(&w.judge_acs(&[ac.sign(&other.key)]), "which is not what");
 
+    // A name that only reads like the server's: one O with a slash in it.
+    let rest = VOMS.strip_prefix("/C=IT/O=").unwrap();
+    let rdn = |kind: &[u8], value: &str| {
+        let pair = [tlv(tag::OID, &[kind]), tlv(tag::UTF8, &[value.as_bytes()])];
+        tlv(tag::SET, &[&tlv(tag::SEQUENCE, &[&pair[0], &pair[1]])])
+    };
+    let subject = tlv(tag::SEQUENCE, &[&rdn(&[0x55, 4, 6], "IT"), &rdn(&[0x55, 4, 10], rest)]);
+    let fake = w.ca.issue(VOMS, |f| f.subject = subject);
+    let mut ac = w.ac();
+    ac.set(oid::VOMS_AA_CERTS, false, tlv(tag::SEQUENCE, &[&tlv(tag::SEQUENCE, &[&fake.der])]));
+    dropped(&w.judge_acs(&[ac.sign(&fake.key)]), "which is not what");
+
     // The LSC names the right server and another CA.
     w.lsc("test.vo", &format!("{VOMS}\n/O=Other CA\n"));
     w.bad("which is not what", |_| {});
