@@ -54,6 +54,12 @@ pub(super) fn site(
         let acl = AreaAcl::load(file).unwrap_or_else(|_| AreaAcl::deny_all());
         area_authz.insert(Arc::clone(&area.name), acl);
     }
+    for problem in not_yet(config) {
+        match problem.severity {
+            Severity::Error => errors.push(problem),
+            Severity::Warning => warnings.push(problem),
+        }
+    }
     match (namespace, path_authz) {
         (Some(namespace), Some(path_authz)) if errors.is_empty() => {
             let policy = Policy { path_authz, area_authz };
@@ -65,6 +71,31 @@ pub(super) fn site(
             Err(errors)
         }
     }
+}
+
+/// What is asked for and not there yet: nobody shall rely on a refusal that does not happen.
+fn not_yet(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let auth = &config.auth;
+    if auth.require_mapping {
+        problems.push(Problem {
+            file: auth.gridmap.clone(),
+            line: None,
+            text: "auth.require_mapping = true, but local accounts are not looked up yet: everybody \
+                   would be let in; take it out of storm.toml"
+                .to_owned(),
+            severity: Severity::Error,
+        });
+    }
+    if std::fs::metadata(&auth.ban).is_ok_and(|about| about.len() > 0) {
+        problems.push(Problem {
+            file: auth.ban.clone(),
+            line: None,
+            text: "bans are not read yet: nobody is refused by this file".to_owned(),
+            severity: Severity::Warning,
+        });
+    }
+    problems
 }
 
 fn open_driver(root: &Path, others: &[PathBuf]) -> Result<Arc<dyn Driver>, String> {
@@ -132,8 +163,10 @@ fn demo_warning(config_path: &Path, config: &Config) -> Option<Problem> {
 /// certificate and the trust anchors. Nothing is started; a relative root that is missing is made,
 /// as at a start.
 pub fn check(config_path: &Path) -> Vec<Problem> {
+    let config_path = &std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_owned());
     let (config, mut problems) = Config::inspect(config_path);
     let Some(config) = config.map(Arc::new) else { return problems };
+    let whole = problems.is_empty();
     let told = |text| Problem {
         file: config_path.to_owned(),
         line: None,
@@ -155,7 +188,7 @@ pub fn check(config_path: &Path) -> Vec<Problem> {
     if let (Some(certificate_file), Some(key)) = (&config.tls.certificate, &config.tls.key) {
         let tls = listener::server_config(certificate_file, key, Arc::new(ClientVerifier));
         problems.extend(tls.err().map(|error| certificate(config_path, &error)));
-    } else {
+    } else if whole {
         problems.extend(demo_warning(config_path, &config));
     }
     let tls = &config.tls;
