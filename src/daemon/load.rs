@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
 
@@ -11,12 +12,15 @@ use super::demo::{HostIdentity, demo_directory};
 use super::state::Account;
 use crate::auth::area_authz::AreaAcl;
 use crate::auth::path_authz::PathAuthz;
-use crate::auth::x509::{ClientVerifier, Trust};
+use crate::auth::x509::{ClientVerifier, Trust, runs_out};
 use crate::config::{Config, Problem, Severity};
 use crate::fsdriver::{Driver, Posix};
 use crate::listener::{self, TlsError};
 use crate::namespace::{AreaAuthz, Namespace, Ports};
 use crate::srm::{Policy, Site};
+
+/// How long before its end a host certificate is warned about.
+const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);
 
 /// Reads namespace.xml, path-authz.db and the areas' authz-db files. All errors at once; warnings
 /// beside the value.
@@ -81,9 +85,10 @@ fn not_yet(config: &Config) -> Vec<Problem> {
         problems.push(Problem {
             file: auth.gridmap.clone(),
             line: None,
-            text: "auth.require_mapping = true, but local accounts are not looked up yet: everybody \
+            text:
+                "auth.require_mapping = true, but local accounts are not looked up yet: everybody \
                    would be let in; take it out of storm.toml"
-                .to_owned(),
+                    .to_owned(),
             severity: Severity::Error,
         });
     }
@@ -117,6 +122,7 @@ pub(super) fn all(
     match (tls, site(config, ports)) {
         (Ok(tls), Ok((site, mut warnings))) => {
             warnings.extend(demo_warning(config_path, config));
+            warnings.extend(expiry_warning(&identity.certificate, SystemTime::now()));
             Ok(All { identity, tls, site, warnings })
         }
         (tls, site) => {
@@ -141,6 +147,23 @@ fn certificate(config_path: &Path, error: &TlsError) -> Problem {
         text: format!("tls.certificate, tls.key: {error}"),
         severity: Severity::Error,
     }
+}
+
+/// Clients refuse a host certificate that has run out.
+fn expiry_warning(certificate: &Path, now: SystemTime) -> Option<Problem> {
+    let end = runs_out(certificate)?;
+    let text = match end.duration_since(now) {
+        Ok(left) if left > EXPIRY_WARNING => return None,
+        Ok(left) => format!("runs out in {} h: renew it", left.as_secs() / 3600),
+        Err(_) => "has run out: clients refuse it; renew it, then reload (SIGHUP)".to_owned(),
+    };
+    let file = certificate.to_owned();
+    Some(Problem {
+        file,
+        line: None,
+        text: format!("the host certificate {text}"),
+        severity: Severity::Warning,
+    })
 }
 
 fn demo_warning(config_path: &Path, config: &Config) -> Option<Problem> {
@@ -188,6 +211,7 @@ pub fn check(config_path: &Path) -> Vec<Problem> {
     if let (Some(certificate_file), Some(key)) = (&config.tls.certificate, &config.tls.key) {
         let tls = listener::server_config(certificate_file, key, Arc::new(ClientVerifier));
         problems.extend(tls.err().map(|error| certificate(config_path, &error)));
+        problems.extend(expiry_warning(certificate_file, SystemTime::now()));
     } else if whole {
         problems.extend(demo_warning(config_path, &config));
     }
@@ -200,4 +224,41 @@ pub fn check(config_path: &Path) -> Vec<Problem> {
 /// One problem a line.
 pub fn problems_text(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_certificate_near_its_end_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("cert.pem");
+        assert_eq!(expiry_warning(&file, SystemTime::now()), None, "another's problem");
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_after = time::OffsetDateTime::now_utc() + time::Duration::days(20);
+        std::fs::write(&file, params.self_signed(&key).unwrap().pem()).unwrap();
+        let told = |days: u64| {
+            let now = SystemTime::now() + Duration::from_secs(days * 86_400);
+            expiry_warning(&file, now).map(|problem| problem.text)
+        };
+        assert_eq!(told(0), None);
+        assert!(
+            told(10).unwrap().contains("runs out in 239 h") || told(10).unwrap().contains("240 h")
+        );
+        assert!(told(21).unwrap().contains("has run out"));
+    }
+
+    #[test]
+    fn what_would_not_happen_is_not_promised() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::defaults(dir.path());
+        config.auth.ban = dir.path().join("ban");
+        assert_eq!(not_yet(&config), []);
+        std::fs::write(&config.auth.ban, "/C=IT/CN=Somebody\n").unwrap();
+        config.auth.require_mapping = true;
+        let severities: Vec<_> = not_yet(&config).iter().map(|problem| problem.severity).collect();
+        assert_eq!(severities, [Severity::Error, Severity::Warning]);
+    }
 }
