@@ -94,7 +94,12 @@ fn say(text: String) {
 
 /// One line per event; `RUST_LOG` says how much.
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
+    let filter = EnvFilter::try_new(if wanted.trim().is_empty() { "info" } else { &wanted });
+    let filter = filter.unwrap_or_else(|error| {
+        say(format!("stormd: RUST_LOG={wanted:?}: {error}: it logs as with \"info\""));
+        EnvFilter::new("info")
+    });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
 
@@ -11,12 +12,15 @@ use super::demo::{HostIdentity, demo_directory};
 use super::state::Account;
 use crate::auth::area_authz::AreaAcl;
 use crate::auth::path_authz::PathAuthz;
-use crate::auth::x509::{ClientVerifier, Trust};
+use crate::auth::x509::{ClientVerifier, Trust, runs_out};
 use crate::config::{Config, Problem, Severity};
 use crate::fsdriver::{Driver, Posix};
 use crate::listener::{self, TlsError};
 use crate::namespace::{AreaAuthz, Namespace, Ports};
 use crate::srm::{Policy, Site};
+
+/// How long before its end a host certificate is warned about.
+const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);
 
 /// Reads namespace.xml, path-authz.db and the areas' authz-db files. All errors at once; warnings
 /// beside the value.
@@ -54,6 +58,12 @@ pub(super) fn site(
         let acl = AreaAcl::load(file).unwrap_or_else(|_| AreaAcl::deny_all());
         area_authz.insert(Arc::clone(&area.name), acl);
     }
+    for problem in not_yet(config) {
+        match problem.severity {
+            Severity::Error => errors.push(problem),
+            Severity::Warning => warnings.push(problem),
+        }
+    }
     match (namespace, path_authz) {
         (Some(namespace), Some(path_authz)) if errors.is_empty() => {
             let policy = Policy { path_authz, area_authz };
@@ -65,6 +75,32 @@ pub(super) fn site(
             Err(errors)
         }
     }
+}
+
+/// What is asked for and not there yet: nobody shall rely on a refusal that does not happen.
+fn not_yet(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let auth = &config.auth;
+    if auth.require_mapping {
+        problems.push(Problem {
+            file: auth.gridmap.clone(),
+            line: None,
+            text:
+                "auth.require_mapping = true, but local accounts are not looked up yet: everybody \
+                   would be let in; take it out of storm.toml"
+                    .to_owned(),
+            severity: Severity::Error,
+        });
+    }
+    if std::fs::metadata(&auth.ban).is_ok_and(|about| about.len() > 0) {
+        problems.push(Problem {
+            file: auth.ban.clone(),
+            line: None,
+            text: "bans are not read yet: nobody is refused by this file".to_owned(),
+            severity: Severity::Warning,
+        });
+    }
+    problems
 }
 
 fn open_driver(root: &Path, others: &[PathBuf]) -> Result<Arc<dyn Driver>, String> {
@@ -86,6 +122,7 @@ pub(super) fn all(
     match (tls, site(config, ports)) {
         (Ok(tls), Ok((site, mut warnings))) => {
             warnings.extend(demo_warning(config_path, config));
+            warnings.extend(expiry_warning(&identity.certificate, SystemTime::now()));
             Ok(All { identity, tls, site, warnings })
         }
         (tls, site) => {
@@ -112,6 +149,23 @@ fn certificate(config_path: &Path, error: &TlsError) -> Problem {
     }
 }
 
+/// Clients refuse a host certificate that has run out.
+fn expiry_warning(certificate: &Path, now: SystemTime) -> Option<Problem> {
+    let end = runs_out(certificate)?;
+    let text = match end.duration_since(now) {
+        Ok(left) if left > EXPIRY_WARNING => return None,
+        Ok(left) => format!("runs out in {} h: renew it", left.as_secs() / 3600),
+        Err(_) => "has run out: clients refuse it; renew it, then reload (SIGHUP)".to_owned(),
+    };
+    let file = certificate.to_owned();
+    Some(Problem {
+        file,
+        line: None,
+        text: format!("the host certificate {text}"),
+        severity: Severity::Warning,
+    })
+}
+
 fn demo_warning(config_path: &Path, config: &Config) -> Option<Problem> {
     if config.tls.certificate.is_some() {
         return None;
@@ -132,8 +186,10 @@ fn demo_warning(config_path: &Path, config: &Config) -> Option<Problem> {
 /// certificate and the trust anchors. Nothing is started; a relative root that is missing is made,
 /// as at a start.
 pub fn check(config_path: &Path) -> Vec<Problem> {
+    let config_path = &std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_owned());
     let (config, mut problems) = Config::inspect(config_path);
     let Some(config) = config.map(Arc::new) else { return problems };
+    let whole = problems.is_empty();
     let told = |text| Problem {
         file: config_path.to_owned(),
         line: None,
@@ -155,7 +211,8 @@ pub fn check(config_path: &Path) -> Vec<Problem> {
     if let (Some(certificate_file), Some(key)) = (&config.tls.certificate, &config.tls.key) {
         let tls = listener::server_config(certificate_file, key, Arc::new(ClientVerifier));
         problems.extend(tls.err().map(|error| certificate(config_path, &error)));
-    } else {
+        problems.extend(expiry_warning(certificate_file, SystemTime::now()));
+    } else if whole {
         problems.extend(demo_warning(config_path, &config));
     }
     let tls = &config.tls;
@@ -167,4 +224,41 @@ pub fn check(config_path: &Path) -> Vec<Problem> {
 /// One problem a line.
 pub fn problems_text(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_certificate_near_its_end_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("cert.pem");
+        assert_eq!(expiry_warning(&file, SystemTime::now()), None, "another's problem");
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_after = time::OffsetDateTime::now_utc() + time::Duration::days(20);
+        std::fs::write(&file, params.self_signed(&key).unwrap().pem()).unwrap();
+        let told = |days: u64| {
+            let now = SystemTime::now() + Duration::from_secs(days * 86_400);
+            expiry_warning(&file, now).map(|problem| problem.text)
+        };
+        assert_eq!(told(0), None);
+        assert!(
+            told(10).unwrap().contains("runs out in 239 h") || told(10).unwrap().contains("240 h")
+        );
+        assert!(told(21).unwrap().contains("has run out"));
+    }
+
+    #[test]
+    fn what_would_not_happen_is_not_promised() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::defaults(dir.path());
+        config.auth.ban = dir.path().join("ban");
+        assert_eq!(not_yet(&config), []);
+        std::fs::write(&config.auth.ban, "/C=IT/CN=Somebody\n").unwrap();
+        config.auth.require_mapping = true;
+        let severities: Vec<_> = not_yet(&config).iter().map(|problem| problem.severity).collect();
+        assert_eq!(severities, [Severity::Error, Severity::Warning]);
+    }
 }

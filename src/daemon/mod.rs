@@ -59,6 +59,7 @@ fn start_error(error: impl std::fmt::Display) -> DaemonError {
 
 /// Runs until SIGTERM or SIGINT, then drains. A second one ends it at once.
 pub async fn run(config_path: &Path) -> Result<(), DaemonError> {
+    let config_path = &std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_owned());
     // First of all, so that no signal ends the process half way, and no count is lost.
     let mut signals = Signals::new().map_err(start_error)?;
     let metrics = admin::install_recorder().map_err(start_error)?;

@@ -16,6 +16,7 @@ const FIELDS: &[&str] = &[
     "op",
     "target",
     "status",
+    "why",
     "bytes_in",
     "bytes_out",
     "whole",

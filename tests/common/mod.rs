@@ -7,6 +7,7 @@ pub mod access;
 pub mod client;
 pub mod pki;
 pub mod scene;
+pub mod site;
 pub mod small_disk;
 pub mod soap;
 pub mod storm;

@@ -240,7 +240,7 @@ impl Drop for TestStorm {
 }
 
 /// `<state>/addresses.json`: `{"srm": "127.0.0.1:1234", "https": …, "plain": …, "admin": …}`.
-fn read_ports(path: &Path) -> Option<Ports> {
+pub(super) fn read_ports(path: &Path) -> Option<Ports> {
     let text = std::fs::read_to_string(path).ok()?;
     let json: serde_json::Value = serde_json::from_str(&text).ok()?;
     let port = |door: &str| json.get(door)?.as_str()?.rsplit(':').next()?.parse().ok();
