@@ -98,12 +98,12 @@ impl Srm {
             // content is still in place.
             let (Intent::Publish { hidden, .. } | Intent::Discard { hidden }) = intent;
             let FileKey { area, path } = hidden;
-            if let Some(area) = site.namespace.area(&area).cloned() {
-                if let Err(error) = blocking(move || discard(&area, &path)).await {
-                    // Kept for the next start: an area whose disk is away must not keep us down.
-                    tracing::error!(%error, "a hidden file of an upload is left behind");
-                    continue;
-                }
+            if let Some(area) = site.namespace.area(&area).cloned()
+                && let Err(error) = blocking(move || discard(&area, &path)).await
+            {
+                // Kept for the next start: an area whose disk is away must not keep us down.
+                tracing::error!(%error, "a hidden file of an upload is left behind");
+                continue;
             }
             self.core.store.clear_intent(id).await?;
         }
