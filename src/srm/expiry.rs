@@ -17,7 +17,7 @@ const STEP: usize = 500;
 /// Files looked at in one step, where most of them can't be ended yet.
 const MOST: usize = 100_000;
 /// How long a file that could not be ended yet (its upload is still running) is left alone.
-const AGAIN: i64 = 1_000;
+const AGAIN: i64 = 250;
 
 impl Srm {
     /// Ends what is due, and tells when the next one is.
@@ -33,9 +33,9 @@ impl Srm {
 
     async fn expire_step(&self) -> Result<Option<Millis>, Error> {
         let mut limit = STEP;
-        loop {
+        let stays = loop {
             let due = self.core.store.due(now(), limit).await?;
-            let full = due.len() == limit;
+            let (count, full) = (due.len(), due.len() == limit);
             let mut by_request: HashMap<RequestToken, Vec<u32>> = HashMap::new();
             for (token, n) in due {
                 by_request.entry(token).or_default().push(n);
@@ -51,15 +51,17 @@ impl Srm {
                 }
             }
             if !full || (ended == 0 && limit == MOST) {
-                break;
+                break count > ended;
             }
             // What stays must not stand before what could be ended.
             if ended < limit / 2 {
                 limit = (limit * 4).min(MOST);
             }
-        }
+        };
         let next = self.core.store.next_due().await?;
-        Ok(next.map(|at| if at <= now() { Millis(now().0 + AGAIN) } else { at }))
+        // What is due now became so meanwhile, unless something stays.
+        let soon = Millis(now().0 + if stays { AGAIN } else { 0 });
+        Ok(next.map(|at| at.max(soon)))
     }
 
     /// Ends what is due of one request, in one commit; how many files.
