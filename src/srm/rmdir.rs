@@ -4,7 +4,7 @@ use super::access::{Needs, driver_error};
 use super::requests::Holder;
 use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
-use crate::model::{Identity, ReturnStatus};
+use crate::model::{Identity, ReturnStatus, StatusCode};
 use crate::namespace::Located;
 
 impl Srm {
@@ -20,6 +20,10 @@ impl Srm {
         };
         match removed.await {
             Ok(()) => ReturnStatus::success("Directory removed"),
+            // srmRmdir knows no SRM_FILE_BUSY.
+            Err(error) if error.kind == ErrorKind::Busy => {
+                ReturnStatus::new(StatusCode::Failure, error.explanation)
+            }
             Err(error) => error.into(),
         }
     }
