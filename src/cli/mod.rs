@@ -1,11 +1,14 @@
 //! The command line: arguments, logging, exit codes.
 
+mod lines;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use self::lines::Lines;
 use crate::config::Severity;
 use crate::daemon::{self, DaemonError};
 
@@ -42,7 +45,13 @@ pub fn main() -> ExitCode {
 }
 
 fn serve(config: &std::path::Path) -> ExitCode {
-    log_to_stderr();
+    let lines = match log_to_stderr() {
+        Ok(lines) => lines,
+        Err(error) => {
+            eprintln!("stormd: no thread to be had for the log: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -50,7 +59,9 @@ fn serve(config: &std::path::Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(daemon::run(config)) {
+    let ended = runtime.block_on(daemon::run(config));
+    lines.flush();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(DaemonError::Config(problems)) => {
             eprintln!("{}", daemon::problems_text(&problems));
@@ -76,11 +87,13 @@ fn check(config: &std::path::Path) -> ExitCode {
 }
 
 /// One line per event; `RUST_LOG` says how much.
-fn log_to_stderr() {
+fn log_to_stderr() -> std::io::Result<Lines> {
+    let lines = Lines::start(std::io::stderr())?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_writer(lines.clone())
+        .with_ansi(false)
         .init();
+    Ok(lines)
 }
