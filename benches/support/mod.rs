@@ -45,11 +45,12 @@ pub fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// All `workers`, each on a thread of its own, for that long: how often they were done per second.
+/// All `workers`, each on a thread of its own, for that long: how much they did per second; `work`
+/// says how much it did.
 pub fn rate<W: Send>(
     workers: &mut [W],
     time: Duration,
-    work: impl Fn(&mut W) -> io::Result<()> + Sync,
+    work: impl Fn(&mut W) -> io::Result<u32> + Sync,
 ) -> f64 {
     let started = Instant::now();
     let done: u32 = std::thread::scope(|scope| {
@@ -59,8 +60,7 @@ pub fn rate<W: Send>(
                 scope.spawn(|| {
                     let mut done = 0;
                     while started.elapsed() < time {
-                        work(worker).unwrap();
-                        done += 1;
+                        done += work(worker).unwrap();
                     }
                     done
                 })
@@ -96,8 +96,18 @@ impl Client {
 
     /// Sends a request; gives the answer's status and body.
     pub fn ask(&mut self, request: &[u8]) -> io::Result<(u16, &[u8])> {
+        self.send(request)?;
+        self.answer()
+    }
+
+    /// Sends a request.
+    pub fn send(&mut self, request: &[u8]) -> io::Result<()> {
         self.tls.write_all(request)?;
-        self.tls.flush()?;
+        self.tls.flush()
+    }
+
+    /// Reads the answer's status and body.
+    pub fn answer(&mut self) -> io::Result<(u16, &[u8])> {
         self.read.clear();
         let mut whole = usize::MAX;
         let mut head = 0;

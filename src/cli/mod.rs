@@ -1,5 +1,7 @@
 //! The command line: arguments, logging, exit codes.
 
+mod lines;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use self::lines::Lines;
 use crate::config::Severity;
 use crate::daemon::{self, DaemonError};
 
@@ -47,7 +50,13 @@ pub fn main() -> ExitCode {
 }
 
 fn serve(config: &Path) -> ExitCode {
-    log_to_stderr();
+    let lines = match log_to_stderr() {
+        Ok(lines) => lines,
+        Err(error) => {
+            say(format!("stormd: no thread to be had for the log: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
     abort_on_panic();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -59,6 +68,7 @@ fn serve(config: &Path) -> ExitCode {
     let result = runtime.block_on(daemon::run(config));
     // A thread that hangs in a file system shall not keep the process.
     runtime.shutdown_timeout(LAST_WORK);
+    lines.flush();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(DaemonError::Config(problems)) => {
@@ -93,7 +103,8 @@ fn say(text: String) {
 }
 
 /// One line per event; `RUST_LOG` says how much.
-fn log_to_stderr() {
+fn log_to_stderr() -> std::io::Result<Lines> {
+    let lines = Lines::start(std::io::stderr())?;
     let wanted = std::env::var("RUST_LOG").unwrap_or_default();
     let filter = EnvFilter::try_new(if wanted.trim().is_empty() { "info" } else { &wanted });
     let filter = filter.unwrap_or_else(|error| {
@@ -102,11 +113,12 @@ fn log_to_stderr() {
     });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_writer(lines.clone())
+        .with_ansi(false)
         // It would tell a full disk by eprintln!, which panics there.
         .log_internal_errors(false)
         .init();
+    Ok(lines)
 }
 
 /// A panic is a defect that leaves nobody knows what behind. Everything that was promised is on
@@ -138,7 +150,7 @@ mod tests {
     fn a_panic_is_logged_and_ends_the_process() {
         const ME: &str = "STORMD_TEST_PANIC";
         if std::env::var_os(ME).is_some() {
-            log_to_stderr();
+            log_to_stderr().unwrap();
             abort_on_panic();
             let worker = std::thread::spawn(|| panic!("something that cannot be"));
             let _ = worker.join();

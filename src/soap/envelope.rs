@@ -1,6 +1,8 @@
 //! The envelope, both ways: which operation a message calls and with what, and how an answer is
 //! wrapped. No I/O here, and nothing of the core.
 
+use std::sync::LazyLock;
+
 use quick_xml::events::{BytesStart, Event};
 use yaserde::ser::Serializer;
 
@@ -238,17 +240,17 @@ fn read_fault(cursor: &mut Cursor<'_>) -> Result<SoapFault, SoapFault> {
 const ENVELOPE_TAIL: &[u8] = b"</SOAP-ENV:Body></SOAP-ENV:Envelope>";
 
 fn envelope_head() -> Vec<u8> {
-    let mut out = Vec::with_capacity(4096);
-    out.extend_from_slice(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?><SOAP-ENV:Envelope");
-    for (prefix, space) in [
-        ("SOAP-ENV", SOAP_NAMESPACE),
-        ("SOAP-ENC", ENCODING_NAMESPACE),
-        ("xsi", "http://www.w3.org/2001/XMLSchema-instance"),
-        ("xsd", "http://www.w3.org/2001/XMLSchema"),
-    ] {
-        out.extend_from_slice(format!(" xmlns:{prefix}=\"{space}\"").as_bytes());
-    }
-    out.extend_from_slice(b"><SOAP-ENV:Body>");
+    static HEAD: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><SOAP-ENV:Envelope \
+             xmlns:SOAP-ENV=\"{SOAP_NAMESPACE}\" xmlns:SOAP-ENC=\"{ENCODING_NAMESPACE}\" \
+             xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" \
+             xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\"><SOAP-ENV:Body>"
+        )
+    });
+    // Room for a short answer; from 1 KiB on, glibc's malloc takes a slower way.
+    let mut out = Vec::with_capacity(1000);
+    out.extend_from_slice(HEAD.as_bytes());
     out
 }
 
