@@ -3,6 +3,7 @@
 mod demo;
 mod gatekeeper;
 mod load;
+mod remembered;
 mod state;
 
 use std::path::{Path, PathBuf};
