@@ -1,13 +1,11 @@
 //! Who a certificate chain is: the trust store behind the listener's question.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::digest::{Context, SHA256};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rustls::pki_types::pem::PemObject;
@@ -15,14 +13,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::OnceCell;
 
 use super::demo::HostIdentity;
+use super::remembered::Remembered;
 use crate::auth::x509::{Trust, delegation};
 use crate::config::{Config, Problem};
 use crate::listener::{DelegatedCredential, Judge, PendingDelegation};
 use crate::model::{Identity, Person};
-
-/// Chains whose verdict is remembered. Clients come back with the same proxy again and again, and its
-/// signatures cost a tenth of a handshake.
-const REMEMBERED: usize = 4096;
 
 /// Keys made ahead for delegations.
 const KEYS_AHEAD: usize = 4;
@@ -31,7 +26,7 @@ const KEYS_AHEAD: usize = 4;
 pub(super) struct Gatekeeper {
     reading: ArcSwap<Reading>,
     generation: AtomicU64,
-    remembered: Mutex<Remembered>,
+    remembered: Remembered,
     keys: delegation::KeyPool,
     /// The certificate request for everybody who is refused: see [`Vain`].
     vain: OnceCell<Arc<[u8]>>,
@@ -50,7 +45,7 @@ impl Gatekeeper {
         Ok(Arc::new(Self {
             reading: ArcSwap::from_pointee(reading),
             generation: AtomicU64::new(0),
-            remembered: Mutex::default(),
+            remembered: Remembered::default(),
             keys: delegation::KeyPool::start(KEYS_AHEAD)?,
             vain: OnceCell::new(),
         }))
@@ -82,57 +77,21 @@ impl Gatekeeper {
     }
 }
 
-/// The people behind chains, by the chain's digest. Only who was let in: a refusal may be over at any
-/// moment, and refused clients shall not push out the others.
-#[derive(Default)]
-struct Remembered {
-    generation: u64,
-    people: HashMap<Vec<u8>, (Arc<Person>, SystemTime)>,
-}
-
-impl Remembered {
-    /// Who was behind that chain by the trust of `generation`, while that holds. A clock that was set
-    /// back asks anew.
-    fn find(&self, chain: &[u8], generation: u64, now: SystemTime) -> Option<Identity> {
-        let (person, judged) = self.people.get(chain)?;
-        (self.generation == generation && *judged <= now && now <= person.not_after)
-            .then(|| Identity::Person(Arc::clone(person)))
-    }
-
-    fn keep(&mut self, chain: Vec<u8>, generation: u64, now: SystemTime, person: &Arc<Person>) {
-        if self.generation != generation {
-            self.generation = generation;
-            self.people.clear();
-        }
-        if self.people.len() >= REMEMBERED {
-            self.people.clear();
-        }
-        self.people.insert(chain, (Arc::clone(person), now));
-    }
-}
-
-fn digest(chain: &[CertificateDer<'static>]) -> Vec<u8> {
-    let mut digest = Context::new(&SHA256);
-    for certificate in chain {
-        digest.update(&certificate.len().to_le_bytes());
-        digest.update(certificate);
-    }
-    digest.finish().as_ref().to_vec()
-}
-
 impl Judge for Gatekeeper {
     fn identity(&self, chain: &[CertificateDer<'static>], now: SystemTime) -> Identity {
-        // Read before the trust: at worst, a newer trust's verdict bears an older number.
-        let (key, generation) = (digest(chain), self.generation());
-        let remembered = || self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(identity) = remembered().find(&key, generation, now) {
-            return identity;
-        }
-        let identity = self.judge(chain, now);
-        if let Identity::Person(person) = &identity {
-            remembered().keep(key, generation, now, person);
-        }
-        identity
+        let judge = || match self.reading.load().trust.judge(chain, now) {
+            Ok(judgement) => {
+                for note in &judgement.notes {
+                    tracing::info!(dn = %judgement.person.dn, "attribute certificate dropped: {note}");
+                }
+                // Looked at again when an attribute certificate or CRL runs out, not only a
+                // certificate.
+                let not_after = judgement.person.not_after.min(judgement.review_at);
+                Identity::Person(Arc::new(Person { not_after, ..judgement.person }))
+            }
+            Err(refusal) => Identity::Refused(Arc::new(refusal)),
+        };
+        self.remembered.identity(chain, self.generation(), now, judge)
     }
 
     fn generation(&self) -> u64 {
@@ -160,21 +119,6 @@ impl Judge for Gatekeeper {
 }
 
 impl Gatekeeper {
-    fn judge(&self, chain: &[CertificateDer<'static>], now: SystemTime) -> Identity {
-        match self.reading.load().trust.judge(chain, now) {
-            Ok(judgement) => {
-                for note in &judgement.notes {
-                    tracing::info!(dn = %judgement.person.dn, "attribute certificate dropped: {note}");
-                }
-                // Looked at again when an attribute certificate or CRL runs out, not only a
-                // certificate.
-                let not_after = judgement.person.not_after.min(judgement.review_at);
-                Identity::Person(Arc::new(Person { not_after, ..judgement.person }))
-            }
-            Err(refusal) => Identity::Refused(Arc::new(refusal)),
-        }
-    }
-
     /// A request for a key that is thrown away.
     async fn nobodys_request(&self) -> Result<Arc<[u8]>, String> {
         let made = self.vain.get_or_try_init(async || {
@@ -228,39 +172,5 @@ impl PendingDelegation for Pending {
         let key = PrivateKeyDer::from_pem_slice(delegated.key_pem.as_bytes())
             .map_err(|_| "the delegated key does not read".to_owned())?;
         Ok(DelegatedCredential { chain: delegated.chain, key })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::model::ProxyKind;
-
-    #[test]
-    fn a_verdict_is_remembered_while_it_holds() {
-        let now = SystemTime::now();
-        let hour = Duration::from_secs(3600);
-        let person = Arc::new(Person {
-            dn: "/CN=u".to_owned(),
-            fqans: Vec::new(),
-            not_after: now + hour,
-            proxy: ProxyKind::EndEntity,
-        });
-        let mut remembered = Remembered::default();
-        remembered.keep(vec![1], 0, now, &person);
-        assert!(remembered.find(&[1], 0, now + hour).is_some());
-        assert!(remembered.find(&[2], 0, now).is_none());
-        assert!(remembered.find(&[1], 0, now + 2 * hour).is_none());
-        assert!(remembered.find(&[1], 0, now - hour).is_none());
-        // Trust anchors, CRLs or bans were read again.
-        assert!(remembered.find(&[1], 1, now).is_none());
-        remembered.keep(vec![2], 1, now, &person);
-        assert!(remembered.find(&[1], 1, now).is_none());
-        for n in 0..2 * REMEMBERED {
-            remembered.keep(n.to_le_bytes().to_vec(), 1, now, &person);
-        }
-        assert!(remembered.people.len() <= REMEMBERED);
     }
 }

@@ -7,6 +7,7 @@ mod health;
 mod load;
 mod notify;
 mod reload;
+mod remembered;
 mod state;
 
 use std::io::Write;
