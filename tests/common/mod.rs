@@ -10,6 +10,7 @@ pub mod scene;
 pub mod small_disk;
 pub mod soap;
 pub mod storm;
+pub mod trace;
 pub mod wire;
 
 pub use storm::TestStorm;
