@@ -21,7 +21,8 @@ use common::trace::{Trace, in_order, show};
 use common::wire::{self, Conn};
 use common::{TestStorm, bytes, leftovers, wait_until};
 
-const CALLS: &str = "fsync,fdatasync,linkat,renameat,renameat2,unlinkat,mkdirat,sendto,write,writev";
+const CALLS: &str =
+    "fsync,fdatasync,linkat,renameat,renameat2,unlinkat,mkdirat,sendto,write,writev";
 const SYNC: &str = "fsync|fdatasync";
 const SEND: &str = "sendto|write|writev";
 /// An answer goes to a socket.
@@ -71,8 +72,7 @@ async fn the_disk_comes_before_the_answer() {
     let calls = trace.stop();
     assert_eq!(put.status, 204, "{}", put.text());
     let rename = "renameat|renameat2";
-    let steps =
-        [(SYNC, unnamed.as_str()), (rename, "new"), (SYNC, &directory), (SEND, TCP)];
+    let steps = [(SYNC, unnamed.as_str()), (rename, "new"), (SYNC, &directory), (SEND, TCP)];
     in_order(&calls, &steps);
     // The intent, before there is something to clear away.
     in_order(&calls, &[(SYNC, WAL), ("linkat", ".storm.")]);
@@ -349,8 +349,7 @@ async fn an_upload_that_a_crash_took_is_not_done() {
     let root = scene.storm.root("test.vo");
     std::fs::write(root.join("old"), "old").unwrap();
     let surl = scene.storm.surl("/test.vo/old");
-    let inner = soap::prepare_to_put(&[&surl], None)
-        + "<overwriteOption>ALWAYS</overwriteOption>";
+    let inner = soap::prepare_to_put(&[&surl], None) + "<overwriteOption>ALWAYS</overwriteOption>";
     let prepared = scene.srm("srmPrepareToPut", &inner).await;
     let token = prepared.token.clone().unwrap();
     let (port, path) = wire::split_url(prepared.files[0].turl.as_deref().unwrap());
@@ -464,7 +463,12 @@ async fn overwrite(config: Arc<rustls::ClientConfig>, port: u16, path: String, k
     }
 }
 
-async fn read_on(config: Arc<rustls::ClientConfig>, port: u16, path: String, stop: Arc<AtomicBool>) {
+async fn read_on(
+    config: Arc<rustls::ClientConfig>,
+    port: u16,
+    path: String,
+    stop: Arc<AtomicBool>,
+) {
     let Ok(mut conn) = Conn::tls(&config, port).await else { return };
     while !stop.load(Ordering::Relaxed) {
         let Ok(got) = conn.request("GET", &path, &[], b"").await else { return };

@@ -6,7 +6,7 @@ use super::files::{discard, hidden_name};
 use super::requests::Live;
 use super::rm::of_files;
 use super::transition::Change;
-use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking};
+use super::{Error, FilesAnswer, Srm, SurlStatus, blocking};
 use crate::model::{Event, FileState, Identity, RequestKind, ReturnStatus, StatusCode};
 use crate::store::FileRow;
 
@@ -132,10 +132,6 @@ impl Srm {
         };
         let Some(area) = self.site().namespace.area(&key.area).cloned() else { return Ok(()) };
         let Some(hidden) = hidden_name(&key.path, live.token(), file.n) else { return Ok(()) };
-        match blocking(move || discard(&area, &hidden)).await {
-            // The directory itself is gone, or leads out of the area now: nothing of ours is there.
-            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Denied) => Ok(()),
-            other => other,
-        }
+        blocking(move || discard(&area, &hidden)).await
     }
 }

@@ -4,7 +4,7 @@
 use super::requests::now;
 use super::transition::Change;
 use super::{Error, Srm};
-use crate::model::{Event, FileState, RequestKind};
+use crate::model::{Event, FileState, RequestKind, RequestToken};
 use crate::store::Millis;
 
 /// Files taken in one step.
@@ -25,8 +25,27 @@ impl Srm {
     }
 
     async fn expire_step(&self) -> Result<Option<Millis>, Error> {
-        let due = self.core.store.due(now(), STEP).await?;
-        let full = due.len() == STEP;
+        let mut limit = STEP;
+        let (full, progress) = loop {
+            let due = self.core.store.due(now(), limit).await?;
+            let full = due.len() == limit;
+            let progress = self.expire_files(due).await?;
+            // Those that can't be ended now must not hide the others.
+            if progress || !full {
+                break (full, progress);
+            }
+            limit *= 4;
+        };
+        if full && progress {
+            return Ok(Some(now()));
+        }
+        let next = self.core.store.next_due().await?;
+        let soon = Millis(now().0 + if progress { 1 } else { AGAIN });
+        Ok(next.map(|at| if at <= now() { soon } else { at }))
+    }
+
+    /// True when one of them was ended.
+    async fn expire_files(&self, due: Vec<(RequestToken, u32)>) -> Result<bool, Error> {
         let mut progress = false;
         for (token, n) in due {
             // Live requests of this daemon are all in memory.
@@ -40,7 +59,10 @@ impl Srm {
                 // A transfer that is running is not cut.
                 (RequestKind::Put, FileState::SpaceAvailable) if live.is_uploading(n) => continue,
                 (RequestKind::Put, FileState::SpaceAvailable) => {
-                    self.discard_hidden(&live, &file).await?;
+                    if let Err(error) = self.discard_hidden(&live, &file).await {
+                        tracing::warn!(%token, n, %error, "a put can't be ended yet");
+                        continue;
+                    }
                     Change::new(file, Event::Expire, "srmPutDone did not come in time")
                 }
                 (_, FileState::Pinned | FileState::Success) => {
@@ -51,12 +73,7 @@ impl Srm {
             self.advance(&live, vec![change], false).await?;
             progress = true;
         }
-        if full && progress {
-            return Ok(Some(now()));
-        }
-        let next = self.core.store.next_due().await?;
-        let soon = Millis(now().0 + if progress { 1 } else { AGAIN });
-        Ok(next.map(|at| if at <= now() { soon } else { at }))
+        Ok(progress)
     }
 
     /// Forgets requests that ended longer ago than `request_kept`, in small steps.

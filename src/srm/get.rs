@@ -143,7 +143,8 @@ impl Srm {
                 .filter_map(|((n, ready), changed)| (ready && changed.is_ok()).then_some(n))
                 .collect(),
             Err(error) => {
-                tracing::error!(token = %live.token(), %error, "gets not made ready");
+                tracing::error!(token = %live.token(), %error, "gets not made ready: tried later");
+                self.try_later(live, who, numbers.iter().map(|(n, _)| *n).collect());
                 Vec::new()
             }
         };

@@ -1,6 +1,7 @@
 //! srmMkdir, and MKCOL of the HTTP doors.
 
 use super::access::{Needs, driver_error};
+use super::files::sync_names;
 use super::{Error, ErrorKind, Srm, Target, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, ReturnStatus};
@@ -35,8 +36,13 @@ impl Srm {
     }
 
     async fn make_located(&self, located: Located) -> Result<(), Error> {
+        let sync = self.site().config.http.fsync;
         let _guard = self.core.locks.lock(&located.key()).await;
-        blocking(move || make(&located)).await
+        blocking(move || {
+            make(&located)?;
+            if sync { sync_names(&located.area, &[&located.path]) } else { Ok(()) }
+        })
+        .await
     }
 }
 

@@ -1,6 +1,7 @@
 //! srmMv.
 
 use super::access::{Needs, driver_error};
+use super::files::sync_names;
 use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, RelPath, ReturnStatus};
@@ -80,7 +81,12 @@ impl Srm {
         if self.core.requests.put_on(&to).is_some() {
             return Err(Error::new(ErrorKind::Exists, "a put on the target is not done"));
         }
-        let moved = blocking(move || rename(&source, &target)).await;
+        let sync = self.site().config.http.fsync;
+        let moved = blocking(move || {
+            rename(&source, &target)?;
+            if sync { sync_names(&source.area, &[&source.path, &target.path]) } else { Ok(()) }
+        })
+        .await;
         self.core.requests.bump();
         moved?;
         Ok("moved")

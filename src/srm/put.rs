@@ -1,6 +1,7 @@
 //! srmPrepareToPut and srmStatusOfPutRequest: a hidden file beside the target, and a TURL to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::access::{Needs, check_room, driver_error, owner};
 use super::files::{discard, hidden_name, make_parents};
@@ -18,6 +19,8 @@ use crate::store::{FileRow, Millis, RequestRow, StoredRequest};
 
 /// Files of one request that one worker takes at once, so that they share a commit.
 pub(super) const BATCH: usize = 256;
+/// Until files that could not be taken up are handed to the workers again.
+const AGAIN: Duration = Duration::from_secs(5);
 
 impl Srm {
     /// srmPrepareToPut. The answer waits up to `answer_wait` for what gets ready meanwhile.
@@ -179,9 +182,31 @@ impl Srm {
         Ok(live)
     }
 
-    /// Hands what a restart left to do to the workers; false when their queue is full.
-    pub(super) fn enqueue(&self, live: &Arc<Live>, who: &Identity) -> bool {
-        self.pool(live.kind()).submit(&live.request.user, self.jobs(live, who)).is_ok()
+    /// Hands what a restart left to do to the workers.
+    pub(super) fn enqueue(&self, live: &Arc<Live>, who: &Identity) {
+        for files in queued_batches(live) {
+            self.enqueue_files(live, who, files);
+        }
+    }
+
+    fn enqueue_files(&self, live: &Arc<Live>, who: &Identity, files: Vec<u32>) {
+        let work = self.work(live, who, files.clone());
+        if let Err(full) = self.pool(live.kind()).submit(&live.request.user, vec![work]) {
+            tracing::debug!(token = %live.token(), %full, "handed to the workers later");
+            self.try_later(live, who, files);
+        }
+    }
+
+    /// The files stay queued, and are taken up again in a while: the queue was full, or the
+    /// database in trouble.
+    pub(super) fn try_later(&self, live: &Arc<Live>, who: &Identity, files: Vec<u32>) {
+        let (srm, live, who) = (self.clone(), Arc::clone(live), who.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(AGAIN).await;
+            if !live.is_ended() {
+                srm.enqueue_files(&live, &who, files);
+            }
+        });
     }
 
     fn pool(&self, kind: RequestKind) -> &Pool {
@@ -192,23 +217,11 @@ impl Srm {
     }
 
     fn jobs(&self, live: &Arc<Live>, who: &Identity) -> Vec<Box<dyn Job>> {
-        let queued: Vec<u32> = live
-            .files()
-            .iter()
-            .filter(|file| matches!(file.state, FileState::Queued | FileState::InProgress))
-            .map(|file| file.n)
-            .collect();
-        queued
-            .chunks(BATCH)
-            .map(|batch| {
-                Box::new(Work {
-                    srm: self.clone(),
-                    live: Arc::clone(live),
-                    who: who.clone(),
-                    files: batch.to_vec(),
-                }) as Box<dyn Job>
-            })
-            .collect()
+        queued_batches(live).into_iter().map(|batch| self.work(live, who, batch)).collect()
+    }
+
+    fn work(&self, live: &Arc<Live>, who: &Identity, files: Vec<u32>) -> Box<dyn Job> {
+        Box::new(Work { srm: self.clone(), live: Arc::clone(live), who: who.clone(), files })
     }
 
     /// A worker's unit: makes ready what is still queued, all in one commit.
@@ -251,9 +264,9 @@ impl Srm {
                 .zip(outcome)
                 .filter_map(|(n, changed)| changed.is_err().then_some(n))
                 .collect(),
-            // They stay queued in the store: the next start takes them up.
             Err(error) => {
-                tracing::error!(token = %live.token(), %error, "puts not made ready");
+                tracing::error!(token = %live.token(), %error, "puts not made ready: tried later");
+                self.try_later(live, who, numbers.clone());
                 numbers
             }
         };
@@ -285,6 +298,14 @@ impl Srm {
             tracing::warn!(%error, "hidden file of a put left behind");
         }
     }
+}
+
+/// Numbers of a request's files that wait for a worker, as workers take them.
+fn queued_batches(live: &Live) -> Vec<Vec<u32>> {
+    let waits = |file: &FileRow| matches!(file.state, FileState::Queued | FileState::InProgress);
+    let queued: Vec<u32> =
+        live.files().iter().filter(|file| waits(file)).map(|file| file.n).collect();
+    queued.chunks(BATCH).map(<[u32]>::to_vec).collect()
 }
 
 /// Some files of a request, as workers take them.
@@ -392,8 +413,11 @@ fn prepare(site: &Site, who: &Identity, live: &Live, file: FileRow) -> Result<Re
             }
             other => other.map_err(told)?,
         };
-        if let Some(size) = file.expected_size {
-            driver.preallocate(&empty, size).map_err(told)?;
+        if let Some(size) = file.expected_size
+            && let Err(error) = driver.preallocate(&empty, size)
+        {
+            discard(&located.area, &hidden)?;
+            return Err(told(error));
         }
     }
     Ok(Ready { located, hidden, made, protocol: turl.protocol, turl: turl.url, row: file })
@@ -411,7 +435,7 @@ fn check_parent(site: &Site, who: &Identity, located: &Located) -> Result<(), Er
         )),
         Err(DriverError::NotFound) if site.config.srm.create_parents => {
             site.permit(who, located, Needs::MAKE_DIRECTORY)?;
-            make_parents(&located.area, &located.path)
+            make_parents(&located.area, &located.path, site.config.http.fsync)
         }
         Err(DriverError::NotFound) => Err(Error::new(
             ErrorKind::ParentMissing,

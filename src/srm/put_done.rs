@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::access::driver_error;
-use super::files::{self, Seal, bears_mark, discard, hidden_name, seal};
+use super::files::{
+    self, Seal, bears_mark, discard, discard_successor, hidden_name, seal, sync_names,
+};
 use super::requests::Live;
 use super::rm::of_files;
 use super::transition::Change;
@@ -81,7 +83,11 @@ impl Srm {
                             places.push(place);
                             ReturnStatus::success("done")
                         }
-                        Ok(Outcome::Busy(error)) => error.into(),
+                        Ok(Outcome::Later(error)) => error.into(),
+                        // What can't be cleared away keeps the put: abort and expiry try again.
+                        Err(error) if self.discard_hidden(live, file).await.is_err() => {
+                            error.into()
+                        }
                         Err(error) => {
                             changes.push(Change::failed(file.clone(), &error));
                             places.push(place);
@@ -121,7 +127,7 @@ impl Srm {
         let hidden = hidden_name(&key.path, live.token(), file.n)
             .ok_or_else(|| Error::new(ErrorKind::Internal, "the put names an area's root"))?;
         if live.is_uploading(file.n) {
-            return Ok(Outcome::Busy(still_written()));
+            return Ok(Outcome::Later(still_written()));
         }
         let publish = Publish {
             area,
@@ -130,6 +136,7 @@ impl Srm {
             token: live.token().clone(),
             n: file.n,
             expected: file.expected_size,
+            uploaded: live.is_uploaded(file.n),
             ours: file.turl.as_ref().is_some_and(|(protocol, _)| protocol.is_ours()),
             mode: live.request.overwrite.unwrap_or(OverwriteMode::Never),
             sync: site.config.http.fsync,
@@ -142,7 +149,7 @@ enum Outcome {
     /// Published, so many bytes.
     Done(u64),
     /// Not yet: may be asked again.
-    Busy(Error),
+    Later(Error),
 }
 
 struct Publish {
@@ -152,6 +159,8 @@ struct Publish {
     token: RequestToken,
     n: u32,
     expected: Option<u64>,
+    /// There must be data.
+    uploaded: bool,
     /// The bytes came through our own door: whole, with a checksum nobody else could write.
     ours: bool,
     mode: OverwriteMode,
@@ -161,8 +170,12 @@ struct Publish {
 impl Publish {
     fn run(&self) -> Result<Outcome, Error> {
         let driver = &*self.area.driver;
-        let file = match driver.open(&self.hidden) {
+        let file = match driver.open_own(&self.hidden) {
             Ok(file) => file,
+            // A link, a directory: none of our making.
+            Err(DriverError::Escapes | DriverError::IsADirectory | DriverError::NotSupported) => {
+                return Err(spoilt());
+            }
             Err(DriverError::NotFound | DriverError::NotADirectory) => return self.without_data(),
             Err(error) => return Err(driver_error(error, &self.target)),
         };
@@ -170,7 +183,7 @@ impl Publish {
         // First the rights: nobody can open it any more. Then who has it open still.
         driver.set_mode(&file, 0o660).map_err(told)?;
         if driver.has_writer(&file).map_err(told)? == Some(true) {
-            return Ok(Outcome::Busy(still_written()));
+            return Ok(Outcome::Later(still_written()));
         }
         let stat = driver.stat_file(&file).map_err(told)?;
         let existing = driver.stat(&self.target).ok();
@@ -193,6 +206,10 @@ impl Publish {
             ));
         }
         let adler32 = if self.ours { files::adler32(driver, &file, &stat) } else { None };
+        if self.ours && adler32.is_none() {
+            // Our door left a checksum of what it took: this is something else, or not all of it.
+            return Err(spoilt());
+        }
         if self.mode == OverwriteMode::WhenFilesAreDifferent
             && let Some(old) = existing.filter(|old| old.size == stat.size)
             && adler32.is_some()
@@ -207,17 +224,17 @@ impl Publish {
             &Seal { adler32, mark: Some((&self.token, self.n)), sync: self.sync },
         )?;
         drop(file);
-        self.rename()?;
-        Ok(Outcome::Done(stat.size))
+        self.rename(stat.size)
     }
 
-    fn rename(&self) -> Result<(), Error> {
+    fn rename(&self, size: u64) -> Result<Outcome, Error> {
         let driver = &*self.area.driver;
+        // A second upload may have left its passing name.
+        discard_successor(&self.area, &self.hidden)?;
         let replace = self.mode != OverwriteMode::Never;
         match driver.rename(&self.hidden, &self.target, replace) {
             Ok(()) => {}
             Err(DriverError::Exists) => {
-                discard(&self.area, &self.hidden)?;
                 return Err(Error::new(
                     ErrorKind::Exists,
                     "a file of that name appeared meanwhile: the data of this put was dropped",
@@ -225,13 +242,17 @@ impl Publish {
             }
             Err(error) => return Err(driver_error(error, &self.target)),
         }
-        // A second upload may have left its passing name.
-        discard(&self.area, &self.hidden)?;
-        if self.sync {
-            let parent = self.target.parent().unwrap_or_else(RelPath::root);
-            driver.sync_directory(&parent).map_err(|e| driver_error(e, &self.target))?;
+        Ok(self.published(size))
+    }
+
+    /// It is in place; should the disk not confirm that, putDone may be asked again.
+    fn published(&self, size: u64) -> Outcome {
+        if self.sync
+            && let Err(error) = sync_names(&self.area, &[&self.target])
+        {
+            return Outcome::Later(error);
         }
-        Ok(())
+        Outcome::Done(size)
     }
 
     /// No hidden file: nothing came, or a crash cut the last putDone short after its rename.
@@ -239,13 +260,19 @@ impl Publish {
         let driver = &*self.area.driver;
         if bears_mark(&self.area, &self.target, &self.token, self.n) {
             let size = driver.stat(&self.target).map(|stat| stat.size).unwrap_or_default();
-            return Ok(Outcome::Done(size));
+            return Ok(self.published(size));
         }
         let parent = self.target.parent().unwrap_or_else(RelPath::root);
         if driver.stat(&parent).is_err() {
             return Err(Error::new(
                 ErrorKind::ParentMissing,
                 "the directory was moved or removed meanwhile",
+            ));
+        }
+        if self.uploaded {
+            return Err(Error::new(
+                ErrorKind::Precondition,
+                "there is no data, and it may have been lost: put the file again",
             ));
         }
         if let Ok(old) = driver.stat(&self.target) {
@@ -266,8 +293,7 @@ impl Publish {
             &Seal { adler32, mark: Some((&self.token, self.n)), sync: self.sync },
         )?;
         drop(file);
-        self.rename()?;
-        Ok(Outcome::Done(0))
+        self.rename(0)
     }
 
     fn old_checksum(&self) -> Option<String> {
@@ -276,6 +302,13 @@ impl Publish {
         let stat = driver.stat_file(&old).ok()?;
         files::adler32(driver, &old, &stat)
     }
+}
+
+fn spoilt() -> Error {
+    Error::new(
+        ErrorKind::Precondition,
+        "what is on disk is not what was uploaded: put the file again",
+    )
 }
 
 fn still_written() -> Error {

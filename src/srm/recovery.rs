@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use super::files::{bears_mark, discard, hidden_name, hidden_successor};
+use super::files::{bears_mark, discard, discard_successor, hidden_name, sync_names};
 use super::requests::Live;
 use super::transition::Change;
-use super::{Error, ErrorKind, Srm, blocking};
-use crate::model::{Event, FileKey, FileState, Fqan, Identity, Person, ProxyKind, RequestKind};
+use super::{Error, Srm, blocking};
+use crate::model::{
+    Event, FileKey, FileState, Fqan, Identity, Person, ProxyKind, RelPath, RequestKind,
+};
+use crate::namespace::{Access, StorageArea};
 use crate::store::{FileRow, Intent, RequestId};
 
 /// Requests loaded in one step.
@@ -29,48 +32,68 @@ impl Srm {
                 let live = Live::new(stored);
                 self.core.requests.insert(&live);
                 if live.kind() == RequestKind::Put {
-                    self.recover_puts(&live).await?;
+                    self.recover_puts(&live, &who).await?;
                 }
-                if !self.enqueue(&live, &who) {
-                    tracing::warn!(token = %live.token(), "the queue is full: waits for a restart");
-                }
+                self.enqueue(&live, &who);
             }
         }
         Ok(loaded)
     }
 
     /// A put whose hidden file is gone while the target bears its mark was done; only the answer
-    /// was lost.
-    async fn recover_puts(&self, live: &Arc<Live>) -> Result<(), Error> {
+    /// was lost. What a worker made for a put that is not ready goes: it is made anew.
+    async fn recover_puts(&self, live: &Arc<Live>, who: &Identity) -> Result<(), Error> {
         let site = self.site();
         let _turn = live.turn.lock().await;
-        let mut changes = Vec::new();
+        let mut puts = Vec::new();
         for file in live.files() {
-            let Some(key) = file.key.clone().filter(|_| file.state == FileState::SpaceAvailable)
-            else {
-                continue;
-            };
-            let Some(area) = site.namespace.area(&key.area).cloned() else { continue };
-            let Some(hidden) = hidden_name(&key.path, live.token(), file.n) else { continue };
-            let (token, n) = (live.token().clone(), file.n);
-            let size = blocking(move || {
-                if let Some(successor) = hidden_successor(&hidden)
-                    && area.driver.stat(&successor).is_ok()
-                {
-                    // An upload that was not answered.
-                    let removed = area.driver.remove_file(&successor);
-                    removed.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+            let place = match file.state {
+                FileState::SpaceAvailable => file
+                    .key
+                    .clone()
+                    .and_then(|key| Some((site.namespace.area(&key.area).cloned()?, key.path))),
+                FileState::Queued | FileState::InProgress => {
+                    let located = site.locate_surl(who, &file.surl, Access::Write);
+                    located.ok().map(|located| (located.area, located.path))
                 }
-                let done =
-                    area.driver.stat(&hidden).is_err() && bears_mark(&area, &key.path, &token, n);
-                Ok(done.then(|| area.driver.stat(&key.path).map(|s| s.size).unwrap_or_default()))
-            })
-            .await?;
-            if let Some(size) = size {
-                let row = FileRow { size: Some(size), ..file };
-                changes.push(Change::new(row, Event::Done, "done"));
+                _ => None,
+            };
+            let Some((area, path)) = place else { continue };
+            let Some(hidden) = hidden_name(&path, live.token(), file.n) else { continue };
+            // Whether data came before the stop nobody remembers.
+            if file.turl.as_ref().is_some_and(|(protocol, _)| protocol.is_ours()) {
+                live.set_uploaded(file.n, true);
             }
+            puts.push((file, area, path, hidden));
         }
+        if puts.is_empty() {
+            return Ok(());
+        }
+        let (token, sync) = (live.token().clone(), site.config.http.fsync);
+        let work = move || {
+            let one = |(file, area, path, hidden): (
+                FileRow,
+                Arc<StorageArea>,
+                RelPath,
+                RelPath,
+            )| {
+                let ready = file.state == FileState::SpaceAvailable;
+                let cleared = if ready { discard_successor } else { discard }(&area, &hidden);
+                if let Err(error) = cleared {
+                    tracing::warn!(%token, n = file.n, %error, "hidden file of a put left behind");
+                }
+                let done = ready
+                    && area.driver.stat(&hidden).is_err()
+                    && bears_mark(&area, &path, &token, file.n)
+                    // Else putDone may be asked again.
+                    && (!sync || sync_names(&area, &[&path]).is_ok());
+                let size = || area.driver.stat(&path).map(|stat| stat.size).unwrap_or_default();
+                done.then(|| FileRow { size: Some(size()), ..file })
+            };
+            Ok(puts.into_iter().filter_map(one).collect::<Vec<_>>())
+        };
+        let done = blocking(work).await?;
+        let changes = done.into_iter().map(|row| Change::new(row, Event::Done, "done")).collect();
         self.advance(live, changes, false).await.map(|_| ())
     }
 
@@ -82,10 +105,13 @@ impl Srm {
             // content is still in place.
             let (Intent::Publish { hidden, .. } | Intent::Discard { hidden }) = intent;
             let FileKey { area, path } = hidden;
-            if let Some(area) = site.namespace.area(&area).cloned() {
-                blocking(move || discard(&area, &path)).await?;
+            // An area that is not configured now may be again.
+            let Some(area) = site.namespace.area(&area).cloned() else { continue };
+            match blocking(move || discard(&area, &path)).await {
+                Ok(()) => self.core.store.clear_intent(id).await?,
+                // One disk in trouble keeps no other area away. The next start tries again.
+                Err(error) => tracing::warn!(%error, "hidden file of an upload left behind"),
             }
-            self.core.store.clear_intent(id).await?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! index that says which file is being put and which is pinned. The store is written first, this
 //! after it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,6 +33,9 @@ struct State {
     files: Vec<FileRow>,
     /// Uploads under way through our own doors, per file.
     uploads: HashMap<u32, u32>,
+    /// Files that data came for, or may have come for before a restart: a put of them whose
+    /// hidden file is gone has lost something.
+    uploaded: HashSet<u32>,
     /// Files that a worker has in hand.
     in_hand: Vec<u32>,
     aborted: bool,
@@ -48,6 +51,7 @@ impl Live {
         let mut state = State {
             files: stored.files,
             uploads: HashMap::new(),
+            uploaded: HashSet::new(),
             in_hand: Vec::new(),
             aborted: stored.request.aborted,
             settled,
@@ -151,6 +155,20 @@ impl Live {
                 state.uploads.remove(&n);
             }
         }
+    }
+
+    /// Remembers whether there should be data of a put through our own doors.
+    pub(super) fn set_uploaded(&self, n: u32, uploaded: bool) {
+        let mut state = self.lock();
+        if uploaded {
+            state.uploaded.insert(n);
+        } else {
+            state.uploaded.remove(&n);
+        }
+    }
+
+    pub(super) fn is_uploaded(&self, n: u32) -> bool {
+        self.lock().uploaded.contains(&n)
     }
 
     pub(super) fn is_uploading(&self, n: u32) -> bool {

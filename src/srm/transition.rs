@@ -65,13 +65,15 @@ impl Srm {
         let after: Vec<FileRow> = rows.iter().map(|change| change.row.clone()).collect();
         let end = live.end_with(&after, abort);
         let end = end.map(|code| End { request: live.id, code, at: now() });
-        let ended = end.is_some();
+        let ends = end.is_some();
         let taken = if abort {
             self.core.store.mark_aborted(live.id, rows, end).await?
         } else {
             self.core.store.advance(rows, end).await?
         };
 
+        // The store ends no request of which a file was found in another state.
+        let ended = ends && taken.iter().all(|taken| *taken == Advanced::Yes);
         let mut applied = Vec::with_capacity(after.len());
         let mut results = taken.into_iter().zip(after);
         for slot in outcome.iter_mut().filter(|slot| slot.is_none()) {
