@@ -160,12 +160,19 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
     /// Opens a file for reading.
     fn open(&self, path: &RelPath) -> Result<File, DriverError>;
 
+    /// Opens a file for reading, and no link in its place: for files of our own making.
+    fn open_own(&self, path: &RelPath) -> Result<File, DriverError>;
+
     /// Makes an empty file of that name, which must be free. Mode 0660.
     fn create(&self, path: &RelPath) -> Result<File, DriverError>;
 
-    /// Begins a file in `directory` that nobody sees; `hidden` is the name it takes where the file
-    /// system has no unnamed files.
-    fn begin(&self, directory: &RelPath, hidden: &RelPath) -> Result<Unpublished, DriverError>;
+    /// Begins a file in `directory` that nobody sees: without a name, or, with `hidden`, under that
+    /// one. [`DriverError::NotSupported`]: the file system has no unnamed files.
+    fn begin(
+        &self,
+        directory: &RelPath,
+        hidden: Option<&RelPath>,
+    ) -> Result<Unpublished, DriverError>;
 
     /// Gives a file from [`Driver::begin`] a name that must be free.
     fn link(&self, file: &Unpublished, to: &RelPath) -> Result<(), DriverError>;

@@ -37,16 +37,35 @@ impl Posix {
         Ok(Self { root: Arc::new(fd), path, foreign })
     }
 
-    /// Makes, reads back and removes an extended attribute on a file of ours: checksums and marks
-    /// live there.
+    /// Tries an extended attribute on a file of ours: checksums and marks live there. A file
+    /// system that is full or read-only can't be tried so, and is asked what it can read.
     pub fn check_attributes(&self) -> Result<(), DriverError> {
-        let probe = RelPath::root().join(".storm.probe");
-        let unpublished = self.begin(&RelPath::root(), &probe)?;
-        let result = self.set_attribute(&unpublished.file, "user.storm.probe", b"1");
-        if let Some(hidden) = &unpublished.hidden {
-            self.remove_file(hidden)?;
+        let root = RelPath::root();
+        let fd = self.resolve(&root, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        match rustix::fs::fgetxattr(&fd, "user.storm.probe", &mut [0_u8; 1]) {
+            Ok(_) | Err(Errno::NODATA | Errno::RANGE) => {}
+            Err(error) => return Err(error.into()),
         }
-        result
+        let probe = root.join(".storm.probe");
+        let begun = match self.begin(&root, None) {
+            Err(DriverError::NotSupported) => {
+                // A crash may have left it; one that can't be removed shows at the next call.
+                let _ = self.remove_file(&probe);
+                self.begin(&root, Some(&probe))
+            }
+            other => other,
+        };
+        let result = begun.and_then(|begun| {
+            let set = self.set_attribute(&begun.file, "user.storm.probe", b"1");
+            begun.hidden.map_or(Ok(()), |hidden| self.remove_file(&hidden)).and(set)
+        });
+        match result {
+            Err(DriverError::NoSpace) => Ok(()),
+            Err(DriverError::Io(error)) if Errno::from_io_error(&error) == Some(Errno::ROFS) => {
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     pub(super) fn resolve(&self, path: &RelPath, flags: OFlags) -> Result<OwnedFd, DriverError> {
@@ -98,6 +117,16 @@ impl Posix {
         Ok(())
     }
 
+    fn open_with(&self, path: &RelPath, more: OFlags) -> Result<File, DriverError> {
+        // O_NONBLOCK: opening a fifo that somebody put there must not hang a worker.
+        let fd = self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK | more)?;
+        match stat_fd(&fd)?.kind {
+            Kind::File => Ok(File::from(fd)),
+            Kind::Directory => Err(DriverError::IsADirectory),
+            Kind::Other => Err(DriverError::NotSupported),
+        }
+    }
+
     /// The directory that holds `path`, and the name in it.
     fn parent<'p>(&self, path: &'p RelPath) -> Result<(OwnedFd, &'p str), DriverError> {
         let (Some(directory), Some(name)) = (path.parent(), path.name()) else {
@@ -127,13 +156,11 @@ impl Driver for Posix {
     }
 
     fn open(&self, path: &RelPath) -> Result<File, DriverError> {
-        // O_NONBLOCK: opening a fifo that somebody put there must not hang a worker.
-        let fd = self.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
-        match stat_fd(&fd)?.kind {
-            Kind::File => Ok(File::from(fd)),
-            Kind::Directory => Err(DriverError::IsADirectory),
-            Kind::Other => Err(DriverError::NotSupported),
-        }
+        self.open_with(path, OFlags::empty())
+    }
+
+    fn open_own(&self, path: &RelPath) -> Result<File, DriverError> {
+        self.open_with(path, OFlags::NOFOLLOW)
     }
 
     fn create(&self, path: &RelPath) -> Result<File, DriverError> {
@@ -143,15 +170,20 @@ impl Driver for Posix {
         Ok(File::from(rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o660))?))
     }
 
-    fn begin(&self, directory: &RelPath, hidden: &RelPath) -> Result<Unpublished, DriverError> {
+    fn begin(
+        &self,
+        directory: &RelPath,
+        hidden: Option<&RelPath>,
+    ) -> Result<Unpublished, DriverError> {
+        if let Some(hidden) = hidden {
+            return Ok(Unpublished { file: self.create(hidden)?, hidden: Some(hidden.clone()) });
+        }
         let parent = self.resolve(directory, OFlags::PATH | OFlags::DIRECTORY)?;
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
         match rustix::fs::openat(&parent, ".", flags, Mode::from_raw_mode(0o660)) {
             Ok(fd) => Ok(Unpublished { file: File::from(fd), hidden: None }),
             // Kernels and file systems without O_TMPFILE answer in several ways.
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {
-                Ok(Unpublished { file: self.create(hidden)?, hidden: Some(hidden.clone()) })
-            }
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Err(DriverError::NotSupported),
             Err(error) => Err(error.into()),
         }
     }
@@ -305,7 +337,7 @@ impl From<Errno> for DriverError {
             Errno::ISDIR => Self::IsADirectory,
             Errno::EXIST => Self::Exists,
             Errno::NOTEMPTY => Self::NotEmpty,
-            Errno::ACCESS | Errno::PERM | Errno::ROFS => Self::Denied,
+            Errno::ACCESS | Errno::PERM => Self::Denied,
             Errno::NOSPC | Errno::DQUOT => Self::NoSpace,
             Errno::NAMETOOLONG | Errno::INVAL | Errno::ILSEQ => Self::BadName,
             Errno::OPNOTSUPP | Errno::NOSYS => Self::NotSupported,
@@ -451,7 +483,7 @@ mod tests {
     #[test]
     fn an_unpublished_file_is_seen_only_once_linked() {
         let (dir, driver) = area();
-        let mut file = driver.begin(&RelPath::root(), &rel(".storm.x")).unwrap();
+        let mut file = driver.begin(&RelPath::root(), None).unwrap();
         file.file.write_all(b"abc").unwrap();
         driver.set_attribute(&file.file, "user.storm.checksum.adler32", b"024d0127").unwrap();
         driver.link(&file, &rel("f")).unwrap();
@@ -463,6 +495,27 @@ mod tests {
         assert_eq!(driver.attributes(&open, "user.storm.").unwrap().len(), 1);
         let top = driver.directory(&RelPath::root()).unwrap();
         assert_eq!(top.entries().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn where_there_are_no_unnamed_files_it_has_a_hidden_name() {
+        let (dir, driver) = area();
+        let hidden = rel(".storm.up");
+        let file = driver.begin(&RelPath::root(), Some(&hidden)).unwrap();
+        assert!(dir.path().join(".storm.up").exists());
+        driver.link(&file, &rel("f")).unwrap();
+        assert!(dir.path().join("f").exists() && !dir.path().join(".storm.up").exists());
+        let none = driver.begin(&rel("none"), None);
+        assert!(matches!(none.unwrap_err(), DriverError::NotFound));
+    }
+
+    #[test]
+    fn our_own_files_are_no_links() {
+        let (dir, driver) = area();
+        std::fs::write(dir.path().join("f"), b"x").unwrap();
+        symlink("f", dir.path().join("link")).unwrap();
+        assert!(driver.open(&rel("link")).is_ok() && driver.open_own(&rel("f")).is_ok());
+        assert!(driver.open_own(&rel("link")).is_err());
     }
 
     #[test]

@@ -190,6 +190,12 @@ impl Srm {
                 Err(error) => outcome.push((file.n, Err(error))),
             }
         }
+        // None could be cleared away: the request goes on as if nobody had asked.
+        if whole && changes.is_empty() {
+            for (_, refused) in &outcome {
+                refused.as_ref().map_err(Error::clone)?;
+            }
+        }
         let numbers: Vec<u32> = changes.iter().map(|change| change.row.n).collect();
         let changed = self.advance(live, changes, whole).await?;
         outcome.extend(numbers.into_iter().zip(changed));
@@ -213,14 +219,7 @@ impl Srm {
                 let Some(hidden) = hidden_name(&key.path, live.token(), file.n) else {
                     return Ok(());
                 };
-                match discard(area, &hidden) {
-                    // The directory itself is gone, or leads out of the area now: nothing of ours
-                    // is there.
-                    Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Denied) => {
-                        Ok(())
-                    }
-                    other => other,
-                }
+                discard(area, &hidden)
             };
             Ok(files.iter().map(one).collect())
         })

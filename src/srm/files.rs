@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::access::driver_error;
 use super::{Entry, EntryKind, Error, ErrorKind};
-use crate::fsdriver::{Driver, Kind, Stat};
+use crate::fsdriver::{Driver, DriverError, Kind, Stat};
 use crate::model::{HIDDEN_PREFIX, RelPath, RequestToken};
 use crate::namespace::StorageArea;
 
@@ -113,16 +113,31 @@ pub(super) fn bears_mark(area: &StorageArea, path: &RelPath, token: &RequestToke
 
 /// Removes a put's hidden files; fine when there are none.
 pub(super) fn discard(area: &StorageArea, hidden: &RelPath) -> Result<(), Error> {
-    for path in [Some(hidden.clone()), hidden_successor(hidden)].into_iter().flatten() {
+    remove_hidden(area, [Some(hidden.clone()), hidden_successor(hidden)])
+}
+
+/// Removes what an upload that was not answered left beside a put's hidden file.
+pub(super) fn discard_successor(area: &StorageArea, hidden: &RelPath) -> Result<(), Error> {
+    remove_hidden(area, [hidden_successor(hidden)])
+}
+
+fn remove_hidden<const N: usize>(
+    area: &StorageArea,
+    paths: [Option<RelPath>; N],
+) -> Result<(), Error> {
+    for path in paths.into_iter().flatten() {
         // The path comes from memory or the database: only names of ours are ever removed by it.
         if !path.name().is_some_and(is_hidden) {
             return Err(Error::new(ErrorKind::Internal, "not a hidden file: nothing removed"));
         }
         match area.driver.remove_file(&path) {
-            Ok(())
-            | Err(
-                crate::fsdriver::DriverError::NotFound
-                | crate::fsdriver::DriverError::NotADirectory,
+            Ok(()) => {}
+            // The directory is gone, or leads out of the area now: nothing of ours is there.
+            Err(
+                DriverError::NotFound
+                | DriverError::NotADirectory
+                | DriverError::Escapes
+                | DriverError::OtherArea,
             ) => {}
             Err(error) => return Err(driver_error(error, &area.name)),
         }
@@ -130,8 +145,32 @@ pub(super) fn discard(area: &StorageArea, hidden: &RelPath) -> Result<(), Error>
     Ok(())
 }
 
+/// Makes names that changed in the directories of `paths` last beyond a crash.
+pub(super) fn sync_names(area: &StorageArea, paths: &[&RelPath]) -> Result<(), Error> {
+    let mut parents: Vec<RelPath> = paths.iter().filter_map(|path| path.parent()).collect();
+    parents.sort();
+    parents.dedup();
+    for parent in parents {
+        match area.driver.sync_directory(&parent) {
+            // What is removed or moved meanwhile was synced by whoever did that.
+            Ok(()) | Err(DriverError::NotFound) => {}
+            Err(error) => {
+                let mut error = driver_error(error, &area.name);
+                error.explanation =
+                    format!("it was done, but the disk did not confirm it: {}", error.explanation);
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Makes the missing directories above `path`, from the top.
-pub(super) fn make_parents(area: &Arc<StorageArea>, path: &RelPath) -> Result<(), Error> {
+pub(super) fn make_parents(
+    area: &Arc<StorageArea>,
+    path: &RelPath,
+    sync: bool,
+) -> Result<(), Error> {
     let driver = &*area.driver;
     let mut missing = Vec::new();
     let mut at = path.parent();
@@ -141,8 +180,11 @@ pub(super) fn make_parents(area: &Arc<StorageArea>, path: &RelPath) -> Result<()
     }
     for directory in missing.iter().rev() {
         match driver.make_directory(directory) {
-            Ok(()) | Err(crate::fsdriver::DriverError::Exists) => {}
+            Ok(()) | Err(DriverError::Exists) => {}
             Err(error) => return Err(driver_error(error, directory)),
+        }
+        if sync {
+            sync_names(area, &[directory])?;
         }
     }
     Ok(())

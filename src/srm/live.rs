@@ -30,6 +30,9 @@ struct State {
     waiting: usize,
     /// Uploads under way through our own doors, per file.
     uploads: HashMap<u32, u32>,
+    /// Files that data came for, or may have come for before a restart: a put of them whose
+    /// hidden file is gone has lost something.
+    uploaded: HashSet<u32>,
     /// Files that a worker has in hand.
     in_hand: HashSet<u32>,
     aborted: bool,
@@ -47,6 +50,7 @@ impl Live {
             waiting: files.iter().filter(|file| !file.state.is_answered()).count(),
             files,
             uploads: HashMap::new(),
+            uploaded: HashSet::new(),
             in_hand: HashSet::new(),
             aborted: stored.request.aborted,
             settled: stored.request.ended.map(|(code, _)| code),
@@ -210,6 +214,20 @@ impl Live {
                 state.uploads.remove(&n);
             }
         }
+    }
+
+    /// Remembers whether there should be data of a put through our own doors.
+    pub(super) fn set_uploaded(&self, n: u32, uploaded: bool) {
+        let mut state = self.lock();
+        if uploaded {
+            state.uploaded.insert(n);
+        } else {
+            state.uploaded.remove(&n);
+        }
+    }
+
+    pub(super) fn is_uploaded(&self, n: u32) -> bool {
+        self.lock().uploaded.contains(&n)
     }
 
     pub(super) fn is_uploading(&self, n: u32) -> bool {

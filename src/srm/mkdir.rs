@@ -1,6 +1,7 @@
 //! srmMkdir, and MKCOL of the HTTP doors.
 
 use super::access::{Needs, driver_error};
+use super::files::sync_names;
 use super::{Error, ErrorKind, Srm, Target, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, ReturnStatus, StatusCode};
@@ -41,7 +42,12 @@ impl Srm {
         if self.core.requests.put_on(&key).is_some() {
             return Err(Error::new(ErrorKind::Busy, "an SRM put on this path is not done"));
         }
-        blocking(move || make(&located)).await
+        let sync = self.site().config.http.fsync;
+        blocking(move || {
+            make(&located)?;
+            if sync { sync_names(&located.area, &[&located.path]) } else { Ok(()) }
+        })
+        .await
     }
 }
 

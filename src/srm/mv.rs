@@ -1,7 +1,7 @@
 //! srmMv.
 
 use super::access::{Needs, driver_error};
-use super::files::{discard, hidden_name};
+use super::files::{discard, hidden_name, sync_names};
 use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, RelPath, ReturnStatus};
@@ -94,18 +94,20 @@ impl Srm {
                 Some(to.path.descend(&hidden.below(&from.path)?))
             })
             .collect();
+        let sync = self.site().config.http.fsync;
         let moved = blocking(move || {
             rename(&source, &target)?;
             for path in hidden {
                 discard(&target.area, &path)?;
             }
-            Ok(())
+            let paths = [&source.path, &target.path];
+            Ok(if sync { sync_names(&source.area, &paths) } else { Ok(()) })
         })
         .await;
         self.core.requests.bump();
-        moved?;
+        let synced = moved?;
         self.fail_moved(&from, &to.path).await;
-        Ok("moved")
+        synced.map(|()| "moved")
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::access::driver_error;
-use super::files::{self, Seal, bears_mark, discard, seal};
+use super::files::{self, Seal, bears_mark, discard, seal, sync_names};
 use super::{Error, ErrorKind, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{OverwriteMode, Protocol, RelPath, RequestToken};
@@ -38,13 +38,12 @@ fn publish_lane(lane: &[Publish]) -> Vec<(u32, Result<Outcome, Error>)> {
             continue;
         }
         let parent = publish.target.parent().unwrap_or_else(RelPath::root);
-        let failed = synced.entry((&publish.area.name, parent.clone())).or_insert_with(|| {
-            let done = publish.area.driver.sync_directory(&parent);
-            done.err().map(|error| driver_error(error, &parent))
-        });
+        let failed = synced
+            .entry((&publish.area.name, parent))
+            .or_insert_with(|| sync_names(&publish.area, &[&publish.target]).err());
         if let Some(error) = failed {
             // It is in place and bears its mark: asked again, it is done.
-            *outcome = Ok(Outcome::Busy(error.clone()));
+            *outcome = Ok(Outcome::Later(error.clone()));
         }
     }
     outcomes
@@ -55,7 +54,7 @@ pub(super) enum Outcome {
     /// Published, so many bytes.
     Done(u64),
     /// Not yet: may be asked again.
-    Busy(Error),
+    Later(Error),
 }
 
 /// One put that is to be published.
@@ -66,6 +65,8 @@ pub(super) struct Publish {
     pub(super) token: RequestToken,
     pub(super) n: u32,
     pub(super) expected: Option<u64>,
+    /// There must be data.
+    pub(super) uploaded: bool,
     /// The bytes came through our own door: whole, with a checksum nobody else could write.
     pub(super) ours: bool,
     /// The hidden file was made when the put was prepared.
@@ -75,21 +76,23 @@ pub(super) struct Publish {
 }
 
 impl Publish {
-    /// What fails for good leaves nothing behind.
+    /// What fails for good leaves nothing behind. What can't be cleared away keeps the put: abort
+    /// and expiry try again.
     fn attempt(&self) -> Result<Outcome, Error> {
-        let outcome = self.run();
-        if outcome.is_err()
-            && let Err(error) = discard(&self.area, &self.hidden)
-        {
-            tracing::warn!(%error, "hidden file of a put left behind");
+        match self.run() {
+            Err(error) if discard(&self.area, &self.hidden).is_err() => Ok(Outcome::Later(error)),
+            outcome => outcome,
         }
-        outcome
     }
 
     fn run(&self) -> Result<Outcome, Error> {
         let driver = &*self.area.driver;
-        let file = match driver.open(&self.hidden) {
+        let file = match driver.open_own(&self.hidden) {
             Ok(file) => file,
+            // A link, a directory: none of our making.
+            Err(DriverError::Escapes | DriverError::IsADirectory | DriverError::NotSupported) => {
+                return Err(spoilt());
+            }
             Err(DriverError::NotFound | DriverError::NotADirectory) => return self.without_data(),
             Err(error) => return Err(driver_error(error, &self.target)),
         };
@@ -97,7 +100,7 @@ impl Publish {
         // First the rights: nobody can open it any more. Then who has it open still.
         driver.set_mode(&file, 0o660).map_err(told)?;
         if driver.has_writer(&file).map_err(told)? == Some(true) {
-            return Ok(Outcome::Busy(still_written()));
+            return Ok(Outcome::Later(still_written()));
         }
         let stat = driver.stat_file(&file).map_err(told)?;
         let existing = driver.stat(&self.target).ok();
@@ -125,6 +128,10 @@ impl Publish {
             ));
         }
         let adler32 = if self.ours { files::adler32(driver, &file, &stat) } else { None };
+        if self.ours && adler32.is_none() {
+            // Our door left a checksum of what it took: this is something else, or not all of it.
+            return Err(spoilt());
+        }
         if self.mode == OverwriteMode::WhenFilesAreDifferent
             && let Some(old) = existing.filter(|old| old.size == stat.size)
             && let Some(checksum) = adler32.clone().or_else(|| read_adler32(&file))
@@ -181,6 +188,12 @@ impl Publish {
             return Err(Error::new(
                 ErrorKind::InvalidPath,
                 "the file behind the TURL is gone: its directory was moved or removed meanwhile",
+            ));
+        }
+        if self.uploaded {
+            return Err(Error::new(
+                ErrorKind::Precondition,
+                "there is no data, and it may have been lost: put the file again",
             ));
         }
         match driver.stat(&self.target) {
@@ -242,6 +255,13 @@ fn read_adler32(file: &File) -> Option<String> {
             Err(_) => return None,
         }
     }
+}
+
+fn spoilt() -> Error {
+    Error::new(
+        ErrorKind::Precondition,
+        "what is on disk is not what was uploaded: put the file again",
+    )
 }
 
 pub(super) fn still_written() -> Error {

@@ -330,7 +330,7 @@ fn check_parent(site: &Site, who: &Identity, located: &Located) -> Result<(), Er
         )),
         Err(DriverError::NotFound) if site.config.srm.create_parents => {
             site.permit(who, located, Needs::MAKE_DIRECTORY)?;
-            make_parents(&located.area, &located.path)
+            make_parents(&located.area, &located.path, site.config.http.fsync)
         }
         Err(DriverError::NotFound) => Err(Error::new(
             ErrorKind::ParentMissing,

@@ -123,7 +123,7 @@ impl Srm {
                     changes.push(Change::new(&row, Event::Done, "done"));
                     ReturnStatus::success("done")
                 }
-                Ok(Outcome::Busy(error)) => error.into(),
+                Ok(Outcome::Later(error)) => error.into(),
                 Err(error) => {
                     changes.push(Change::failed(file, &error));
                     error.into()
@@ -167,6 +167,7 @@ impl Srm {
             token: live.token().clone(),
             n: file.n,
             expected: file.expected_size,
+            uploaded: live.is_uploaded(file.n),
             ours: protocol.is_some_and(Protocol::is_ours),
             made: protocol.is_some_and(made_at_prepare),
             mode: live.request.overwrite.unwrap_or(OverwriteMode::Never),

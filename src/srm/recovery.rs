@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
-use super::access::driver_error;
-use super::files::{bears_mark, discard, hidden_name, hidden_successor};
+use super::files::{bears_mark, discard, discard_successor, hidden_name, sync_names};
 use super::live::Live;
 use super::submit::waits;
 use super::transition::Change;
 use super::{Error, Srm, blocking};
 use crate::fsdriver::DriverError;
-use crate::model::{
-    Event, FileKey, FileState, Fqan, Identity, Person, ProxyKind, RelPath, RequestKind,
-};
-use crate::namespace::{Access, StorageArea};
+use crate::model::{Event, FileKey, FileState, Fqan, Identity, Person, ProxyKind, RequestKind};
+use crate::namespace::Access;
 use crate::store::{FileRow, Intent, RequestId};
 
 /// Requests loaded in one step.
@@ -76,9 +73,15 @@ impl Srm {
                     // One file that can't be removed is no reason not to start.
                     tracing::warn!(token = %live.token(), file.n, %error, "left behind");
                 }
+                // Whether data came before the stop nobody remembers.
+                if file.turl.as_ref().is_some_and(|(protocol, _)| protocol.is_ours()) {
+                    live.set_uploaded(file.n, true);
+                }
                 if file.state == FileState::SpaceAvailable
                     && matches!(area.driver.stat(&hidden), Err(DriverError::NotFound))
                     && bears_mark(&area, &path, live.token(), file.n)
+                    // Else putDone may be asked again.
+                    && (!site.config.http.fsync || sync_names(&area, &[&path]).is_ok())
                 {
                     let size = area.driver.stat(&path).map(|stat| stat.size).ok();
                     let row = FileRow { size, ..FileRow::clone(&file) };
@@ -98,9 +101,9 @@ impl Srm {
             // content is still in place.
             let (Intent::Publish { hidden, .. } | Intent::Discard { hidden }) = intent;
             let FileKey { area, path } = hidden;
-            if let Some(area) = site.namespace.area(&area).cloned()
-                && let Err(error) = blocking(move || discard(&area, &path)).await
-            {
+            // An area that is not configured now may be again.
+            let Some(area) = site.namespace.area(&area).cloned() else { continue };
+            if let Err(error) = blocking(move || discard(&area, &path)).await {
                 // Kept for the next start: an area whose disk is away must not keep us down.
                 tracing::error!(%error, "a hidden file of an upload is left behind");
                 continue;
@@ -108,15 +111,6 @@ impl Srm {
             self.core.store.clear_intent(id).await?;
         }
         Ok(())
-    }
-}
-
-/// An upload that was not answered.
-fn discard_successor(area: &StorageArea, hidden: &RelPath) -> Result<(), Error> {
-    let Some(successor) = hidden_successor(hidden) else { return Ok(()) };
-    match area.driver.remove_file(&successor) {
-        Ok(()) | Err(DriverError::NotFound | DriverError::NotADirectory) => Ok(()),
-        Err(error) => Err(driver_error(error, &area.name)),
     }
 }
 

@@ -1,6 +1,10 @@
 //! srmRm, and DELETE of the HTTP doors.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::access::{Needs, driver_error, owner};
+use super::files::sync_names;
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, Target, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, ReturnStatus, StatusCode};
@@ -23,9 +27,16 @@ impl Srm {
         }
         let site = self.site();
         let mut files = Vec::with_capacity(surls.len());
+        let mut gone = Vec::new();
         for surl in surls {
             let removed = match site.reach_surl(who, &surl, Needs::DELETE) {
-                Ok(located) => self.remove_located(located).await,
+                Ok(located) => {
+                    let removed = self.remove_located(located.clone()).await;
+                    if matches!(removed, Ok(Removed::File)) {
+                        gone.push((files.len(), located));
+                    }
+                    removed
+                }
                 Err(error) => Err(error),
             };
             let status = match removed {
@@ -34,6 +45,12 @@ impl Srm {
                 Err(error) => error.into(),
             };
             files.push(SurlStatus { surl, status });
+        }
+        // Once per directory, not once per file.
+        if let Err((places, error)) = self.sync_removed(gone).await {
+            for place in places {
+                files[place].status = error.clone().into();
+            }
         }
         let all_denied = files.iter().all(|f| f.status.code == StatusCode::AuthorizationFailure);
         let status = if all_denied {
@@ -56,8 +73,35 @@ impl Srm {
         let kind = blocking(move || Ok(driver.driver.stat(&path).map(|stat| stat.kind))).await?;
         match kind {
             Ok(Kind::Directory) => self.remove_directory_located(located, false).await,
-            _ => self.remove_located(located).await.map(|_| ()),
+            _ => {
+                self.remove_located(located.clone()).await?;
+                self.sync_removed(vec![(0, located)]).await.map_err(|(_, error)| error)
+            }
         }
+    }
+
+    /// Makes removals last beyond a crash; else gives the places of those that may come back.
+    async fn sync_removed(&self, gone: Vec<(usize, Located)>) -> Result<(), (Vec<usize>, Error)> {
+        if !self.site().config.http.fsync || gone.is_empty() {
+            return Ok(());
+        }
+        let mut by_area: BTreeMap<Arc<str>, Vec<(usize, Located)>> = BTreeMap::new();
+        for (place, located) in gone {
+            let area = Arc::clone(&located.area.name);
+            by_area.entry(area).or_default().push((place, located));
+        }
+        let mut failed: Option<(Vec<usize>, Error)> = None;
+        for files in by_area.into_values() {
+            let places: Vec<usize> = files.iter().map(|(place, _)| *place).collect();
+            let synced = blocking(move || {
+                let paths: Vec<_> = files.iter().map(|(_, located)| &located.path).collect();
+                files.first().map_or(Ok(()), |(_, first)| sync_names(&first.area, &paths))
+            });
+            if let Err(error) = synced.await {
+                failed.get_or_insert_with(|| (Vec::new(), error)).0.extend(places);
+            }
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     pub(super) async fn remove_located(&self, located: Located) -> Result<Removed, Error> {

@@ -1,6 +1,7 @@
 //! srmRmdir.
 
 use super::access::{Needs, driver_error};
+use super::files::sync_names;
 use super::requests::Holder;
 use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
@@ -52,7 +53,12 @@ impl Srm {
         }
         let pins =
             if recursive { self.core.requests.pins_below(&area.name, path) } else { Vec::new() };
-        let removed = blocking(move || remove(&located, recursive)).await;
+        let sync = self.site().config.http.fsync;
+        let removed = blocking(move || {
+            remove(&located, recursive)?;
+            if sync { sync_names(&located.area, &[&located.path]) } else { Ok(()) }
+        })
+        .await;
         self.core.requests.bump();
         self.abort_gets(pins).await;
         removed

@@ -4,14 +4,17 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::access::{Needs, check_room, driver_error};
-use super::files::{self, Seal, discard, entry, hidden_for_upload, hidden_successor, seal};
+use super::files::{
+    self, Seal, discard, discard_successor, entry, hidden_for_upload, hidden_successor, seal,
+    sync_names,
+};
 use super::live::Live;
 use super::requests::Holder;
 use super::{
     Entry, Error, ErrorKind, Precondition, Published, Srm, Target, WriteOptions, blocking,
 };
 use crate::fsdriver::{DriverError, Kind, Unpublished};
-use crate::model::{FileState, Identity, Protocol, RelPath, Stfn};
+use crate::model::{FileKey, FileState, Identity, Protocol, RelPath, Stfn};
 use crate::namespace::{Access, Located, StorageArea};
 use crate::store::{Intent, IntentId};
 
@@ -109,35 +112,31 @@ impl Srm {
         hidden: RelPath,
         expected_size: Option<u64>,
     ) -> Result<(File, Option<Named>), Error> {
-        let (place, name) = (Arc::clone(area), hidden.clone());
-        let file = blocking(move || {
+        let (place, above) = (Arc::clone(area), directory.clone());
+        let unnamed = blocking(move || {
             if let Some(size) = expected_size {
                 check_room(&place, size)?;
             }
-            place.driver.begin(&directory, &name).map_err(|error| match error {
-                DriverError::NotFound => Error::new(
-                    ErrorKind::ParentMissing,
-                    "the parent directory does not exist: make it first",
-                ),
-                DriverError::NotADirectory => Error::new(
-                    ErrorKind::NotADirectory,
-                    "a file stands where the parent directory should be",
-                ),
-                error => driver_error(error, &directory),
-            })
+            match place.driver.begin(&above, None) {
+                Ok(unpublished) => Ok(Some(unpublished.file)),
+                Err(DriverError::NotSupported) => Ok(None),
+                Err(error) => Err(not_begun(error, &above)),
+            }
         })
         .await?;
-        let Unpublished { file, hidden: name } = file;
-        let named = match name {
-            None => None,
-            Some(path) => {
-                let key = crate::model::FileKey { area: area.name.clone(), path: path.clone() };
-                let intent = self.core.store.write_intent(Intent::Discard { hidden: key }).await?;
-                let area = Arc::clone(area);
-                Some(Named { srm: self.clone(), area, path, intent: Some(intent) })
-            }
-        };
-        Ok((file, named))
+        if let Some(file) = unnamed {
+            return Ok((file, None));
+        }
+        // A file with a name is announced first, so that a crash leaves nothing behind.
+        let key = FileKey { area: area.name.clone(), path: hidden.clone() };
+        let intent = self.core.store.write_intent(Intent::Discard { hidden: key }).await?;
+        let (area, path) = (Arc::clone(area), hidden.clone());
+        let named =
+            Named { srm: self.clone(), area: Arc::clone(&area), path, intent: Some(intent) };
+        let begin = move || area.driver.begin(&directory, Some(&hidden));
+        let work = move || begin().map_err(|error| driver_error(error, &"the upload"));
+        let begun = blocking(work).await?;
+        Ok((begun.file, Some(named)))
     }
 
     /// The live put whose TURL `stfn` is, for its own person only.
@@ -172,7 +171,7 @@ impl Srm {
         let hidden = files::hidden_name(&located.path, holder.live.token(), holder.n)
             .ok_or_else(|| Error::new(ErrorKind::IsADirectory, "the path is a directory"))?;
         let _turn = holder.live.turn.lock().await;
-        blocking(move || {
+        let removed = blocking(move || {
             let there = located.area.driver.stat(&hidden).is_ok();
             discard(&located.area, &hidden)?;
             if there {
@@ -181,7 +180,11 @@ impl Srm {
                 Err(Error::new(ErrorKind::NotFound, "nothing was written to the TURL yet"))
             }
         })
-        .await
+        .await;
+        if removed.is_ok() {
+            holder.live.set_uploaded(holder.n, false);
+        }
+        removed
     }
 }
 
@@ -238,14 +241,14 @@ impl Srm {
             Some(_) => {
                 let parent = located.path.parent().unwrap_or_else(RelPath::root);
                 let passing = hidden_for_upload(&parent);
-                let hidden =
-                    crate::model::FileKey { area: key.area.clone(), path: passing.clone() };
+                let hidden = FileKey { area: key.area.clone(), path: passing.clone() };
                 let intent = Intent::Publish { hidden, target: key.clone() };
                 Some((passing, self.core.store.write_intent(intent).await?))
             }
             None => None,
         };
-        let (passing, intent): (Option<RelPath>, Option<IntentId>) = replaces.unzip();
+        let area = Arc::clone(&located.area);
+        let passing = replaces.as_ref().map(|(passing, _)| passing.clone());
         let published = blocking(move || {
             let driver = &*located.area.driver;
             let told = |e| driver_error(e, &located.stfn);
@@ -264,15 +267,11 @@ impl Srm {
                 })?,
                 Some(passing) => {
                     driver.link(&file, passing).map_err(told)?;
-                    if let Err(error) = driver.rename(passing, &located.path, true) {
-                        discard(&located.area, passing)?;
-                        return Err(told(error));
-                    }
+                    driver.rename(passing, &located.path, true).map_err(told)?;
                 }
             }
             if sync {
-                let parent = located.path.parent().unwrap_or_else(RelPath::root);
-                driver.sync_directory(&parent).map_err(told)?;
+                sync_names(&located.area, &[&located.path])?;
             }
             let name = located.stfn.name().unwrap_or_default();
             let entry = entry(name, &stat, Some(adler32));
@@ -280,8 +279,17 @@ impl Srm {
             Ok(Published { created: passing.is_none(), entry })
         })
         .await;
-        if let Some(intent) = intent {
-            self.core.store.clear_intent(intent).await?;
+        if let Some((passing, intent)) = replaces {
+            let cleared = match &published {
+                Ok(_) => Ok(()),
+                Err(_) => blocking(move || discard(&area, &passing)).await,
+            };
+            // What can't be cleared now the next start clears. It changes no answer.
+            if cleared.is_ok()
+                && let Err(error) = self.core.store.clear_intent(intent).await
+            {
+                tracing::warn!(%error, "intent of an upload not cleared: the next start does it");
+            }
         }
         self.core.requests.bump();
         if published.is_ok() {
@@ -306,6 +314,7 @@ async fn publish_transfer(
         return Err(Error::new(ErrorKind::Aborted, "the put was ended meanwhile: nothing is kept"));
     }
     let name = stfn.name().unwrap_or_default().to_owned();
+    live.set_uploaded(put.0.n, true);
     blocking(move || {
         let driver = &*area.driver;
         let told = |e| driver_error(e, &area.name);
@@ -317,10 +326,7 @@ async fn publish_transfer(
                 let successor = hidden_successor(&hidden)
                     .ok_or_else(|| Error::new(ErrorKind::Internal, "no name for the upload"))?;
                 // A crash may have left it.
-                match driver.remove_file(&successor) {
-                    Ok(()) | Err(DriverError::NotFound) => {}
-                    Err(error) => return Err(told(error)),
-                }
+                discard_successor(&area, &hidden)?;
                 driver.link(&file, &successor).map_err(told)?;
                 driver.rename(&successor, &hidden, true).map_err(told)?;
             }
@@ -338,6 +344,20 @@ async fn publish_transfer(
         Ok(Published { created: true, entry })
     })
     .await
+}
+
+fn not_begun(error: DriverError, directory: &RelPath) -> Error {
+    match error {
+        DriverError::NotFound => Error::new(
+            ErrorKind::ParentMissing,
+            "the parent directory does not exist: make it first",
+        ),
+        DriverError::NotADirectory => Error::new(
+            ErrorKind::NotADirectory,
+            "a file stands where the parent directory should be",
+        ),
+        error => driver_error(error, directory),
+    }
 }
 
 /// What stands at a path now; `None` for nothing.

@@ -11,6 +11,7 @@ pub mod site;
 pub mod small_disk;
 pub mod soap;
 pub mod storm;
+pub mod trace;
 pub mod wire;
 
 pub use storm::TestStorm;

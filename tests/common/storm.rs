@@ -45,6 +45,8 @@ pub struct TestStorm {
     child: Option<Child>,
     /// Ports in use.
     pub ports: Ports,
+    /// More keys of `[http]`, from the next restart on.
+    pub http: String,
     settings: String,
 }
 
@@ -76,8 +78,13 @@ impl TestStorm {
         }
         std::fs::create_dir_all(temp.path().join("home")).unwrap();
         std::fs::write(temp.path().join("namespace.xml"), namespace(&areas)).unwrap();
-        let mut storm =
-            Self { temp, child: None, ports: Ports::default(), settings: settings.to_owned() };
+        let mut storm = Self {
+            temp,
+            child: None,
+            ports: Ports::default(),
+            http: String::new(),
+            settings: settings.to_owned(),
+        };
         storm.restart();
         storm
     }
@@ -212,14 +219,14 @@ impl TestStorm {
         format!(
             "[site]\nname = \"stormd-test\"\nhost = \"localhost\"\n\
              [paths]\nnamespace = \"namespace.xml\"\nstate = \"var\"\n\
-             [http]\nhttps = \"{any}:{}\"\nplain = \"127.0.0.1:{}\"\n\
+             [http]\nhttps = \"{any}:{}\"\nplain = \"127.0.0.1:{}\"\n{}\n\
              [admin]\nlisten = \"127.0.0.1:{}\"\n\
              [tls]\ncertificate = \"{pki}/hostcert.pem\"\nkey = \"{pki}/hostkey.pem\"\n\
              trust_anchors = \"{pki}/certificates\"\nvomsdir = \"{pki}/vomsdir\"\n\
              [auth]\ngridmap = \"etc/grid-mapfile\"\ngroupmap = \"etc/groupmapfile\"\n\
              gridmapdir = \"etc/gridmapdir\"\nban = \"etc/ban_users.db\"\n\
              [srm]\nlisten = \"{any}:{}\"\n{}\n",
-            p.https, p.plain, p.admin, p.srm, self.settings
+            p.https, p.plain, self.http, p.admin, p.srm, self.settings
         )
     }
 }

@@ -27,8 +27,9 @@ impl Driver for Fake {
     fn stat_file(&self, _: &File) -> Done<Stat> { no() }
     fn directory(&self, _: &RelPath) -> Done<Box<dyn Directory>> { no() }
     fn open(&self, _: &RelPath) -> Done<File> { no() }
+    fn open_own(&self, _: &RelPath) -> Done<File> { no() }
     fn create(&self, _: &RelPath) -> Done<File> { no() }
-    fn begin(&self, _: &RelPath, _: &RelPath) -> Done<Unpublished> { no() }
+    fn begin(&self, _: &RelPath, _: Option<&RelPath>) -> Done<Unpublished> { no() }
     fn link(&self, _: &Unpublished, _: &RelPath) -> Done<()> { no() }
     fn rename(&self, _: &RelPath, _: &RelPath, _: bool) -> Done<()> { no() }
     fn remove_file(&self, _: &RelPath) -> Done<()> { no() }
