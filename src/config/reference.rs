@@ -13,7 +13,7 @@ pub fn reference_page() -> String {
          Relative paths are taken from the folder of storm.toml. Durations are written `500ms`, `1s`, `10m`, `72h`, `21d`;\n\
          sizes `123`, `32MiB` (binary) or `1GB` (decimal). A port 0 takes a free port; the addresses in use stand in\n\
          `<state>/addresses.json`. `stormd check` reads the file and tells everything that is wrong with it.\n\
-         SIGHUP reads the file again; a change of `listen`, `https`, `plain`, `[paths]` or `user` needs a restart.\n",
+         SIGHUP reads the file again; a change of `listen`, `https`, `plain`, `[paths]`, `[workers]` or `user` needs a restart.\n",
     );
     for (section, about) in SECTIONS {
         let _ = write!(
