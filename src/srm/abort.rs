@@ -147,9 +147,9 @@ impl Srm {
     pub(super) async fn fail_moved(&self, from: &FileKey, to: &RelPath) {
         for key in self.core.requests.puts_below(&from.area, &from.path) {
             let Some(holder) = self.core.requests.put_on(&key) else { continue };
-            let below = key.path.as_str().strip_prefix(from.path.as_str()).unwrap_or_default();
-            let now_at = RelPath::parse(&format!("{to}{below}"));
-            let Ok(path) = now_at else { continue };
+            let Some(path) = key.path.below(&from.path).map(|below| to.descend(&below)) else {
+                continue;
+            };
             if let Err(error) = self.fail_one(&holder, FileKey { path, ..key }).await {
                 tracing::warn!(token = %holder.live.token(), %error, "put of a moved directory");
             }

@@ -1,7 +1,7 @@
 //! srmMv.
 
 use super::access::{Needs, driver_error};
-use super::files::{discard, hidden_name, sync_names};
+use super::files::sync_names;
 use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, RelPath, ReturnStatus};
@@ -82,30 +82,16 @@ impl Srm {
         if self.core.requests.put_on(&to).is_some() {
             return Err(Error::new(ErrorKind::Exists, "a put on the target is not done"));
         }
-        // Their putDone will fail: what they wrote so far would stay hidden at the new place.
-        let hidden: Vec<RelPath> = self
-            .core
-            .requests
-            .puts_below(&from.area, &from.path)
-            .iter()
-            .filter_map(|key| {
-                let put = self.core.requests.put_on(key)?;
-                let hidden = hidden_name(&key.path, put.live.token(), put.n)?;
-                Some(to.path.descend(&hidden.below(&from.path)?))
-            })
-            .collect();
         let sync = self.site().config.http.fsync;
         let moved = blocking(move || {
             rename(&source, &target)?;
-            for path in hidden {
-                discard(&target.area, &path)?;
-            }
             let paths = [&source.path, &target.path];
             Ok(if sync { sync_names(&source.area, &paths) } else { Ok(()) })
         })
         .await;
         self.core.requests.bump();
         let synced = moved?;
+        // Live puts below: their putDone fails, and what they wrote so far goes.
         self.fail_moved(&from, &to.path).await;
         synced.map(|()| "moved")
     }
