@@ -89,7 +89,7 @@ async fn puts_and_pins() {
     assert_eq!(mv(&scene, "/test.vo/t", "/test.vo/u").await.code, "SRM_SUCCESS");
     assert_eq!(leftovers(&scene.storm.dir().join("areas")), [""; 0]);
     let (status, text) = scene.http("PUT", &turl, b"more").await;
-    assert_eq!(status, 409, "{text}");
+    assert_eq!(status, 403, "{text}");
     let done = put_done(&scene, &put, "/test.vo/t/sub/f").await.expect("SRM_INVALID_PATH");
     assert_eq!(done.code, "SRM_FAILURE");
     list(&scene, "/test.vo/t/sub/f", "").await.expect("SRM_INVALID_PATH");
