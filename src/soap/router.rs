@@ -43,13 +43,7 @@ pub struct SoapLimits {
 pub fn router(srm: Arc<Srm>, limits: SoapLimits) -> Router {
     routes(limits, move |who, body| {
         let srm = Arc::clone(&srm);
-        async move {
-            // In a task of its own: a client that goes away must not stop an operation half way.
-            let work = tokio::spawn(async move { answer(&srm, &who, body).await });
-            let cut =
-                |_| Answer::fault(&SoapFault::server("the operation was cut short: try again"));
-            work.await.unwrap_or_else(cut)
-        }
+        async move { answer(&srm, &who, body).await }
     })
 }
 

@@ -128,18 +128,14 @@ impl Srm {
 
     /// Aborts one file of somebody's request, because the file itself is going.
     pub(super) async fn abort_one(&self, live: &Arc<Live>, n: u32, why: &str) -> Result<(), Error> {
-        let (srm, live, why) = (self.clone(), Arc::clone(live), why.to_owned());
-        to_the_end(async move {
-            let _turn = live.turn.lock().await;
-            if live.file(n).is_none_or(|file| file.state.is_final(live.kind())) {
-                return Ok(());
-            }
-            for (_, changed) in srm.abort_open(&live, &[n], false, &why).await? {
-                changed?;
-            }
-            Ok(())
-        })
-        .await
+        let _turn = live.turn.lock().await;
+        if live.file(n).is_none_or(|file| file.state.is_final(live.kind())) {
+            return Ok(());
+        }
+        for (_, changed) in self.abort_open(live, &[n], false, why).await? {
+            changed?;
+        }
+        Ok(())
     }
 
     /// A directory was moved: live puts below it end, and what they have on disk, which went along
@@ -157,20 +153,17 @@ impl Srm {
     }
 
     async fn fail_one(&self, holder: &Holder, now_at: FileKey) -> Result<(), Error> {
-        let (srm, Holder { live, n }) = (self.clone(), holder.clone());
-        to_the_end(async move {
-            let _turn = live.turn.lock().await;
-            let ready = live.file(n).filter(|file| file.state == FileState::SpaceAvailable);
-            let Some(file) = ready else { return Ok(()) };
-            let moved = Arc::new(FileRow { key: Some(now_at), ..FileRow::clone(&file) });
-            for discarded in srm.discard_hidden(&live, &[moved]).await? {
-                discarded?;
-            }
-            let why = "the directory was moved meanwhile: the data of this put was dropped";
-            let error = Error::new(ErrorKind::InvalidPath, why);
-            srm.advance(&live, vec![Change::failed(&file, &error)], false).await.map(|_| ())
-        })
-        .await
+        let Holder { live, n } = holder;
+        let _turn = live.turn.lock().await;
+        let ready = live.file(*n).filter(|file| file.state == FileState::SpaceAvailable);
+        let Some(file) = ready else { return Ok(()) };
+        let moved = Arc::new(FileRow { key: Some(now_at), ..FileRow::clone(&file) });
+        for discarded in self.discard_hidden(live, &[moved]).await? {
+            discarded?;
+        }
+        let why = "the directory was moved meanwhile: the data of this put was dropped";
+        let error = Error::new(ErrorKind::InvalidPath, why);
+        self.advance(live, vec![Change::failed(&file, &error)], false).await.map(|_| ())
     }
 
     /// What became of each. The caller holds the turn. Hidden files go first: should we crash in

@@ -2,7 +2,7 @@
 
 use super::access::{Needs, driver_error};
 use super::files::sync_names;
-use super::{Error, ErrorKind, Srm, Target, blocking};
+use super::{Error, ErrorKind, Srm, Target, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, ReturnStatus, StatusCode};
 use crate::namespace::Located;
@@ -37,15 +37,19 @@ impl Srm {
     }
 
     async fn make_located(&self, located: Located) -> Result<(), Error> {
-        let key = located.key();
-        let _guard = self.core.locks.lock(&key).await;
-        if self.core.requests.put_on(&key).is_some() {
-            return Err(Error::new(ErrorKind::Busy, "an SRM put on this path is not done"));
-        }
-        let sync = self.site().config.http.fsync;
-        blocking(move || {
-            make(&located)?;
-            if sync { sync_names(&located.area, &[&located.path]) } else { Ok(()) }
+        let srm = self.clone();
+        to_the_end(async move {
+            let key = located.key();
+            let _guard = srm.core.locks.lock(&key).await;
+            if srm.core.requests.put_on(&key).is_some() {
+                return Err(Error::new(ErrorKind::Busy, "an SRM put on this path is not done"));
+            }
+            let sync = srm.site().config.http.fsync;
+            blocking(move || {
+                make(&located)?;
+                if sync { sync_names(&located.area, &[&located.path]) } else { Ok(()) }
+            })
+            .await
         })
         .await
     }

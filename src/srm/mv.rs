@@ -2,7 +2,7 @@
 
 use super::access::{Needs, driver_error};
 use super::files::sync_names;
-use super::{Error, ErrorKind, Srm, blocking};
+use super::{Error, ErrorKind, Srm, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, RelPath, ReturnStatus};
 use crate::namespace::Located;
@@ -72,28 +72,32 @@ impl Srm {
                 "a directory can't be moved into itself",
             ));
         }
-        let _guards = self.core.locks.lock_all(&[&from, &to]).await;
-        if self.core.requests.put_on(&from).is_some() || self.core.requests.is_pinned(&from) {
-            return Err(Error::new(
-                ErrorKind::Busy,
-                "a put or get on the source is not done: finish, release or abort it first",
-            ));
-        }
-        if self.core.requests.put_on(&to).is_some() {
-            return Err(Error::new(ErrorKind::Exists, "a put on the target is not done"));
-        }
-        let sync = self.site().config.http.fsync;
-        let moved = blocking(move || {
-            rename(&source, &target)?;
-            let paths = [&source.path, &target.path];
-            Ok(if sync { sync_names(&source.area, &paths) } else { Ok(()) })
+        let srm = self.clone();
+        to_the_end(async move {
+            let _guards = srm.core.locks.lock_all(&[&from, &to]).await;
+            if srm.core.requests.put_on(&from).is_some() || srm.core.requests.is_pinned(&from) {
+                return Err(Error::new(
+                    ErrorKind::Busy,
+                    "a put or get on the source is not done: finish, release or abort it first",
+                ));
+            }
+            if srm.core.requests.put_on(&to).is_some() {
+                return Err(Error::new(ErrorKind::Exists, "a put on the target is not done"));
+            }
+            let sync = srm.site().config.http.fsync;
+            let moved = blocking(move || {
+                rename(&source, &target)?;
+                let paths = [&source.path, &target.path];
+                Ok(if sync { sync_names(&source.area, &paths) } else { Ok(()) })
+            })
+            .await;
+            srm.core.requests.bump();
+            let synced = moved?;
+            // Live puts below: their putDone fails, and what they wrote so far goes.
+            srm.fail_moved(&from, &to.path).await;
+            synced.map(|()| "moved")
         })
-        .await;
-        self.core.requests.bump();
-        let synced = moved?;
-        // Live puts below: their putDone fails, and what they wrote so far goes.
-        self.fail_moved(&from, &to.path).await;
-        synced.map(|()| "moved")
+        .await
     }
 }
 

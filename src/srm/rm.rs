@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::access::{Needs, driver_error, owner};
 use super::files::sync_names;
-use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, Target, blocking};
+use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, Target, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, ReturnStatus, StatusCode};
 use crate::namespace::Located;
@@ -105,26 +105,30 @@ impl Srm {
     }
 
     pub(super) async fn remove_located(&self, located: Located) -> Result<Removed, Error> {
-        let key = located.key();
-        let _guard = self.core.locks.lock(&key).await;
-        let put = self.core.requests.put_on(&key);
-        if let Some(holder) = &put {
-            self.abort_one(&holder.live, holder.n, "File has been removed.").await?;
-        }
-        let removed = blocking(move || unlink(&located)).await;
-        self.core.requests.bump();
-        match removed {
-            Ok(()) => {
-                self.abort_gets(self.core.requests.pins_on(&key)).await;
-                Ok(Removed::File)
+        let srm = self.clone();
+        to_the_end(async move {
+            let key = located.key();
+            let _guard = srm.core.locks.lock(&key).await;
+            let put = srm.core.requests.put_on(&key);
+            if let Some(holder) = &put {
+                srm.abort_one(&holder.live, holder.n, "File has been removed.").await?;
             }
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                // Requests on a file that is gone are stale.
-                self.abort_gets(self.core.requests.pins_on(&key)).await;
-                if put.is_some() { Ok(Removed::Put) } else { Err(error) }
+            let removed = blocking(move || unlink(&located)).await;
+            srm.core.requests.bump();
+            match removed {
+                Ok(()) => {
+                    srm.abort_gets(srm.core.requests.pins_on(&key)).await;
+                    Ok(Removed::File)
+                }
+                Err(error) if error.kind == ErrorKind::NotFound => {
+                    // Requests on a file that is gone are stale.
+                    srm.abort_gets(srm.core.requests.pins_on(&key)).await;
+                    if put.is_some() { Ok(Removed::Put) } else { Err(error) }
+                }
+                Err(error) => Err(error),
             }
-            Err(error) => Err(error),
-        }
+        })
+        .await
     }
 
     /// Rules of every array of SURLs: there is one, it is not too long, and the caller is somebody.

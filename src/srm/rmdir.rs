@@ -3,7 +3,7 @@
 use super::access::{Needs, driver_error};
 use super::files::sync_names;
 use super::requests::Holder;
-use super::{Error, ErrorKind, Srm, blocking};
+use super::{Error, ErrorKind, Srm, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, ReturnStatus, StatusCode};
 use crate::namespace::Located;
@@ -34,34 +34,41 @@ impl Srm {
         located: Located,
         recursive: bool,
     ) -> Result<(), Error> {
-        if located.path.is_root() {
-            return Err(Error::new(ErrorKind::Denied, "the root of a storage area is not removed"));
-        }
-        let _guard = self.core.locks.lock(&located.key()).await;
-        let (area, path) = (&located.area, &located.path);
-        if !self.core.requests.puts_below(&area.name, path).is_empty() {
-            // Without recursion the hidden file itself would keep the directory: say it in the
-            // same words.
-            return Err(if recursive {
-                Error::new(
-                    ErrorKind::Busy,
-                    "a put below the directory is not done: nothing was removed",
-                )
-            } else {
-                not_empty()
-            });
-        }
-        let pins =
-            if recursive { self.core.requests.pins_below(&area.name, path) } else { Vec::new() };
-        let sync = self.site().config.http.fsync;
-        let removed = blocking(move || {
-            remove(&located, recursive)?;
-            if sync { sync_names(&located.area, &[&located.path]) } else { Ok(()) }
+        let srm = self.clone();
+        to_the_end(async move {
+            if located.path.is_root() {
+                return Err(Error::new(
+                    ErrorKind::Denied,
+                    "the root of a storage area is not removed",
+                ));
+            }
+            let _guard = srm.core.locks.lock(&located.key()).await;
+            let (area, path) = (&located.area, &located.path);
+            if !srm.core.requests.puts_below(&area.name, path).is_empty() {
+                // Without recursion the hidden file itself would keep the directory: say it in the
+                // same words.
+                return Err(if recursive {
+                    Error::new(
+                        ErrorKind::Busy,
+                        "a put below the directory is not done: nothing was removed",
+                    )
+                } else {
+                    not_empty()
+                });
+            }
+            let pins =
+                if recursive { srm.core.requests.pins_below(&area.name, path) } else { Vec::new() };
+            let sync = srm.site().config.http.fsync;
+            let removed = blocking(move || {
+                remove(&located, recursive)?;
+                if sync { sync_names(&located.area, &[&located.path]) } else { Ok(()) }
+            })
+            .await;
+            srm.core.requests.bump();
+            srm.abort_gets(pins).await;
+            removed
         })
-        .await;
-        self.core.requests.bump();
-        self.abort_gets(pins).await;
-        removed
+        .await
     }
 
     /// Aborts gets whose file was removed or replaced.

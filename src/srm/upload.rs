@@ -12,6 +12,7 @@ use super::live::Live;
 use super::requests::Holder;
 use super::{
     Entry, Error, ErrorKind, Precondition, Published, Srm, Target, WriteOptions, blocking,
+    to_the_end,
 };
 use crate::fsdriver::{DriverError, Kind, Unpublished};
 use crate::model::{FileKey, FileState, Identity, Protocol, RelPath, Stfn};
@@ -170,27 +171,35 @@ impl Srm {
         let (located, holder) = self.find_put(who, stfn)?;
         let hidden = files::hidden_name(&located.path, holder.live.token(), holder.n)
             .ok_or_else(|| Error::new(ErrorKind::IsADirectory, "the path is a directory"))?;
-        let _turn = holder.live.turn.lock().await;
-        let removed = blocking(move || {
-            let there = located.area.driver.stat(&hidden).is_ok();
-            discard(&located.area, &hidden)?;
-            if there {
-                Ok(())
-            } else {
-                Err(Error::new(ErrorKind::NotFound, "nothing was written to the TURL yet"))
+        to_the_end(async move {
+            let _turn = holder.live.turn.lock().await;
+            let removed = blocking(move || {
+                let there = located.area.driver.stat(&hidden).is_ok();
+                discard(&located.area, &hidden)?;
+                if there {
+                    Ok(())
+                } else {
+                    Err(Error::new(ErrorKind::NotFound, "nothing was written to the TURL yet"))
+                }
+            })
+            .await;
+            if removed.is_ok() {
+                holder.live.set_uploaded(holder.n, false);
             }
+            removed
         })
-        .await;
-        if removed.is_ok() {
-            holder.live.set_uploaded(holder.n, false);
-        }
-        removed
+        .await
     }
 }
 
 impl Upload {
     /// Publishes `size` bytes with that checksum under the target's name, in one rename.
+    /// It goes to its end, also when its client hangs up meanwhile.
     pub async fn publish(self, size: u64, adler32: u32) -> Result<Published, Error> {
+        to_the_end(self.run(size, adler32)).await
+    }
+
+    async fn run(self, size: u64, adler32: u32) -> Result<Published, Error> {
         let Upload { file, named, place, srm } = self;
         let hidden = named.as_ref().map(|named| named.path.clone());
         let file = Unpublished { file, hidden };

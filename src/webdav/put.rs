@@ -71,10 +71,8 @@ pub(super) async fn put<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Han
             ),
         ));
     }
-    // On a task of its own: a client that goes away now shall not stop it half way.
     let Received { upload, size, .. } = received;
-    let published = tokio::spawn(async move { upload.publish(size, sum).await });
-    let published = published.await.unwrap_or_else(|_| Err(failed())).map_err(fail)?;
+    let published = upload.publish(size, sum).await.map_err(fail)?;
     Ok(answer(&call, &published, sum))
 }
 
