@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::checks::{not_in_request, of_files};
 use super::files::{discard, hidden_name};
 use super::live::Live;
 use super::requests::Holder;
-use super::rm::of_files;
 use super::transition::{Change, Changed};
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
 use crate::model::{
@@ -109,10 +109,7 @@ impl Srm {
                 return ReturnStatus::success("File request successfully aborted.");
             }
             match files.iter().min_by_key(|file| file.state == FileState::Aborted) {
-                None => ReturnStatus::new(
-                    StatusCode::InvalidPath,
-                    "No information about this SURL in the request",
-                ),
+                None => not_in_request(),
                 Some(file) if file.state == FileState::Aborted => {
                     ReturnStatus::success("aborted already")
                 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Error, ErrorKind, Site, Srm};
+use super::{Error, ErrorKind, Site};
 use crate::auth::area_authz::{AreaAcl, SpaceOperation};
 use crate::auth::path_authz::{Decision, PathAuthz, PathOperation};
 use crate::fsdriver::DriverError;
@@ -163,13 +163,6 @@ impl Site {
     }
 }
 
-impl Srm {
-    /// Refuses a credential that does not hold.
-    pub(super) fn check_identity(who: &Identity) -> Result<(), Error> {
-        refuse(who)
-    }
-}
-
 fn judged(decision: Decision, place: &str, located: &Located) -> Result<(), Error> {
     let stfn = &located.stfn;
     let why = match decision {
@@ -182,7 +175,8 @@ fn judged(decision: Decision, place: &str, located: &Located) -> Result<(), Erro
     Err(Error::new(ErrorKind::Denied, why))
 }
 
-fn refuse(who: &Identity) -> Result<(), Error> {
+/// Refuses a credential that does not hold.
+pub(super) fn refuse(who: &Identity) -> Result<(), Error> {
     match who {
         Identity::Refused(refusal) => {
             Err(Error::new(ErrorKind::Unauthenticated, refusal.why.clone()))

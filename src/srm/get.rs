@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::access::{Needs, driver_error, owner};
+use super::checks::not_in_request;
 use super::live::Live;
-use super::put::not_in_request;
 use super::requests::{now, seconds_left};
 use super::submit::{deadline, expiry, fqans, new_token, protocols, queued, waits};
 use super::transition::{Change, file_status};
@@ -171,48 +171,6 @@ impl Srm {
             anonymous_may: site.anonymous_may(&located, Needs::READ),
         })?;
         Ok(Ready { located, protocol: turl.protocol, turl: turl.url, size })
-    }
-
-    /// Finds a request by its token, for who it belongs to. `kind`: the kind it must be of.
-    pub(super) async fn find_request(
-        &self,
-        who: &Identity,
-        token: &str,
-        kind: Option<RequestKind>,
-    ) -> Result<Arc<Live>, ReturnStatus> {
-        Self::check_identity(who)?;
-        // StoRM's words below: scripts look for them.
-        let Some(parsed) = crate::model::RequestToken::parse(token) else {
-            return Err(ReturnStatus::invalid_request(format!(
-                "invalid token: {}",
-                token.chars().take(64).collect::<String>()
-            )));
-        };
-        let live = match self.core.requests.find(&parsed) {
-            Some(live) => live,
-            None => match self.core.store.load(&parsed).await {
-                Ok(Some(stored)) => Live::new(stored),
-                Ok(None) => {
-                    return Err(ReturnStatus::invalid_request(format!(
-                        "No request found matching token {parsed}"
-                    )));
-                }
-                Err(error) => return Err(Error::from(error).into()),
-            },
-        };
-        if !Self::is_owner(who, &live.request.user) {
-            return Err(ReturnStatus::new(
-                crate::model::StatusCode::AuthorizationFailure,
-                "the request was made by somebody else",
-            ));
-        }
-        match kind {
-            Some(kind) if kind != live.kind() => Err(ReturnStatus::invalid_request(format!(
-                "token {parsed} belongs to a {} request",
-                live.kind()
-            ))),
-            _ => Ok(live),
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod abort;
 mod access;
 mod api;
+mod checks;
 mod data;
 mod discovery;
 mod error;

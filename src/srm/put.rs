@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::access::{Needs, check_room, driver_error, owner};
+use super::checks::not_in_request;
 use super::files::{discard, hidden_name, make_parents};
 use super::live::Live;
 use super::publish::made_at_prepare;
@@ -12,8 +13,7 @@ use super::transition::{Change, file_status};
 use super::{Error, ErrorKind, PutAnswer, PutFileStatus, PutRequest, Site, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{
-    Event, FileState, FileStorageType, Identity, OverwriteMode, Protocol, RequestKind,
-    ReturnStatus, StatusCode,
+    Event, FileState, FileStorageType, Identity, OverwriteMode, Protocol, RequestKind, ReturnStatus,
 };
 use crate::namespace::{Located, TurlRequest};
 use crate::store::{FileRow, RequestRow};
@@ -360,10 +360,6 @@ impl Site {
         }
         Ok(())
     }
-}
-
-pub(super) fn not_in_request() -> ReturnStatus {
-    ReturnStatus::new(StatusCode::InvalidPath, "No information about this SURL in the request")
 }
 
 fn overwrite(live: &Live) -> OverwriteMode {

@@ -3,11 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::checks::{not_in_request, of_files};
 use super::files::hidden_name;
 use super::live::Live;
 use super::publish::{Outcome, Publish, made_at_prepare, publish_all, still_written};
-use super::put::not_in_request;
-use super::rm::of_files;
 use super::transition::Change;
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, to_the_end};
 use crate::model::{

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::access::owner;
+use super::checks::{not_in_request, of_files};
 use super::live::Live;
-use super::rm::of_files;
 use super::transition::Change;
 use super::{Error, FilesAnswer, Srm, SurlStatus, to_the_end};
 use crate::model::{Event, FileState, Identity, RequestKind, ReturnStatus, StatusCode};
@@ -149,10 +149,7 @@ fn released(live: &Live, before: &[Arc<FileRow>]) -> ReturnStatus {
     // Of several on one SURL: released, when one was.
     let after = before.iter().filter_map(|file| live.file(file.n));
     let Some(file) = after.min_by_key(|file| file.state != FileState::Released) else {
-        return ReturnStatus::new(
-            StatusCode::InvalidPath,
-            "No information about this SURL in the request",
-        );
+        return not_in_request();
     };
     match file.state {
         FileState::Released => ReturnStatus::success("Released"),

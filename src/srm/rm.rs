@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::access::{Needs, driver_error, owner};
+use super::access::{Needs, driver_error};
+use super::checks::of_files;
 use super::files::sync_names;
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, Target, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
@@ -130,30 +131,6 @@ impl Srm {
         })
         .await
     }
-
-    /// Rules of every array of SURLs: there is one, it is not too long, and the caller is somebody.
-    pub(super) fn check_surls(&self, who: &Identity, surls: &[String]) -> Result<(), ReturnStatus> {
-        Self::check_identity(who)?;
-        if surls.is_empty() {
-            return Err(ReturnStatus::invalid_request("arrayOfSURLs is empty or missing"));
-        }
-        self.check_count(surls.len())
-    }
-
-    pub(super) fn check_count(&self, count: usize) -> Result<(), ReturnStatus> {
-        let limit = self.site().config.limits.files_per_request;
-        if count > limit {
-            return Err(ReturnStatus::invalid_request(format!(
-                "{count} files in one request: at most {limit} are taken, send several requests"
-            )));
-        }
-        Ok(())
-    }
-
-    /// True when the person of the request is the caller.
-    pub(super) fn is_owner(who: &Identity, user: &str) -> bool {
-        matches!(who, Identity::Person(_)) && owner(who) == user
-    }
 }
 
 fn unlink(located: &Located) -> Result<(), Error> {
@@ -177,22 +154,5 @@ fn unlink(located: &Located) -> Result<(), Error> {
         // StoRM's words: scripts look for them.
         Err(DriverError::NotFound) => Err(Error::new(ErrorKind::NotFound, "File does not exist")),
         Err(error) => Err(driver_error(error, &located.stfn)),
-    }
-}
-
-/// The request's status from its files' (srm-spec 2.2): all, some, none.
-pub(super) fn of_files(files: &[SurlStatus], all: &str, some: &str, none: &str) -> ReturnStatus {
-    let good = files
-        .iter()
-        .filter(|f| matches!(f.status.code, StatusCode::Success | StatusCode::Released))
-        .count();
-    if good == files.len() {
-        ReturnStatus::success(all)
-    } else if good > 0 {
-        ReturnStatus::new(StatusCode::PartialSuccess, some)
-    } else if files.iter().all(|f| f.status.code == StatusCode::AuthenticationFailure) {
-        ReturnStatus::new(StatusCode::AuthenticationFailure, none)
-    } else {
-        ReturnStatus::new(StatusCode::Failure, none)
     }
 }

@@ -18,19 +18,6 @@ const BATCH: usize = 256;
 const AGAIN: Duration = Duration::from_secs(5);
 
 impl Srm {
-    /// Refuses who cannot be told from others: requests belong to a person.
-    pub(super) fn check_person(who: &Identity) -> Result<(), ReturnStatus> {
-        Self::check_identity(who)?;
-        match who {
-            Identity::Person(_) => Ok(()),
-            _ => Err(Error::new(
-                ErrorKind::Unauthenticated,
-                "no certificate came: requests belong to a person, so send one",
-            )
-            .into()),
-        }
-    }
-
     /// One durable transaction, then to the workers.
     pub(super) async fn submit(
         &self,

@@ -1,0 +1,117 @@
+//! What the operations check alike before they begin, and how a request's status comes from its
+//! files'.
+
+use std::sync::Arc;
+
+use super::access::{owner, refuse};
+use super::live::Live;
+use super::{Error, ErrorKind, Srm, SurlStatus};
+use crate::model::{Identity, RequestKind, RequestToken, ReturnStatus, StatusCode};
+
+impl Srm {
+    /// Refuses a credential that does not hold.
+    pub(super) fn check_identity(who: &Identity) -> Result<(), Error> {
+        refuse(who)
+    }
+
+    /// Refuses who cannot be told from others: requests belong to a person.
+    pub(super) fn check_person(who: &Identity) -> Result<(), ReturnStatus> {
+        Self::check_identity(who)?;
+        match who {
+            Identity::Person(_) => Ok(()),
+            _ => Err(Error::new(
+                ErrorKind::Unauthenticated,
+                "no certificate came: requests belong to a person, so send one",
+            )
+            .into()),
+        }
+    }
+
+    /// Rules of every array of SURLs: there is one, it is not too long, and the caller is somebody.
+    pub(super) fn check_surls(&self, who: &Identity, surls: &[String]) -> Result<(), ReturnStatus> {
+        Self::check_identity(who)?;
+        if surls.is_empty() {
+            return Err(ReturnStatus::invalid_request("arrayOfSURLs is empty or missing"));
+        }
+        self.check_count(surls.len())
+    }
+
+    pub(super) fn check_count(&self, count: usize) -> Result<(), ReturnStatus> {
+        let limit = self.site().config.limits.files_per_request;
+        if count > limit {
+            return Err(ReturnStatus::invalid_request(format!(
+                "{count} files in one request: at most {limit} are taken, send several requests"
+            )));
+        }
+        Ok(())
+    }
+
+    /// True when the person of the request is the caller.
+    pub(super) fn is_owner(who: &Identity, user: &str) -> bool {
+        matches!(who, Identity::Person(_)) && owner(who) == user
+    }
+
+    /// Finds a request by its token, for who it belongs to. `kind`: the kind it must be of.
+    pub(super) async fn find_request(
+        &self,
+        who: &Identity,
+        token: &str,
+        kind: Option<RequestKind>,
+    ) -> Result<Arc<Live>, ReturnStatus> {
+        Self::check_identity(who)?;
+        // StoRM's words below: scripts look for them.
+        let Some(parsed) = RequestToken::parse(token) else {
+            return Err(ReturnStatus::invalid_request(format!(
+                "invalid token: {}",
+                token.chars().take(64).collect::<String>()
+            )));
+        };
+        let live = match self.core.requests.find(&parsed) {
+            Some(live) => live,
+            None => match self.core.store.load(&parsed).await {
+                Ok(Some(stored)) => Live::new(stored),
+                Ok(None) => {
+                    return Err(ReturnStatus::invalid_request(format!(
+                        "No request found matching token {parsed}"
+                    )));
+                }
+                Err(error) => return Err(Error::from(error).into()),
+            },
+        };
+        if !Self::is_owner(who, &live.request.user) {
+            return Err(ReturnStatus::new(
+                StatusCode::AuthorizationFailure,
+                "the request was made by somebody else",
+            ));
+        }
+        match kind {
+            Some(kind) if kind != live.kind() => Err(ReturnStatus::invalid_request(format!(
+                "token {parsed} belongs to a {} request",
+                live.kind()
+            ))),
+            _ => Ok(live),
+        }
+    }
+}
+
+/// The request's status from its files' (srm-spec 2.2): all, some, none.
+pub(super) fn of_files(files: &[SurlStatus], all: &str, some: &str, none: &str) -> ReturnStatus {
+    let good = files
+        .iter()
+        .filter(|f| matches!(f.status.code, StatusCode::Success | StatusCode::Released))
+        .count();
+    if good == files.len() {
+        ReturnStatus::success(all)
+    } else if good > 0 {
+        ReturnStatus::new(StatusCode::PartialSuccess, some)
+    } else if files.iter().all(|f| f.status.code == StatusCode::AuthenticationFailure) {
+        ReturnStatus::new(StatusCode::AuthenticationFailure, none)
+    } else {
+        ReturnStatus::new(StatusCode::Failure, none)
+    }
+}
+
+/// Of a SURL that the request does not hold.
+pub(super) fn not_in_request() -> ReturnStatus {
+    ReturnStatus::new(StatusCode::InvalidPath, "No information about this SURL in the request")
+}
