@@ -157,18 +157,23 @@ pub struct PutFile {
     pub expected_size: Option<u64>,
 }
 
-/// Answer of srmPrepareToPut and srmStatusOfPutRequest.
+/// Answer of srmPrepareToPut, srmPrepareToGet and their status calls; `F` is what is told of a file.
 #[derive(Clone, Debug)]
-pub struct PutAnswer {
+pub struct RequestAnswer<F> {
     /// Of the request.
     pub status: ReturnStatus,
     /// `requestToken` (left out by the status call).
     pub token: Option<RequestToken>,
     /// Per file.
-    pub files: Option<Vec<PutFileStatus>>,
+    pub files: Option<Vec<F>>,
     /// `remainingTotalRequestTime`, seconds.
     pub remaining_total_time: Option<i32>,
 }
+
+/// Of puts.
+pub type PutAnswer = RequestAnswer<PutFileStatus>;
+/// Of gets.
+pub type GetAnswer = RequestAnswer<GetFileStatus>;
 
 /// `TPutRequestFileStatus`.
 #[derive(Clone, Debug)]
@@ -217,19 +222,6 @@ pub struct GetFile {
     pub surl: Option<String>,
     /// `dirOption.isSourceADirectory`.
     pub is_directory: bool,
-}
-
-/// Answer of srmPrepareToGet and srmStatusOfGetRequest.
-#[derive(Clone, Debug)]
-pub struct GetAnswer {
-    /// Of the request.
-    pub status: ReturnStatus,
-    /// `requestToken` (left out by the status call).
-    pub token: Option<RequestToken>,
-    /// Per file.
-    pub files: Option<Vec<GetFileStatus>>,
-    /// `remainingTotalRequestTime`, seconds.
-    pub remaining_total_time: Option<i32>,
 }
 
 /// `TGetRequestFileStatus`.

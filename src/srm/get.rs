@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::access::{Needs, driver_error, owner};
+use super::answer::{estimated_wait, turl_while};
 use super::checks::not_in_request;
 use super::live::Live;
 use super::requests::{now, seconds_left};
@@ -17,16 +18,8 @@ use crate::store::{FileRow, RequestRow};
 impl Srm {
     /// srmPrepareToGet. The answer waits up to `answer_wait` for what gets ready meanwhile.
     pub async fn prepare_to_get(&self, who: &Identity, request: GetRequest) -> GetAnswer {
-        match self.submit_get(who, request).await {
-            Ok(live) => {
-                let (status, files) = live.first_answer(self.site().config.srm.answer_wait).await;
-                let token = Some(live.token().clone());
-                GetAnswer { token, ..get_answer(&live, status, files) }
-            }
-            Err(status) => {
-                GetAnswer { status, token: None, files: None, remaining_total_time: None }
-            }
-        }
+        let submitted = self.submit_get(who, request).await;
+        self.answer_first(submitted, get_status).await
     }
 
     /// srmStatusOfGetRequest.
@@ -36,16 +29,7 @@ impl Srm {
         token: &str,
         surls: Option<Vec<String>>,
     ) -> GetAnswer {
-        match self.find_request(who, token, Some(RequestKind::Get)).await {
-            Ok(live) => {
-                let site = self.site();
-                let picked = live.pick(surls.as_deref(), |surl| site.canonical(surl));
-                get_answer(&live, live.status(), picked)
-            }
-            Err(status) => {
-                GetAnswer { status, token: None, files: None, remaining_total_time: None }
-            }
-        }
+        self.answer_status(who, token, RequestKind::Get, surls, get_status).await
     }
 
     async fn submit_get(
@@ -215,36 +199,25 @@ fn file_size(located: &Located) -> Result<u64, Error> {
     }
 }
 
-fn get_answer(
-    live: &Live,
-    status: ReturnStatus,
-    files: Vec<(String, Option<Arc<FileRow>>)>,
-) -> GetAnswer {
-    let status_of = |(surl, file): (String, Option<Arc<FileRow>>)| match file {
-        Some(file) => {
-            let pinned = file.state == FileState::Pinned;
-            GetFileStatus {
-                surl,
-                status: file_status(&file),
-                size: file.size,
-                estimated_wait: (!file.state.is_answered()).then_some(1),
-                remaining_pin: pinned.then(|| seconds_left(file.expires)),
-                turl: file.turl.as_ref().filter(|_| pinned).map(|(_, url)| url.clone()),
-            }
-        }
-        None => GetFileStatus {
+/// What is told of one file; `None` for a SURL that is not in the request.
+fn get_status(_: &Live, surl: String, file: Option<&FileRow>) -> GetFileStatus {
+    let Some(file) = file else {
+        return GetFileStatus {
             surl,
             status: not_in_request(),
             size: None,
             estimated_wait: None,
             remaining_pin: None,
             turl: None,
-        },
+        };
     };
-    GetAnswer {
-        status,
-        token: None,
-        files: Some(files.into_iter().map(status_of).collect()),
-        remaining_total_time: live.request.deadline.map(|at| seconds_left(Some(at))),
+    let pinned = file.state == FileState::Pinned;
+    GetFileStatus {
+        surl,
+        status: file_status(file),
+        size: file.size,
+        estimated_wait: estimated_wait(file),
+        remaining_pin: pinned.then(|| seconds_left(file.expires)),
+        turl: turl_while(pinned, file),
     }
 }

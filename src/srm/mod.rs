@@ -3,6 +3,7 @@
 
 mod abort;
 mod access;
+mod answer;
 mod api;
 mod checks;
 mod data;

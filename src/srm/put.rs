@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::access::{Needs, check_room, driver_error, owner};
+use super::answer::{estimated_wait, turl_while};
 use super::checks::not_in_request;
 use super::files::{discard, hidden_name, make_parents};
 use super::live::Live;
@@ -21,16 +22,8 @@ use crate::store::{FileRow, RequestRow};
 impl Srm {
     /// srmPrepareToPut. The answer waits up to `answer_wait` for what gets ready meanwhile.
     pub async fn prepare_to_put(&self, who: &Identity, request: PutRequest) -> PutAnswer {
-        match self.submit_put(who, request).await {
-            Ok(live) => {
-                let (status, files) = live.first_answer(self.site().config.srm.answer_wait).await;
-                let token = Some(live.token().clone());
-                PutAnswer { token, ..put_answer(&live, status, files) }
-            }
-            Err(status) => {
-                PutAnswer { status, token: None, files: None, remaining_total_time: None }
-            }
-        }
+        let submitted = self.submit_put(who, request).await;
+        self.answer_first(submitted, put_status).await
     }
 
     /// srmStatusOfPutRequest.
@@ -40,16 +33,7 @@ impl Srm {
         token: &str,
         surls: Option<Vec<String>>,
     ) -> PutAnswer {
-        match self.find_request(who, token, Some(RequestKind::Put)).await {
-            Ok(live) => {
-                let site = self.site();
-                let picked = live.pick(surls.as_deref(), |surl| site.canonical(surl));
-                put_answer(&live, live.status(), picked)
-            }
-            Err(status) => {
-                PutAnswer { status, token: None, files: None, remaining_total_time: None }
-            }
-        }
+        self.answer_status(who, token, RequestKind::Put, surls, put_status).await
     }
 
     async fn submit_put(
@@ -177,31 +161,10 @@ impl Srm {
     }
 }
 
-fn put_answer(
-    live: &Live,
-    status: ReturnStatus,
-    files: Vec<(String, Option<Arc<FileRow>>)>,
-) -> PutAnswer {
-    let lifetime = match live.request.storage_type {
-        Some(FileStorageType::Volatile | FileStorageType::Durable) => {
-            live.request.file_lifetime.and_then(|s| i32::try_from(s).ok())
-        }
-        _ => Some(-1),
-    };
-    let status_of = |(surl, file): (String, Option<Arc<FileRow>>)| match file {
-        Some(file) => {
-            let ready = file.state == FileState::SpaceAvailable;
-            PutFileStatus {
-                surl,
-                status: file_status(&file),
-                size: file.size.or(file.expected_size),
-                estimated_wait: (!file.state.is_answered()).then_some(1),
-                remaining_pin: ready.then(|| seconds_left(file.expires)),
-                remaining_lifetime: ready.then_some(lifetime).flatten(),
-                turl: file.turl.as_ref().filter(|_| ready).map(|(_, url)| url.clone()),
-            }
-        }
-        None => PutFileStatus {
+/// What is told of one file; `None` for a SURL that is not in the request.
+fn put_status(live: &Live, surl: String, file: Option<&FileRow>) -> PutFileStatus {
+    let Some(file) = file else {
+        return PutFileStatus {
             surl,
             status: not_in_request(),
             size: None,
@@ -209,13 +172,23 @@ fn put_answer(
             remaining_pin: None,
             remaining_lifetime: None,
             turl: None,
-        },
+        };
     };
-    PutAnswer {
-        status,
-        token: None,
-        files: Some(files.into_iter().map(status_of).collect()),
-        remaining_total_time: live.request.deadline.map(|at| seconds_left(Some(at))),
+    let ready = file.state == FileState::SpaceAvailable;
+    let lifetime = match live.request.storage_type {
+        Some(FileStorageType::Volatile | FileStorageType::Durable) => {
+            live.request.file_lifetime.and_then(|s| i32::try_from(s).ok())
+        }
+        _ => Some(-1),
+    };
+    PutFileStatus {
+        surl,
+        status: file_status(file),
+        size: file.size.or(file.expected_size),
+        estimated_wait: estimated_wait(file),
+        remaining_pin: ready.then(|| seconds_left(file.expires)),
+        remaining_lifetime: lifetime.filter(|_| ready),
+        turl: turl_while(ready, file),
     }
 }
 
