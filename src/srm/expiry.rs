@@ -74,8 +74,7 @@ impl Srm {
                 continue;
             }
             match (live.kind(), file.state) {
-                // A transfer that is running is not cut.
-                (RequestKind::Put, FileState::SpaceAvailable) if live.is_uploading(file.n) => {}
+                (RequestKind::Put, FileState::SpaceAvailable) if !live.may_expire(file.n) => {}
                 (RequestKind::Put, FileState::SpaceAvailable) => puts.push(file),
                 (_, FileState::Pinned | FileState::Success) => {
                     changes.push(Change::new(&file, Event::Release, "the pin's lifetime is over"));

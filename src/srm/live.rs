@@ -2,12 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use crate::model::{FileState, RequestKind, RequestToken, ReturnStatus, StatusCode, aggregate};
 use crate::store::{FileRow, RequestId, RequestRow, StoredRequest};
+
+/// How long a put whose TURL's lifetime ran out while its data came still waits for srmPutDone.
+const TIME_FOR_DONE: Duration = Duration::from_secs(10);
 
 /// A request that has not ended, or ended a moment ago.
 pub(super) struct Live {
@@ -30,6 +33,8 @@ struct State {
     waiting: usize,
     /// Uploads under way through our own doors, per file.
     uploads: HashMap<u32, u32>,
+    /// When the last upload of a file ended.
+    upload_ends: HashMap<u32, Instant>,
     /// Files that data came for, or may have come for before a restart: a put of them whose
     /// hidden file is gone has lost something.
     uploaded: HashSet<u32>,
@@ -50,6 +55,7 @@ impl Live {
             waiting: files.iter().filter(|file| !file.state.is_answered()).count(),
             files,
             uploads: HashMap::new(),
+            upload_ends: HashMap::new(),
             uploaded: HashSet::new(),
             in_hand: HashSet::new(),
             aborted: stored.request.aborted,
@@ -212,6 +218,7 @@ impl Live {
             *count -= 1;
             if *count == 0 {
                 state.uploads.remove(&n);
+                state.upload_ends.insert(n, Instant::now());
             }
         }
     }
@@ -232,6 +239,14 @@ impl Live {
 
     pub(super) fn is_uploading(&self, n: u32) -> bool {
         self.lock().uploads.contains_key(&n)
+    }
+
+    /// Whether the lifetime of this put's TURL may end it: not while data comes, nor before its
+    /// writer had time to say srmPutDone.
+    pub(super) fn may_expire(&self, n: u32) -> bool {
+        let state = self.lock();
+        !state.uploads.contains_key(&n)
+            && state.upload_ends.get(&n).is_none_or(|end| end.elapsed() >= TIME_FOR_DONE)
     }
 
     /// What the request's end is once `changed` holds; `None` while a file has not ended.

@@ -1,71 +1,54 @@
-//! How fast: run with `--ignored --nocapture`, alone.
-
-use std::time::Instant;
+//! A request of many files, from the first call to the last.
 
 use crate::common::soap;
 use crate::common::wire::Conn;
 use crate::world::*;
 
+const FILES: usize = 2_000;
+
+/// Every file has its own state all the way, and one call tells or changes all of them.
 #[tokio::test]
-#[ignore = "measures"]
-async fn ten_thousand_files() {
-    const FILES: usize = 10_000;
+async fn two_thousand_files() {
     let world = World::new();
     let surls: Vec<String> = (0..FILES).map(|n| world.surl(&format!("f{n}"))).collect();
     let mut conn = Conn::tls(&world.user, world.storm.ports.srm).await.unwrap();
-    let mut step = async |operation: &str, inner: &str| {
-        let start = Instant::now();
-        let answer = soap::call(&mut conn, operation, inner).await.unwrap();
-        let spent = start.elapsed().as_secs_f64();
-        println!("{operation:24} {spent:7.3} s  {} ({} files)", answer.code, answer.files.len());
-        (answer, spent)
+    let mut ask =
+        async |operation: &str, inner: &str| soap::call(&mut conn, operation, inner).await.unwrap();
+    // A failure shows one file, not all of them.
+    let all = |answer: &soap::Answer, request: &str, file: &str| {
+        assert_eq!((answer.code.as_str(), answer.files.len()), (request, FILES));
+        assert_eq!(codes(answer).into_iter().find(|code| *code != file), None);
     };
-    let inner = soap::prepare_to_put(&surls, None);
-    let start = Instant::now();
-    let (mut answer, _) = step("srmPrepareToPut", &inner).await;
-    let put = token(&answer).to_owned();
-    while answer.code == "SRM_REQUEST_INPROGRESS" || answer.code == QUEUED {
-        (answer, _) = step("srmStatusOfPutRequest", &soap::token(&put)).await;
-    }
-    println!("all ready after {:.3} s", start.elapsed().as_secs_f64());
-    step("srmStatusOfPutRequest", &soap::token(&put)).await;
-    let one = soap::surls(&surls[9_999..]).replace("arrayOfSURLs", "arrayOfTargetSURLs");
-    step("srmStatusOfPutRequest", &(soap::token(&put) + &one)).await;
-    let (done, _) = step("srmPutDone", &(soap::token(&put) + &soap::surls(&surls))).await;
-    assert_eq!(done.code, SUCCESS);
-    let start = Instant::now();
-    let (mut answer, _) = step("srmPrepareToGet", &soap::prepare_to_get(&surls)).await;
-    let get = token(&answer).to_owned();
-    while answer.code == "SRM_REQUEST_INPROGRESS" || answer.code == QUEUED {
-        (answer, _) = step("srmStatusOfGetRequest", &soap::token(&get)).await;
-    }
-    assert_eq!(answer.code, SUCCESS);
-    println!("all pinned after {:.3} s", start.elapsed().as_secs_f64());
-    let strange: Vec<String> = (0..FILES).map(|n| world.surl(&format!("g{n}"))).collect();
-    let inner = soap::surls(&strange).replace("arrayOfSURLs", "arrayOfSourceSURLs");
-    step("srmStatusOfGetRequest", &(soap::token(&get) + &inner)).await;
-    step("srmReleaseFiles", &soap::surls(&surls)).await;
-    step("srmAbortRequest", &soap::token(&get)).await;
-    let (answer, _) = step("srmPrepareToPut", &(soap::prepare_to_put(&surls, None) + ALWAYS)).await;
-    step("srmAbortRequest", &soap::token(token(&answer))).await;
-    println!("memory {} MiB", world.storm.memory() >> 20);
-}
+    let unfinished =
+        |answer: &soap::Answer| answer.code == "SRM_REQUEST_INPROGRESS" || answer.code == QUEUED;
 
-#[tokio::test]
-#[ignore = "measures"]
-async fn small_cycles() {
-    const CYCLES: u32 = 200;
-    let world = World::new();
-    let mut conn = Conn::tls(&world.user, world.storm.ports.srm).await.unwrap();
-    let start = Instant::now();
-    for n in 0..CYCLES {
-        let surl = world.surl(&format!("f{n}"));
-        let inner = soap::prepare_to_put(&[&surl], None);
-        let put = soap::call(&mut conn, "srmPrepareToPut", &inner).await.unwrap().expect(READY);
-        let id = soap::token(token(&put));
-        soap::call(&mut conn, "srmStatusOfPutRequest", &id).await.unwrap().expect(READY);
-        let inner = id + &soap::surls(&[&surl]);
-        soap::call(&mut conn, "srmPutDone", &inner).await.unwrap().expect(SUCCESS);
+    let mut answer = ask("srmPrepareToPut", &soap::prepare_to_put(&surls, None)).await;
+    let put = soap::token(token(&answer));
+    while unfinished(&answer) {
+        answer = ask("srmStatusOfPutRequest", &put).await;
     }
-    println!("prepare, status, done: {:?} each", start.elapsed() / CYCLES);
+    all(&answer, SUCCESS, READY);
+    let last = soap::surls(&surls[FILES - 1..]).replace("arrayOfSURLs", "arrayOfTargetSURLs");
+    let one = ask("srmStatusOfPutRequest", &(put.clone() + &last)).await;
+    assert_eq!(codes(&one), [READY]);
+    let done = ask("srmPutDone", &(put + &soap::surls(&surls))).await;
+    all(&done, SUCCESS, SUCCESS);
+
+    let mut answer = ask("srmPrepareToGet", &soap::prepare_to_get(&surls)).await;
+    let get = soap::token(token(&answer));
+    while unfinished(&answer) {
+        answer = ask("srmStatusOfGetRequest", &get).await;
+    }
+    all(&answer, SUCCESS, PINNED);
+    let strange: Vec<String> = (0..FILES).map(|n| world.surl(&format!("g{n}"))).collect();
+    let strange = soap::surls(&strange).replace("arrayOfSURLs", "arrayOfSourceSURLs");
+    let none = ask("srmStatusOfGetRequest", &(get.clone() + &strange)).await;
+    all(&none, SUCCESS, INVALID_PATH);
+    let released = ask("srmReleaseFiles", &soap::surls(&surls)).await;
+    all(&released, SUCCESS, SUCCESS);
+
+    let again = soap::prepare_to_put(&surls, None) + ALWAYS;
+    let again = soap::token(token(&ask("srmPrepareToPut", &again).await));
+    assert_eq!(ask("srmAbortRequest", &again).await.code, SUCCESS);
+    world.tidy();
 }
