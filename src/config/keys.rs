@@ -129,6 +129,13 @@ pub const KEYS: &[Key] = &[
         "account to drop to after binding, when started as root; \"\" = stay who we are",
     ),
     key(
+        "daemon",
+        "watch",
+        Kind::Duration(|c| &mut c.daemon.watch),
+        r#""10s""#,
+        "how often files are looked at for changes (this one, namespace.xml, certificates, CRLs, vomsdir); \"0s\" = read at SIGHUP only",
+    ),
+    key(
         "srm",
         "listen",
         Kind::Address(|c| &mut c.srm.listen),
@@ -399,7 +406,7 @@ pub(super) fn blank() -> Config {
     Config {
         site: Site { name: String::new(), host: String::new(), surl_hosts: Vec::new() },
         paths: Paths { namespace: PathBuf::new(), state: PathBuf::new() },
-        daemon: DaemonSection { user: String::new() },
+        daemon: DaemonSection { user: String::new(), watch: Duration::ZERO },
         srm: SrmSection {
             listen: nowhere,
             answer_wait: Duration::ZERO,

@@ -63,6 +63,8 @@ pub struct Paths {
 pub struct DaemonSection {
     /// Empty: stay who we are.
     pub user: String,
+    /// Zero: never.
+    pub watch: Duration,
 }
 
 /// `[srm]`

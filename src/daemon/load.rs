@@ -115,15 +115,15 @@ fn open_driver(root: &Path, others: &[PathBuf]) -> Result<Arc<dyn Driver>, Strin
 pub(super) fn all(
     config_path: &Path,
     config: &Arc<Config>,
+    identity: &HostIdentity,
     ports: Ports,
 ) -> Result<All, DaemonError> {
-    let identity = HostIdentity::find(config).map_err(DaemonError::Start)?;
     let tls = identity.server_config().map_err(|error| certificate(config_path, &error));
     match (tls, site(config, ports)) {
         (Ok(tls), Ok((site, mut warnings))) => {
             warnings.extend(demo_warning(config_path, config));
             warnings.extend(expiry_warning(&identity.certificate, SystemTime::now()));
-            Ok(All { identity, tls, site, warnings })
+            Ok(All { tls, site, warnings })
         }
         (tls, site) => {
             let problems = tls.err().into_iter().chain(site.err().into_iter().flatten());
@@ -134,7 +134,6 @@ pub(super) fn all(
 
 /// What [`all`] gives.
 pub(super) struct All {
-    pub(super) identity: HostIdentity,
     pub(super) tls: Arc<ServerConfig>,
     pub(super) site: Site,
     pub(super) warnings: Vec<Problem>,
@@ -150,7 +149,7 @@ fn certificate(config_path: &Path, error: &TlsError) -> Problem {
 }
 
 /// Clients refuse a host certificate that has run out.
-fn expiry_warning(certificate: &Path, now: SystemTime) -> Option<Problem> {
+pub(super) fn expiry_warning(certificate: &Path, now: SystemTime) -> Option<Problem> {
     let end = runs_out(certificate)?;
     let text = match end.duration_since(now) {
         Ok(left) if left > EXPIRY_WARNING => return None,

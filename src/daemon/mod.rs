@@ -9,10 +9,11 @@ mod notify;
 mod reload;
 mod remembered;
 mod state;
+mod watch;
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -28,18 +29,17 @@ use crate::web::admin;
 
 pub use load::{check, problems_text};
 
+use demo::HostIdentity;
 use doors::{Bound, Doors};
 use gatekeeper::Gatekeeper;
 use health::Monitor;
 use load::All;
 use notify::Notifier;
-use reload::Reload;
+use reload::{Reload, Seen};
 use state::{Account, StateDirectory};
 
 /// Between two clean-ups of old requests.
 const PURGE_EVERY: Duration = Duration::from_secs(600);
-/// Between two readings of host certificate, CA directory, CRLs and vomsdir.
-const TRUST_EVERY: Duration = Duration::from_secs(600);
 /// What workers and the store may take when the doors are closed.
 const AFTER_DRAIN: Duration = Duration::from_secs(10);
 
@@ -74,34 +74,29 @@ pub async fn run(config_path: &Path) -> Result<(), DaemonError> {
     };
     notifier.ready("serving");
 
-    let reload = Arc::clone(&running.reload);
-    let mut refresh = tokio::time::interval(TRUST_EVERY);
-    // The first tick is at once, and everything was read a moment ago.
-    refresh.tick().await;
     loop {
-        let reload = Arc::clone(&reload);
-        // One reading at a time, on the blocking pool: a file system that hangs does not keep us
-        // from ending. One that was cut short leaves the old state in place.
+        let reload = Arc::clone(&running.reload);
         let hangup = tokio::select! {
             told = signals.next() => match told {
                 Told::End => break,
                 Told::Reload => true,
             },
-            _ = refresh.tick() => false,
+            () = running.next_look() => false,
         };
         if hangup {
             notifier.reloading();
         }
-        let reading =
-            tokio::task::spawn_blocking(
-                move || {
-                    if hangup { reload.run() } else { reload.refresh() }
-                },
-            );
+        // One reading at a time, on the blocking pool: a file system that hangs does not keep us
+        // from ending. One that was cut short leaves the old state in place.
+        let reading = tokio::task::spawn_blocking(move || match hangup {
+            true => Some(reload.run()),
+            false => reload.look(),
+        });
         tokio::select! {
             () = signals.end() => break,
             done = reading => match done {
-                Ok(true) => notifier.ready("serving"),
+                Ok(None) => {}
+                Ok(Some(true)) => notifier.ready("serving"),
                 _ => notifier.ready("serving; the last reading failed: see the log"),
             },
         }
@@ -147,9 +142,12 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
     let state = StateDirectory::open(&config.paths.state).map_err(DaemonError::Start)?;
 
     let numbers = ports.numbers();
-    let All { identity, tls, site, warnings } = load::all(config_path, &config, numbers)?;
+    let identity = HostIdentity::find(&config).map_err(DaemonError::Start)?;
+    let mut seen = Seen::new(config_path, &config, &identity);
+    let All { tls, site, warnings } = load::all(config_path, &config, &identity, numbers)?;
     log(&warnings);
-    let (trust, notes) = Gatekeeper::read(&config, &identity);
+    seen.add_areas(&site.namespace);
+    let (trust, notes) = Gatekeeper::read(None, &config, &identity);
     log(&notes);
     let gatekeeper = Gatekeeper::new(trust).map_err(start_error)?;
     let front = Front::new(config.limits.clone(), tls, Arc::clone(&gatekeeper) as Arc<_>);
@@ -189,11 +187,20 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
         front: Arc::clone(&front),
         gatekeeper,
         doors,
+        seen: Mutex::new(seen),
     });
     Ok(Running { state, store, srm, front, reload, serving, background, stop })
 }
 
 impl Running {
+    /// When the files are to be looked at the next time; perhaps never.
+    async fn next_look(&self) {
+        match self.srm.site().config.daemon.watch {
+            Duration::ZERO => std::future::pending().await,
+            watch => tokio::time::sleep(watch).await,
+        }
+    }
+
     /// Doors first, then what works for them, the store last.
     async fn stop(self) {
         self.stop.cancel();

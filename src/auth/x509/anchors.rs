@@ -14,6 +14,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 
 use super::cert::Cert;
 use super::crl::Crl;
+use super::kept::Files;
 use super::when::{seconds, span};
 use crate::config::{Problem, Severity};
 
@@ -26,6 +27,8 @@ pub(crate) struct Anchors {
     cas: HashMap<Vec<u8>, Vec<Cert>>,
     /// By the issuer's key.
     crls: HashMap<Vec<u8>, Vec<Crl>>,
+    /// How many of the CAs are of our own making, and not in the directory.
+    own: usize,
 }
 
 impl Anchors {
@@ -33,6 +36,7 @@ impl Anchors {
     pub(crate) fn load(
         dir: &Path,
         extra: &[CertificateDer<'static>],
+        files: &mut Files<'_>,
         problems: &mut Vec<Problem>,
     ) -> Self {
         let mut this = Self { dir: dir.to_owned(), ..Self::default() };
@@ -43,32 +47,40 @@ impl Anchors {
                 Err(error) => problems.push(warning(dir, format!("a CA of our own: {error}"))),
             }
         }
+        this.own = this.len();
         let mut lists = Vec::new();
         for (path, kind) in hashed_files(dir, problems) {
-            let bytes = match read_bounded(&path) {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    problems.push(warning(&path, format!("cannot be read: {error}")));
-                    continue;
-                }
-            };
             match kind {
                 Kind::Ca => {
-                    for cert in certificates(&bytes) {
-                        match cert {
-                            Ok(cert) => this.add_ca(cert, &mut seen),
-                            Err(text) => problems.push(warning(&path, text)),
-                        }
+                    let parse = |bytes: &[u8]| {
+                        let (good, bad): (Vec<_>, Vec<_>) =
+                            certificates(bytes).into_iter().partition(Result::is_ok);
+                        (good, bad.into_iter().filter_map(Result::err).collect())
+                    };
+                    let found = files.read(&path, problems, parse).unwrap_or_default();
+                    for cert in found.into_iter().flatten() {
+                        this.add_ca(cert, &mut seen);
                     }
                 }
-                // Both hash names hold the same list, which may be long.
-                Kind::Crl if seen.insert(digest(&bytes)) => lists.push((path, bytes)),
-                Kind::Crl => {}
+                Kind::Crl => lists.push(path),
             }
         }
-        for (path, bytes) in lists {
-            if let Err(text) = this.add_crl(&bytes, &path, problems) {
-                problems.push(warning(&path, text));
+        // When all CAs are there: who signed it is looked at.
+        for path in lists {
+            let parse = |bytes: &[u8]| {
+                let digest = digest(bytes);
+                // Both hash names hold the same list, which may be long.
+                if seen.contains(&digest) {
+                    return (None, Vec::new());
+                }
+                match this.crl(bytes) {
+                    Ok(crl) => (Some((crl, digest)), Vec::new()),
+                    Err(text) => (None, vec![text]),
+                }
+            };
+            if let Some((crl, digest)) = files.read(&path, problems, parse).flatten() {
+                seen.insert(digest);
+                this.add_crl(crl, &path, problems);
             }
         }
         this
@@ -94,22 +106,27 @@ impl Anchors {
         self.cas.values().map(Vec::len).sum()
     }
 
+    /// The directory held no CA at all.
+    pub(crate) fn found_none(&self) -> bool {
+        self.len() == self.own
+    }
+
+    /// Read from the same directory, beside as many CAs of our own.
+    pub(crate) fn same_place(&self, other: &Self) -> bool {
+        (&self.dir, self.own) == (&other.dir, other.own)
+    }
+
     fn add_ca(&mut self, cert: Cert, seen: &mut HashSet<[u8; 32]>) {
         if seen.insert(digest(&cert.der)) {
             self.cas.entry(cert.subject.key().to_vec()).or_default().push(cert);
         }
     }
 
-    fn add_crl(
-        &mut self,
-        bytes: &[u8],
-        path: &Path,
-        problems: &mut Vec<Problem>,
-    ) -> Result<(), String> {
+    /// One CRL, signed by its issuer where the directory has that.
+    fn crl(&self, bytes: &[u8]) -> Result<Crl, String> {
         let pem = CertificateRevocationListDer::pem_slice_iter(bytes).next().and_then(Result::ok);
         let der = pem.as_ref().map_or(bytes, |list| list.as_ref());
         let mut crl = Crl::parse(der).map_err(|error| error.to_string())?;
-        let issuer = crl.issuer.line().to_owned();
         if let Some(signed) = &crl.unverified {
             let mut signers = self.cas(crl.issuer.key()).iter().peekable();
             let known = signers.peek().is_some();
@@ -117,6 +134,7 @@ impl Anchors {
                 ca.key_usage.is_none_or(|usage| usage.crl_sign()) && ca.key.verify(signed).is_ok()
             });
             if known && !verified {
+                let issuer = crl.issuer.line();
                 return Err(format!("this CRL was not signed by `{issuer}`: it is ignored"));
             }
             // A CA that is not here may still come in somebody's chain: the path check looks again.
@@ -124,9 +142,13 @@ impl Anchors {
                 crl.unverified = None;
             }
         }
+        Ok(crl)
+    }
+
+    fn add_crl(&mut self, crl: Crl, path: &Path, problems: &mut Vec<Problem>) {
         let now = seconds(std::time::SystemTime::now());
         if let Some(end) = crl.next_update.filter(|&end| end < now) {
-            let ago = span(now - end);
+            let (ago, issuer) = (span(now - end), crl.issuer.line());
             problems.push(warning(
                 path,
                 format!(
@@ -136,7 +158,6 @@ impl Anchors {
             ));
         }
         self.crls.entry(crl.issuer.key().to_vec()).or_default().push(crl);
-        Ok(())
     }
 }
 

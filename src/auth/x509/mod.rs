@@ -15,6 +15,7 @@ mod crl;
 pub mod delegation;
 pub mod demo;
 mod der;
+mod kept;
 mod md5;
 mod name;
 mod path;

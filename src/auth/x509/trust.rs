@@ -1,12 +1,14 @@
 //! The snapshot of everything that is trusted, and the judge over chains.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
 
-use super::anchors::Anchors;
+use super::anchors::{Anchors, warning};
 use super::cert::Cert;
+use super::kept::{Files, Kept};
 use super::path::{self, Purpose};
 use super::proxy::{self, Proxy};
 use super::voms::{self, Vomsdir};
@@ -23,9 +25,10 @@ pub const MAX_CHAIN_BYTES: usize = 64 << 10;
 /// new one and swaps it in.
 #[derive(Debug)]
 pub struct Trust {
-    anchors: Anchors,
-    vomsdir: Vomsdir,
+    anchors: Arc<Anchors>,
+    vomsdir: Arc<Vomsdir>,
     host: String,
+    kept: Kept,
 }
 
 /// What the judge found out.
@@ -51,10 +54,52 @@ impl Trust {
         extra: &[CertificateDer<'static>],
         host: &str,
     ) -> (Self, Vec<Problem>) {
-        let mut problems = Vec::new();
-        let anchors = Anchors::load(anchors, extra, &mut problems);
-        let vomsdir = Vomsdir::load(vomsdir, &mut problems);
-        (Self { anchors, vomsdir, host: host.to_owned() }, problems)
+        Self::read(anchors, vomsdir, extra, host, &Kept::default())
+    }
+
+    /// [`Trust::load`] once more. A file that is broken now goes on as it was last good, and a
+    /// directory that is empty now as it was: somebody is about to fill them.
+    pub fn reload(
+        &self,
+        anchors: &Path,
+        vomsdir: &Path,
+        extra: &[CertificateDer<'static>],
+        host: &str,
+    ) -> (Self, Vec<Problem>) {
+        let (mut new, mut problems) = Self::read(anchors, vomsdir, extra, host, &self.kept);
+        let mut stays = |dir: &Path| {
+            problems.push(warning(dir, "nothing is in it: what was there before stays".to_owned()));
+        };
+        let same = self.anchors.same_place(&new.anchors);
+        let mut kept = false;
+        if same && new.anchors.found_none() && !self.anchors.found_none() {
+            stays(anchors);
+            new.anchors = Arc::clone(&self.anchors);
+            kept = true;
+        }
+        if self.vomsdir.path == vomsdir && new.vomsdir.found_none() && !self.vomsdir.found_none() {
+            stays(vomsdir);
+            new.vomsdir = Arc::clone(&self.vomsdir);
+            kept = true;
+        }
+        if kept {
+            new.kept.add(&self.kept);
+        }
+        (new, problems)
+    }
+
+    fn read(
+        anchors: &Path,
+        vomsdir: &Path,
+        extra: &[CertificateDer<'static>],
+        host: &str,
+        last: &Kept,
+    ) -> (Self, Vec<Problem>) {
+        let (mut files, mut problems) = (Files::after(last), Vec::new());
+        let anchors = Arc::new(Anchors::load(anchors, extra, &mut files, &mut problems));
+        let vomsdir = Arc::new(Vomsdir::load(vomsdir, &mut files, &mut problems));
+        let kept = files.kept();
+        (Self { anchors, vomsdir, host: host.to_owned(), kept }, problems)
     }
 
     /// How many CA certificates there are.

@@ -1,0 +1,114 @@
+//! What the files of the trust directories held when they could last be read: a file that is being
+//! written, or came out broken, does not take away what stood in it.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::anchors::{read_bounded, warning};
+use crate::config::Problem;
+
+/// Contents that were good, by path.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(HashMap<PathBuf, Arc<[u8]>>);
+
+impl Kept {
+    /// What this does not know, as the other has it.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (path, content) in &other.0 {
+            self.0.entry(path.clone()).or_insert_with(|| Arc::clone(content));
+        }
+    }
+}
+
+/// One reading of the directories, after the last.
+pub(crate) struct Files<'a> {
+    last: &'a Kept,
+    now: Kept,
+}
+
+impl<'a> Files<'a> {
+    pub(crate) fn after(last: &'a Kept) -> Self {
+        Self { last, now: Kept::default() }
+    }
+
+    /// What `parse` makes of the file; and, where it finds something wrong, of what the file held
+    /// when nothing was. A file that is gone is gone. What is wrong is told.
+    pub(crate) fn read<T>(
+        &mut self,
+        path: &Path,
+        problems: &mut Vec<Problem>,
+        parse: impl Fn(&[u8]) -> (T, Vec<String>),
+    ) -> Option<T> {
+        let (found, wrong) = match read_bounded(path) {
+            Ok(bytes) => {
+                let (found, wrong) = parse(&bytes);
+                if wrong.is_empty() {
+                    self.now.0.insert(path.to_owned(), bytes.into());
+                    return Some(found);
+                }
+                (Some(found), wrong)
+            }
+            Err(error) => {
+                let text = format!("cannot be read: {error}");
+                if error.kind() == ErrorKind::NotFound {
+                    problems.push(warning(path, text));
+                    return None;
+                }
+                (None, vec![text])
+            }
+        };
+        let old = self.last.0.get(path);
+        let stays = if old.is_some() { "; what it held before stays in use" } else { "" };
+        problems.extend(wrong.into_iter().map(|text| warning(path, text + stays)));
+        let Some(old) = old else { return found };
+        self.now.0.insert(path.to_owned(), Arc::clone(old));
+        Some(parse(old).0)
+    }
+
+    /// For the next reading.
+    pub(crate) fn kept(self) -> Kept {
+        self.now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number; no number counts as 0, and is wrong.
+    fn parse(bytes: &[u8]) -> (u32, Vec<String>) {
+        match std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()) {
+            Some(number) => (number, Vec::new()),
+            None => (0, vec!["is no number".to_owned()]),
+        }
+    }
+
+    #[test]
+    fn what_was_good_outlives_what_is_broken() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mut kept = Kept::default();
+        let mut read = |content: Option<&str>| {
+            match content {
+                Some(content) => std::fs::write(&path, content).unwrap(),
+                None => std::fs::remove_file(&path).unwrap(),
+            }
+            let (mut files, mut problems) = (Files::after(&kept), Vec::new());
+            let found = files.read(&path, &mut problems, parse);
+            kept = files.kept();
+            let told: Vec<_> = problems.into_iter().map(|problem| problem.text).collect();
+            (found, told.join("\n"))
+        };
+        assert_eq!(read(Some("?")), (Some(0), "is no number".to_owned()));
+        assert_eq!(read(Some("7")), (Some(7), String::new()));
+        for half in ["", "7?", "?"] {
+            let told = "is no number; what it held before stays in use".to_owned();
+            assert_eq!(read(Some(half)), (Some(7), told), "{half}");
+        }
+        assert_eq!(read(Some("8")).0, Some(8));
+        assert_eq!(read(None).0, None);
+        assert_eq!(read(Some("?")).0, Some(0), "what was removed does not come back");
+    }
+}
