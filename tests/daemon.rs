@@ -296,7 +296,8 @@ async fn a_reload_takes_everything() {
     let toml = std::fs::read_to_string(site.path("storm.toml")).unwrap();
     let toml = toml
         .replace("[admin]\nlisten = \"127.0.0.1:0\"", "[admin]\nlisten = \"127.0.0.1:1\"")
-        + "[paths]\nstate = \"elsewhere\"\nnamespace = \"none.xml\"\n[daemon]\nuser = \"nobody\"\n";
+        .replace("[daemon]\n", "[daemon]\nuser = \"nobody\"\n")
+        + "[paths]\nstate = \"elsewhere\"\nnamespace = \"none.xml\"\n";
     std::fs::write(site.path("storm.toml"), toml).unwrap();
     let told = site.reload();
     for key in ["admin.listen", "paths.state", "paths.namespace", "daemon.user"] {

@@ -53,9 +53,7 @@ impl Gatekeeper {
         let (anchors, vomsdir) = (&config.tls.trust_anchors, &config.tls.vomsdir);
         match last {
             None => Trust::load(anchors, vomsdir, &demo_ca, &config.site.host),
-            Some(last) => {
-                last.trust.load().reload(anchors, vomsdir, &demo_ca, &config.site.host)
-            }
+            Some(last) => last.trust.load().reload(anchors, vomsdir, &demo_ca, &config.site.host),
         }
     }
 

@@ -2,6 +2,7 @@
 //! storm.toml, namespace.xml and what they lead to are read and checked whole before the first piece
 //! of it takes force; the host certificate alone, and the trust anchors alone, when only they changed.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,7 +14,7 @@ use super::load::{self, All};
 use super::watch::Watched;
 use super::{DaemonError, log, state};
 use crate::auth::x509::Trust;
-use crate::config::{Config, Problem};
+use crate::config::{Config, Problem, Severity};
 use crate::listener::Front;
 use crate::namespace::{AreaAuthz, Namespace, Ports};
 use crate::srm::Srm;
@@ -44,6 +45,8 @@ pub(super) struct Seen {
     host: Watched,
     /// CA directory and vomsdir.
     trust: Watched,
+    /// What storm.toml named.
+    keys: BTreeSet<String>,
     /// When certificates were last read.
     at: Instant,
     /// The last reading of the site failed: whatever changes next may be what mends it.
@@ -59,6 +62,7 @@ impl Seen {
             host: Watched::new(vec![host.certificate.clone(), host.key.clone()], 0),
             // Below vomsdir stand the folders of the VOs.
             trust: Watched::new(vec![tls.trust_anchors.clone(), tls.vomsdir.clone()], 2),
+            keys: named_keys(path),
             at: Instant::now(),
             failed: false,
         }
@@ -78,7 +82,7 @@ impl Reload {
     /// Reads everything again, whether it changed or not. Blocks. Tells its problems in the log, a
     /// line each.
     pub(super) fn run(&self) -> bool {
-        self.site(true)
+        self.site(true, true)
     }
 
     /// Looks whether something changed, and reads that. `None`: nothing did, or somebody is still
@@ -95,7 +99,7 @@ impl Reload {
             (site || seen.failed && (host || trust), host || anyway, trust || anyway)
         };
         if site {
-            let done = self.site(trust);
+            let done = self.site(trust, false);
             if !done && (host || trust) {
                 self.certificates(host, trust);
             }
@@ -109,8 +113,8 @@ impl Reload {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn site(&self, trust: bool) -> bool {
-        let result = self.try_site(trust);
+    fn site(&self, trust: bool, asked: bool) -> bool {
+        let result = self.try_site(trust, asked);
         self.seen().failed = result.is_err();
         match result {
             Ok(()) => {
@@ -124,15 +128,17 @@ impl Reload {
         false
     }
 
-    fn try_site(&self, trust: bool) -> Result<(), DaemonError> {
+    fn try_site(&self, trust: bool, asked: bool) -> Result<(), DaemonError> {
         // Also when it fails: the same files are not tried again and again.
         self.seen().site.read_now();
+        if !asked {
+            self.is_whole()?;
+        }
         let config = Config::load(&self.path).map_err(DaemonError::Config)?;
         let config = Arc::new(self.keep_what_stays(config));
         let identity = HostIdentity::find(&config).map_err(DaemonError::Start)?;
         let mut seen = Seen::new(&self.path, &config, &identity);
-        let All { tls, site, warnings } =
-            load::all(&self.path, &config, &identity, self.numbers)?;
+        let All { tls, site, warnings } = load::all(&self.path, &config, &identity, self.numbers)?;
         seen.add_areas(&site.namespace);
         let old = &self.srm.site().config;
         let trust = (trust || (&old.tls, &old.site) != (&config.tls, &config.site))
@@ -153,6 +159,19 @@ impl Reload {
         Ok(())
     }
 
+    /// The beginning of a storm.toml, even nothing of it, is a valid one, in which certificates are
+    /// the demo's and everybody may do everything. So unasked, no key is taken away.
+    fn is_whole(&self) -> Result<(), DaemonError> {
+        let now = named_keys(&self.path);
+        let Some(gone) = self.seen().keys.difference(&now).next().cloned() else { return Ok(()) };
+        let text = format!(
+            "{gone} was named here and is not any more: is somebody still writing? If this is how it \
+             should be, send SIGHUP"
+        );
+        let (file, severity) = (self.path.clone(), Severity::Error);
+        Err(DaemonError::Config(vec![Problem { file, line: None, text, severity }]))
+    }
+
     /// The certificates alone. A certificate and a key that do not belong together are about to be
     /// replaced: the pair from before stays.
     fn certificates(&self, host: bool, trust: bool) -> bool {
@@ -168,8 +187,7 @@ impl Reload {
             tracing::warn!("demo certificates were about to run out and were made anew");
         }
         if trust || identity.is_new() {
-            let (trust, notes) =
-                self.read_trust(&config, &identity, &mut self.seen().trust);
+            let (trust, notes) = self.read_trust(&config, &identity, &mut self.seen().trust);
             log(&notes);
             self.gatekeeper.take(trust);
             tracing::info!("trust anchors, CRLs and VOMS servers read again");
@@ -233,4 +251,15 @@ impl Reload {
         config.workers = old.workers.clone();
         config
     }
+}
+
+/// `section.key` of all that a storm.toml names; nothing of one that cannot be read.
+fn named_keys(path: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let sections = text.parse::<toml::Table>().unwrap_or_default();
+    let keys = sections.iter().flat_map(|(section, keys)| {
+        let keys = keys.as_table().into_iter().flat_map(toml::Table::keys);
+        keys.map(move |key| format!("{section}.{key}"))
+    });
+    keys.collect()
 }

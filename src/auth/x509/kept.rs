@@ -41,9 +41,13 @@ impl<'a> Files<'a> {
         problems: &mut Vec<Problem>,
         parse: impl Fn(&[u8]) -> (T, Vec<String>),
     ) -> Option<T> {
+        let old = self.last.0.get(path);
         let (found, wrong) = match read_bounded(path) {
             Ok(bytes) => {
-                let (found, wrong) = parse(&bytes);
+                let (found, mut wrong) = parse(&bytes);
+                if old.is_some_and(|old| is_cut(&bytes, old)) {
+                    wrong.push("ends within a line".to_owned());
+                }
                 if wrong.is_empty() {
                     self.now.0.insert(path.to_owned(), bytes.into());
                     return Some(found);
@@ -59,7 +63,6 @@ impl<'a> Files<'a> {
                 (None, vec![text])
             }
         };
-        let old = self.last.0.get(path);
         let stays = if old.is_some() { "; what it held before stays in use" } else { "" };
         problems.extend(wrong.into_iter().map(|text| warning(path, text + stays)));
         let Some(old) = old else { return found };
@@ -73,13 +76,18 @@ impl<'a> Files<'a> {
     }
 }
 
+/// A text that does not end with a line, as it did before: half a name may be a name, too.
+fn is_cut(now: &[u8], before: &[u8]) -> bool {
+    before.ends_with(b"\n") && !now.ends_with(b"\n") && std::str::from_utf8(now).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// A number; no number counts as 0, and is wrong.
     fn parse(bytes: &[u8]) -> (u32, Vec<String>) {
-        match std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()) {
+        match std::str::from_utf8(bytes).ok().and_then(|text| text.trim_end().parse().ok()) {
             Some(number) => (number, Vec::new()),
             None => (0, vec!["is no number".to_owned()]),
         }
@@ -108,6 +116,11 @@ mod tests {
             assert_eq!(read(Some(half)), (Some(7), told), "{half}");
         }
         assert_eq!(read(Some("8")).0, Some(8));
+        assert_eq!(read(Some("99\n")).0, Some(99));
+        assert_eq!(
+            read(Some("9")),
+            (Some(99), "ends within a line; what it held before stays in use".to_owned())
+        );
         assert_eq!(read(None).0, None);
         assert_eq!(read(Some("?")).0, Some(0), "what was removed does not come back");
     }

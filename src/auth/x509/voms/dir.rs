@@ -89,11 +89,7 @@ impl Lsc {
 impl Vomsdir {
     /// Reads the directory; what cannot be read is told. A broken LSC stays, and accepts nobody: it
     /// exists, so it decides.
-    pub(crate) fn load(
-        path: &Path,
-        files: &mut Files<'_>,
-        problems: &mut Vec<Problem>,
-    ) -> Self {
+    pub(crate) fn load(path: &Path, files: &mut Files<'_>, problems: &mut Vec<Problem>) -> Self {
         let mut this = Self { path: path.to_owned(), ..Self::default() };
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
@@ -152,12 +148,11 @@ impl Vomsdir {
             match file.extension().and_then(|end| end.to_str()) {
                 Some("lsc") => {
                     let broken = || Lsc { path: file.clone(), chains: Vec::new() };
-                    let parse = |bytes: &[u8]| {
-                        match Lsc::parse(&file, &String::from_utf8_lossy(bytes)) {
+                    let parse =
+                        |bytes: &[u8]| match Lsc::parse(&file, &String::from_utf8_lossy(bytes)) {
                             Ok(lsc) => (lsc, Vec::new()),
                             Err(text) => (broken(), vec![text]),
-                        }
-                    };
+                        };
                     let lsc = files.read(&file, problems, parse).unwrap_or_else(broken);
                     let of_vo = self.lsc.entry(vo.to_owned()).or_default();
                     of_vo.insert(stem.to_ascii_lowercase(), lsc);
