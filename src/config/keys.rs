@@ -354,6 +354,13 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "limits",
+        "connections_per_address",
+        Kind::Count(|c| &mut c.limits.connections_per_address),
+        "2048",
+        "of these, from one address (IPv6: one /64 network); this host itself is not counted",
+    ),
+    key(
+        "limits",
         "ls_entries",
         Kind::Count(|c| &mut c.limits.ls_entries),
         "2000",
@@ -441,6 +448,7 @@ pub(super) fn blank() -> Config {
             files_per_request: 0,
             envelope: 0,
             connections: 0,
+            connections_per_address: 0,
             ls_entries: 0,
             handshake: Duration::ZERO,
             idle_body: Duration::ZERO,

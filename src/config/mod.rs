@@ -155,6 +155,7 @@ pub struct Limits {
     /// Bytes.
     pub envelope: u64,
     pub connections: usize,
+    pub connections_per_address: usize,
     pub ls_entries: usize,
     pub handshake: Duration,
     pub idle_body: Duration,

@@ -6,6 +6,8 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::Request;
 use futures_util::FutureExt;
+use http::StatusCode;
+use http::header::{CONNECTION, RETRY_AFTER};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::ServiceExt;
 
@@ -89,6 +91,21 @@ impl Doors {
             let newest = Router::clone(&door.load());
             async move { newest.oneshot(request).await }
         })
+    }
+
+    /// What clients hear for whom there is no room at a port.
+    pub(super) fn busy(kind: PortKind) -> Router {
+        const WHY: &str =
+            "too many connections, in all or from your address: try again in ten seconds";
+        if kind == PortKind::Srm {
+            return soap::busy(WHY);
+        }
+        let answer = (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(RETRY_AFTER, "10"), (CONNECTION, "close")],
+            format!("{WHY}\n"),
+        );
+        Router::new().fallback(move || async { answer })
     }
 
     /// Requests that come from now on meet these limits.

@@ -1,6 +1,7 @@
 //! Configuration, namespace and policy, read and checked together.
 
 use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,7 +10,7 @@ use rustls::ServerConfig;
 
 use super::DaemonError;
 use super::demo::{HostIdentity, demo_directory};
-use super::state::Account;
+use super::privileges::Account;
 use crate::auth::area_authz::AreaAcl;
 use crate::auth::path_authz::PathAuthz;
 use crate::auth::x509::{ClientVerifier, Trust, runs_out};
@@ -123,6 +124,7 @@ pub(super) fn all(
         (Ok(tls), Ok((site, mut warnings))) => {
             warnings.extend(demo_warning(config_path, config));
             warnings.extend(expiry_warning(&identity.certificate, SystemTime::now()));
+            warnings.extend(open_key(&identity.key));
             Ok(All { tls, site, warnings })
         }
         (tls, site) => {
@@ -161,6 +163,18 @@ pub(super) fn expiry_warning(certificate: &Path, now: SystemTime) -> Option<Prob
         file,
         line: None,
         text: format!("the host certificate {text}"),
+        severity: Severity::Warning,
+    })
+}
+
+/// Who can read the key can be us.
+fn open_key(key: &Path) -> Option<Problem> {
+    let mode = std::fs::metadata(key).ok()?.permissions().mode() & 0o7777;
+    // A group may be the account's own; a group that may write has no business here.
+    (mode & 0o027 != 0).then(|| Problem {
+        file: key.to_owned(),
+        line: None,
+        text: format!("others can read or replace the host key (mode {mode:o}): chmod 0400"),
         severity: Severity::Warning,
     })
 }
@@ -211,6 +225,7 @@ pub fn check(config_path: &Path) -> Vec<Problem> {
         let tls = listener::server_config(certificate_file, key, Arc::new(ClientVerifier));
         problems.extend(tls.err().map(|error| certificate(config_path, &error)));
         problems.extend(expiry_warning(certificate_file, SystemTime::now()));
+        problems.extend(open_key(key));
     } else if whole {
         problems.extend(demo_warning(config_path, &config));
     }

@@ -6,6 +6,7 @@ mod gatekeeper;
 mod health;
 mod load;
 mod notify;
+mod privileges;
 mod reload;
 mod remembered;
 mod state;
@@ -28,6 +29,7 @@ use crate::store::Store;
 use crate::web::admin;
 
 pub use load::{check, problems_text};
+pub use privileges::lock_down;
 
 use demo::HostIdentity;
 use doors::{Bound, Doors};
@@ -35,8 +37,9 @@ use gatekeeper::Gatekeeper;
 use health::Monitor;
 use load::All;
 use notify::Notifier;
+use privileges::Account;
 use reload::{Reload, Seen};
-use state::{Account, StateDirectory};
+use state::StateDirectory;
 
 /// Between two clean-ups of old requests.
 const PURGE_EVERY: Duration = Duration::from_secs(600);
@@ -136,7 +139,6 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
     })?;
     let ports = Bound::bind(&config)?;
     state::raise_open_files(config.limits.connections);
-    state::set_umask();
     account.make_state_directory(&config.paths.state).map_err(DaemonError::Start)?;
     account.become_it().map_err(DaemonError::Start)?;
     let state = StateDirectory::open(&config.paths.state).map_err(DaemonError::Start)?;
@@ -170,7 +172,8 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
     let serving = TaskTracker::new();
     for port in ports.listeners {
         let door = doors.router(port.kind());
-        serving.spawn(listener::serve(port, door, Arc::clone(&front), stop.clone()));
+        let busy = Doors::busy(port.kind());
+        serving.spawn(listener::serve(port, door, busy, Arc::clone(&front), stop.clone()));
     }
     serving.close();
     background.close();

@@ -59,12 +59,13 @@ enum Failure {
     Gsi(#[from] GsiError),
 }
 
-/// Serves one connection to its end; after `shutdown`, to the end of its request.
+/// Serves one connection to its end; after `shutdown`, to the end of its request. It is counted by
+/// its `place`, where it has one.
 pub(super) async fn serve(
     client: Client,
     door: Router,
     front: Arc<Front>,
-    place: Place,
+    place: Option<Place>,
     shutdown: CancellationToken,
 ) {
     let (kind, peer) = (client.kind, client.peer);

@@ -1,8 +1,10 @@
 //! What all ports share: limits, TLS, the judge of certificates, the count of connections. TLS and
 //! limits can be exchanged while connections live; new ones take the newest.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
@@ -22,6 +24,8 @@ pub struct Front {
     tls: ArcSwap<ServerConfig>,
     judge: Arc<dyn Judge>,
     open: AtomicUsize,
+    /// How many of them come from one address; those of this host are not counted.
+    by_address: Mutex<HashMap<IpAddr, usize>>,
 }
 
 impl Front {
@@ -33,7 +37,7 @@ impl Front {
         describe_gauge!("stormd_connections", "connections open now");
         describe_counter!(
             "stormd_connections_refused_total",
-            "connections beyond limits.connections"
+            "connections beyond limits.connections or connections_per_address"
         );
         describe_counter!(
             "stormd_tls_handshake_failures_total",
@@ -44,6 +48,7 @@ impl Front {
             tls: ArcSwap::new(tls),
             judge,
             open: AtomicUsize::new(0),
+            by_address: Mutex::default(),
         })
     }
 
@@ -75,19 +80,47 @@ impl Front {
         self.judge.clone()
     }
 
-    /// A place for one more connection, until it is dropped. `None`: there is none.
-    pub(super) fn admit(self: &Arc<Self>, kind: PortKind) -> Option<Place> {
-        let reserve = if kind == PortKind::Admin { ADMIN_RESERVE } else { 0 };
-        let limit = self.limits.load().connections.saturating_add(reserve);
-        let taken = self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| {
-            (open < limit).then_some(open + 1)
-        });
-        if taken.is_err() {
+    /// A place for one more connection of this client, until it is dropped. `None`: there is none.
+    /// The admin port has some in reserve, for every address.
+    pub(super) fn admit(self: &Arc<Self>, kind: PortKind, client: IpAddr) -> Option<Place> {
+        let admin = kind == PortKind::Admin;
+        let limits = self.limits.load();
+        let limit = limits.connections.saturating_add(if admin { ADMIN_RESERVE } else { 0 });
+        let address = (!admin && !client.is_loopback()).then(|| network(client));
+        let open = self.open.fetch_add(1, Ordering::AcqRel);
+        // Gives back what it took when it is dropped.
+        let mut place = Place { front: self.clone(), kind, address: None };
+        gauge!("stormd_connections", "port" => kind.as_str()).increment(1.0);
+        let mut room = open < limit;
+        if let Some(address) = address.filter(|_| room) {
+            let mut by_address = self.by_address();
+            let open = by_address.entry(address).or_default();
+            room = *open < limits.connections_per_address;
+            if room {
+                *open += 1;
+                place.address = Some(address);
+            }
+        }
+        if !room {
             counter!("stormd_connections_refused_total", "port" => kind.as_str()).increment(1);
             return None;
         }
-        gauge!("stormd_connections", "port" => kind.as_str()).increment(1.0);
-        Some(Place { front: self.clone(), kind })
+        Some(place)
+    }
+
+    fn by_address(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // Nothing between lock and unlock can panic.
+        self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one client can have addresses from: of IPv6 a whole /64.
+fn network(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(_) => client,
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
+        }
     }
 }
 
@@ -95,11 +128,21 @@ impl Front {
 pub(super) struct Place {
     front: Arc<Front>,
     kind: PortKind,
+    /// Where it is counted in [`Front::by_address`].
+    address: Option<IpAddr>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.front.open.fetch_sub(1, Ordering::AcqRel);
         gauge!("stormd_connections", "port" => self.kind.as_str()).decrement(1.0);
+        let Some(address) = self.address else { return };
+        let mut by_address = self.front.by_address();
+        if let Some(open) = by_address.get_mut(&address) {
+            *open -= 1;
+            if *open == 0 {
+                by_address.remove(&address);
+            }
+        }
     }
 }
