@@ -4,7 +4,7 @@
 #   make test           everything: style, lints, unit tests, and every suite with real clients
 #   make test T=gfal    one suite: fmt, clippy, unit, or the name of a tests/*.rs
 #   make lint           style and lints only
-#   make bench          benchmarks with their bounds: soap, store, doors, load (about 2 minutes)
+#   make bench          benchmarks with their bounds: soap, store, doors, connections, load (about 3 minutes)
 #   make bench B=doors  one of them
 #   make try            clone this repository, make run, and do what the demo says
 

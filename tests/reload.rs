@@ -147,7 +147,7 @@ async fn round(work: &Work, conns: &mut Conns<'_>, path: &str) -> Result<(), Str
             false => Err(format!("{operation}: {} {}", answer.file_code(), answer.xml)),
         }
     };
-    let mut new = async || {
+    let new = async || {
         Conn::tls(conns.config, conns.srm).await.map_err(|error| format!("connect: {error}"))
     };
     let put = soap::prepare_to_put(&[&surl], Some(data.len() as u64));

@@ -16,8 +16,9 @@ use tokio_util::task::TaskTracker;
 use super::connection::{self, Client};
 use super::{Front, PortKind};
 
-/// Connections the kernel keeps for us until we accept them.
-const BACKLOG: i32 = 1024;
+/// Connections the kernel keeps for us until we accept them; `net.core.somaxconn` may say less. What
+/// comes beyond it tries again after a second.
+const BACKLOG: i32 = 4096;
 
 /// How long the loop rests when the system has no file descriptor or memory for one more.
 const REST: Duration = Duration::from_millis(100);

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use rustls::ServerConfig;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::PortKind;
 use super::judge::Judge;
@@ -18,6 +19,10 @@ use crate::config::Limits;
 /// most when nothing else goes.
 const ADMIN_RESERVE: usize = 32;
 
+/// Handshakes that go on at once, for each processor: each costs about a millisecond of one, and more
+/// of them would make everybody else wait for their sum.
+const HANDSHAKES_PER_CORE: usize = 32;
+
 /// What all ports share. One per daemon.
 pub struct Front {
     limits: ArcSwap<Limits>,
@@ -26,6 +31,8 @@ pub struct Front {
     open: AtomicUsize,
     /// How many of them come from one address; those of this host are not counted.
     by_address: Mutex<HashMap<IpAddr, usize>>,
+    /// Handshakes whose turn it is.
+    turns: Semaphore,
 }
 
 impl Front {
@@ -43,12 +50,14 @@ impl Front {
             "stormd_tls_handshake_failures_total",
             "connections that did not get through the TLS handshake"
         );
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Arc::new(Self {
             limits: ArcSwap::from_pointee(limits),
             tls: ArcSwap::new(tls),
             judge,
             open: AtomicUsize::new(0),
             by_address: Mutex::default(),
+            turns: Semaphore::new(cores * HANDSHAKES_PER_CORE),
         })
     }
 
@@ -106,6 +115,11 @@ impl Front {
             return None;
         }
         Some(place)
+    }
+
+    /// A handshake's turn, first come, first served. The semaphore is never closed.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok()
     }
 
     fn by_address(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
