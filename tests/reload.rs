@@ -63,7 +63,8 @@ fn everything_is_swapped_under_load() {
         })
         .collect();
 
-    let swaps: [(&str, &dyn Fn(&Site)); 7] = [
+    type Swap<'a> = (&'a str, &'a dyn Fn(&Site));
+    let swaps: [Swap<'_>; 7] = [
         ("host certificate", &host_certificate),
         ("CA directory", &anchors),
         ("CRLs", &crls),
@@ -352,7 +353,7 @@ async fn an_area_that_goes_lets_what_is_under_way_end() {
 struct Visitor {
     runtime: tokio::runtime::Runtime,
     config: Arc<ClientConfig>,
-    kept: std::cell::RefCell<Conn>,
+    kept: tokio::sync::Mutex<Conn>,
     ports: common::storm::Ports,
 }
 
@@ -372,7 +373,7 @@ impl Visitor {
     fn of(&self, path: &str) -> u16 {
         self.runtime.block_on(async {
             let depth = [("depth", "0")];
-            let mut kept = self.kept.borrow_mut();
+            let mut kept = self.kept.lock().await;
             let old = kept.request("PROPFIND", path, &depth, b"").await.unwrap().status;
             let mut new = Conn::tls(&self.config, self.ports.https).await.unwrap();
             let new = new.request("PROPFIND", path, &depth, b"").await.unwrap().status;
