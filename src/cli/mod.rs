@@ -1,5 +1,6 @@
 //! The command line: arguments, logging, exit codes.
 
+mod format;
 mod lines;
 
 use std::io::Write;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use self::format::Format;
 use self::lines::Lines;
 use crate::config::Severity;
 use crate::daemon::{self, DaemonError};
@@ -117,6 +119,7 @@ fn log_to_stderr() -> std::io::Result<Lines> {
         .with_ansi(false)
         // It would tell a full disk by eprintln!, which panics there.
         .log_internal_errors(false)
+        .event_format(Format)
         .init();
     Ok(lines)
 }
