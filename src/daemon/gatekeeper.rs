@@ -55,8 +55,8 @@ impl Gatekeeper {
     /// host certificate is in use.
     pub(super) fn read(config: &Config, identity: &HostIdentity) -> (Reading, Vec<Problem>) {
         let demo_ca: Vec<_> = identity.demo.iter().map(|demo| demo.ca.clone()).collect();
-        let (anchors, vomsdir) = (&config.tls.trust_anchors, &config.tls.vomsdir);
-        let (trust, problems) = Trust::load(anchors, vomsdir, &demo_ca, &config.site.host);
+        let anchors = &config.tls.trust_anchors;
+        let (trust, problems) = Trust::load(&config.tls, &demo_ca, &config.site.host);
         let reading =
             Reading { trust: Arc::new(trust), anchors: anchors.clone(), demo_cas: demo_ca.len() };
         (reading, problems)

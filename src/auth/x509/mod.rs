@@ -18,6 +18,7 @@ mod der;
 mod md5;
 mod name;
 mod path;
+mod policy;
 mod proxy;
 mod signature;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::constraints;
 use super::der::oid;
 use super::signature::SignatureError;
 use super::when::span;
+use crate::config::CrlMode;
 
 /// What a certificate at the bottom of a path is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,14 +93,17 @@ impl<'a> Search<'a> {
                 Some(left) => left,
                 None => return self.fail(2, "too many possible chains of CAs".to_owned()),
             };
-            if let Err(error) = ca.key.verify(&last.signed) {
+            if let Err(error) = ca.key.verify(&last.signed, self.anchors.strength) {
                 let why = match error {
                     SignatureError::Mismatch => format!(
                         "`{}` was not signed by the CA `{}` that is known here",
                         last.subject.line(),
                         ca.subject.line()
                     ),
-                    error => format!("the signature of `{}` {error}", last.subject.line()),
+                    error => error.explain(
+                        &format!("`{}`", last.subject.line()),
+                        "ask your CA for a new certificate",
+                    ),
                 };
                 self.fail(1, why);
                 continue;
@@ -121,8 +125,7 @@ impl<'a> Search<'a> {
         None
     }
 
-    /// The rules for a whole path, whose signatures hold. signing_policy and namespaces would be asked
-    /// here, for each pair.
+    /// The rules for a whole path, whose signatures hold.
     fn check(&self, path: &[&Cert]) -> Result<Found, String> {
         let mut found = Found { not_after: i64::MAX, review_at: i64::MAX };
         // Intermediate CAs below the one that is looked at; self-issued ones do not count.
@@ -143,7 +146,9 @@ impl<'a> Search<'a> {
                 below += u32::from(!cert.is_self_issued());
             }
             found.not_after = found.not_after.min(cert.not_after);
-            if let Some(issuer) = path.get(at + 1) {
+            let issuers = &path[at + 1..];
+            if let Some(issuer) = issuers.first().filter(|ca| !self.anchors.is_own(ca)) {
+                self.anchors.policies.check(cert, issuers, &self.anchors.dir)?;
                 found.review_at = found.review_at.min(self.check_revocation(cert, issuer)?);
             }
         }
@@ -153,6 +158,9 @@ impl<'a> Search<'a> {
 
     fn check_ca(&self, ca: &Cert, below: u32) -> Result<(), String> {
         let name = ca.subject.line();
+        if !ca.subject.is_plain() {
+            return Err(not_plain(name));
+        }
         // Roots of version 1 know no extensions; who put one into the directory meant it.
         let old_root = ca.version == 1 && self.anchors.holds(ca);
         if !ca.is_ca && !old_root {
@@ -181,12 +189,17 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Mode "if valid": no CRL is fine, one that ran out is not. Returns until when that holds.
+    /// Returns until when the answer holds.
     fn check_revocation(&self, cert: &Cert, issuer: &Cert) -> Result<i64, String> {
+        // In mode "ignore" no list was read.
         let mut whole = 0;
         let mut until: Option<i64> = None;
         for crl in self.anchors.crls(issuer.subject.key()) {
-            if crl.unverified.as_ref().is_some_and(|signed| issuer.key.verify(signed).is_err()) {
+            if crl
+                .unverified
+                .as_ref()
+                .is_some_and(|signed| issuer.key.verify(signed, self.anchors.strength).is_err())
+            {
                 continue;
             }
             if crl.revokes(&cert.serial) {
@@ -204,6 +217,11 @@ impl<'a> Search<'a> {
         }
         match until {
             Some(until) => Ok(until),
+            None if whole == 0 && self.anchors.crl_mode == CrlMode::Require => Err(format!(
+                "there is no revocation list of the CA `{}`: ask the site to run fetch-crl for {}",
+                issuer.subject.line(),
+                self.anchors.dir.display()
+            )),
             None if whole == 0 => Ok(i64::MAX),
             None => Err(format!(
                 "the revocation list of the CA `{}` is out of date: ask the site to run fetch-crl \
@@ -221,10 +239,7 @@ fn end_entity(cert: &Cert, purpose: Purpose, now: i64) -> Result<(), String> {
         return Err("your certificate has no name (its subject is empty)".to_owned());
     }
     if !cert.subject.is_plain() {
-        return Err(format!(
-            "the name `{name}` cannot be told from another's: one of its parts holds what reads like a \
-             further part (`/CN=...`), or is no text; get a certificate with another name"
-        ));
+        return Err(not_plain(name));
     }
     if cert.is_ca {
         return Err(format!("`{name}` is a CA: a person's or a host's certificate is needed"));
@@ -262,6 +277,13 @@ fn end_entity(cert: &Cert, purpose: Purpose, now: i64) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+fn not_plain(name: &str) -> String {
+    format!(
+        "the name `{name}` cannot be told from another's: one of its parts holds what reads like a \
+         further part (`/CN=...`), or is no text; get a certificate with another name"
+    )
 }
 
 /// "has a critical extension nobody knows", for people.

@@ -10,6 +10,7 @@ use rustls::pki_types::CertificateDer;
 use super::der::{oid, tag, tlv};
 use super::when::system_time;
 use super::{Judgement, Trust};
+use crate::config::{Config, NamespacesMode, TlsSection};
 use crate::model::Refusal;
 
 /// The tests' clock: 2027-01-15.
@@ -175,7 +176,17 @@ pub(crate) fn chain(holders: &[&Holder]) -> Vec<CertificateDer<'static>> {
 /// A snapshot with these CAs, no CRLs and no VOMS servers.
 pub(crate) fn trusting(cas: &[&Holder]) -> Trust {
     let nowhere = Path::new("/nonexistent");
-    Trust::load(nowhere, nowhere, &chain(cas), HOST).0
+    Trust::load(&tls(nowhere, nowhere), &chain(cas), HOST).0
+}
+
+/// `[tls]` with these directories, CRLs if valid, and no policy files asked for.
+pub(crate) fn tls(trust_anchors: &Path, vomsdir: &Path) -> TlsSection {
+    TlsSection {
+        trust_anchors: trust_anchors.to_owned(),
+        vomsdir: vomsdir.to_owned(),
+        namespaces: NamespacesMode::parse("ignore").unwrap(),
+        ..Config::defaults(Path::new("/nonexistent")).tls
+    }
 }
 
 pub(crate) fn judge(trust: &Trust, holders: &[&Holder]) -> Result<Judgement, Refusal> {

@@ -233,7 +233,10 @@ pub fn host_config() -> (Arc<ServerConfig>, CertificateDer<'static>) {
     let [certificate, key] = ["cert.pem", "key.pem"].map(|name| dir.path().join(name));
     std::fs::write(&certificate, host.cert.pem()).unwrap();
     std::fs::write(&key, host.signing_key.serialize_pem()).unwrap();
-    (server_config(&certificate, &key, Arc::new(AnyClient)).unwrap(), host.cert.der().clone())
+    (
+        server_config(&certificate, &key, Arc::new(AnyClient), false).unwrap(),
+        host.cert.der().clone(),
+    )
 }
 
 pub struct ClientBuilder {

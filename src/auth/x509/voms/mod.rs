@@ -145,6 +145,7 @@ impl Scene<'_> {
         vo: &str,
         server: &str,
     ) -> Result<i64, String> {
+        let strength = self.anchors.strength;
         let sent = ac.aa_certs().map_err(|_| "the VOMS server's certificate cannot be read")?;
         let (signer, rest) = match self.vomsdir.lsc(vo, server) {
             Some(lsc) => {
@@ -171,7 +172,8 @@ impl Scene<'_> {
                         self.vomsdir.lsc_path(vo, server).display()
                     ));
                 }
-                let Some(signer) = named.find(|one| one.key.verify(&ac.signed).is_ok()) else {
+                let Some(signer) = named.find(|one| one.key.verify(&ac.signed, strength).is_ok())
+                else {
                     return Err(format!(
                         "the signature does not match the certificate of `{}` in {}",
                         ac.issuer.line(),
@@ -189,10 +191,10 @@ impl Scene<'_> {
             ));
         }
         ac.key_id_names(signer)?;
-        signer
-            .key
-            .verify(&ac.signed)
-            .map_err(|error| format!("the signature of the VOMS server `{name}` {error}"))?;
+        signer.key.verify(&ac.signed, strength).map_err(|error| {
+            let what = format!("the attribute certificate of the VOMS server `{name}`");
+            error.explain(&what, "run voms-proxy-init again, and tell the VO if that does not help")
+        })?;
         path::verify(self.anchors, signer, rest, Purpose::AttributeAuthority, self.now)
             .map(|found| found.review_at)
             .map_err(|why| format!("the VOMS server's certificate does not hold: {why}"))

@@ -43,7 +43,8 @@ impl World {
     }
 
     fn trust(&self) -> Trust {
-        Trust::load(Path::new("/nonexistent"), self.dir.path(), &chain(&[&self.ca]), HOST).0
+        let tls = tls(Path::new("/nonexistent"), self.dir.path());
+        Trust::load(&tls, &chain(&[&self.ca]), HOST).0
     }
 
     fn ac(&self) -> Ac {
