@@ -81,7 +81,7 @@ impl Judge for Gatekeeper {
     fn identity(&self, chain: &[CertificateDer<'static>], now: SystemTime) -> Identity {
         let judge = || match self.reading.load().trust.judge(chain, now) {
             Ok(judgement) => {
-                for note in &judgement.notes {
+                for note in &judgement.person.notes {
                     tracing::info!(dn = %judgement.person.dn, "attribute certificate dropped: {note}");
                 }
                 // Looked at again when an attribute certificate or CRL runs out, not only a

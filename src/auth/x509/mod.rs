@@ -9,12 +9,17 @@
 //! ```
 
 mod anchors;
+mod asn1;
 mod cert;
 mod constraints;
 mod crl;
 pub mod delegation;
 pub mod demo;
 mod der;
+#[cfg(test)]
+mod forge;
+#[cfg(test)]
+mod forge_ac;
 mod md5;
 mod name;
 mod path;
@@ -30,6 +35,12 @@ mod when;
 
 pub use trust::{Judgement, MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES, Trust};
 pub use verifier::ClientVerifier;
+
+/// The now of everything that is forged.
+#[cfg(test)]
+fn tests_now() -> i64 {
+    testing::NOW
+}
 
 /// When the first certificate of a PEM or DER file runs out; `None` when there is none that can be
 /// read.

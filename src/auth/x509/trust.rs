@@ -35,8 +35,6 @@ pub struct Judgement {
     /// Until then a second look gives the same answer: the first end among certificates, attribute
     /// certificates and CRLs.
     pub review_at: SystemTime,
-    /// Why attribute certificates were dropped, a line each, for the log.
-    pub notes: Vec<String>,
 }
 
 impl Trust {
@@ -135,9 +133,9 @@ impl Trust {
                 fqans: voms.fqans,
                 not_after: system_time(not_after),
                 proxy: above.map_or(ProxyKind::EndEntity, |proxy| proxy.kind()),
+                notes: voms.notes,
             },
             review_at: system_time(review_at),
-            notes: voms.notes,
         })
     }
 }

@@ -143,6 +143,7 @@ impl Judge for FakeJudge {
             fqans: fqans.to_vec(),
             not_after: *self.not_after.lock().unwrap(),
             proxy: ProxyKind::Rfc { limited: false },
+            notes: Vec::new(),
         }))
     }
 

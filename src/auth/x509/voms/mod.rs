@@ -44,9 +44,7 @@ impl Scene<'_> {
         let Some(extension) = proxies.iter().find_map(|one| one.extension(oid::VOMS_ACS)) else {
             return granted;
         };
-        let mut drop = |why: &str| {
-            granted.notes.push(format!("VOMS attributes of `{}` dropped: {why}", self.dn()));
-        };
+        let mut drop = |why: &str| granted.notes.push(why.to_owned());
         let list = match ac::split(&extension.value) {
             Ok(list) if list.len() <= MAX_ACS => list,
             Ok(_) => {
@@ -76,10 +74,6 @@ impl Scene<'_> {
         granted.fqans = fqans;
         granted.review_at = review_at;
         granted
-    }
-
-    fn dn(&self) -> &str {
-        self.eec.subject.line()
     }
 
     /// One attribute certificate: its FQANs and until when they hold, or why it grants nothing.
