@@ -163,9 +163,14 @@ impl Site {
     }
 }
 
-/// Who is refused for want of a VO should hear why the VOMS attributes they came with did not count.
+/// Who is refused for want of a certificate or a VO should hear of that, and why VOMS attributes that they
+/// came with did not count.
 fn with_notes(who: &Identity, error: Error) -> Error {
     match who {
+        Identity::Anonymous if error.kind == ErrorKind::Denied => {
+            let why = format!("{}: a client certificate or proxy is needed", error.explanation);
+            Error::new(ErrorKind::Denied, why)
+        }
         Identity::Person(person) if error.kind == ErrorKind::Denied && !person.notes.is_empty() => {
             let notes = person.notes.join("; ");
             let why = format!("{}; your VOMS attributes did not count: {notes}", error.explanation);

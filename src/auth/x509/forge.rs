@@ -37,18 +37,17 @@ impl Forge {
         self.extensions.retain(|(kind, _, _)| kind != oid);
     }
 
-    fn sign(&self, key: &KeyPair, signer: &KeyPair) -> CertificateDer<'static> {
+    fn sign(&self, spki: &[u8], signer: &KeyPair) -> CertificateDer<'static> {
         let version = tlv(tag::context(0), &[&tlv(tag::INTEGER, &[&[self.version]])]);
         let validity = tlv(tag::SEQUENCE, &[&gen_time(self.not_before), &gen_time(self.not_after)]);
         let extensions = tlv(tag::context(3), &[&extension_list(&self.extensions)]);
-        let spki = key.subject_public_key_info();
         let parts: Vec<&[u8]> = vec![
             if self.version == 0 { &[] } else { &version },
             &[],
             &self.issuer,
             &validity,
             &self.subject,
-            &spki,
+            spki,
             if self.extensions.is_empty() { &[] } else { &extensions },
         ];
         let serial = tlv(tag::INTEGER, &[&self.serial]);
@@ -81,7 +80,7 @@ impl Holder {
         forge.set(oid::BASIC_CONSTRAINTS, true, basic_constraints(true, None));
         forge.set(oid::KEY_USAGE, true, key_usage(0x06));
         change(&mut forge);
-        let der = forge.sign(&key, &key);
+        let der = forge.sign(&key.subject_public_key_info(), &key);
         Self { name: name.to_owned(), key, der }
     }
 
@@ -100,7 +99,7 @@ impl Holder {
         forge.set(oid::BASIC_CONSTRAINTS, true, basic_constraints(false, None));
         forge.set(oid::KEY_USAGE, true, key_usage(0xa0));
         change(&mut forge);
-        let der = forge.sign(&key, &self.key);
+        let der = forge.sign(&key.subject_public_key_info(), &self.key);
         Self { name: name.to_owned(), key, der }
     }
 
@@ -124,15 +123,26 @@ impl Holder {
         cn: &str,
         change: impl FnOnce(&mut Forge),
     ) -> Self {
+        let mut forge = self.proxy_forge(cn);
+        change(&mut forge);
+        let der = forge.sign(&key.subject_public_key_info(), &self.key);
+        Self { name: format!("{}/CN={cn}", self.name), key, der }
+    }
+
+    /// A proxy for a key that somebody else holds (SubjectPublicKeyInfo, DER): what a client answers to a
+    /// request to delegate.
+    pub(crate) fn delegate(&self, spki: &[u8], cn: &str) -> CertificateDer<'static> {
+        self.proxy_forge(cn).sign(spki, &self.key)
+    }
+
+    fn proxy_forge(&self, cn: &str) -> Forge {
         let name = format!("{}/CN={cn}", self.name);
         let mut forge = forge(&name, &self.name);
         forge.not_before = tests_now() - HOUR;
         forge.not_after = tests_now() + 12 * HOUR;
         forge.set(oid::KEY_USAGE, true, key_usage(0xa0));
         forge.set(oid::PROXY_CERT_INFO, true, proxy_info(oid::POLICY_INHERIT_ALL, None));
-        change(&mut forge);
-        let der = forge.sign(&key, &self.key);
-        Self { name, key, der }
+        forge
     }
 
     /// A legacy proxy; `cn` is `proxy` or `limited proxy`.

@@ -16,9 +16,12 @@ mod crl;
 pub mod delegation;
 pub mod demo;
 mod der;
+// The integration tests build these too, and use other parts of them.
 #[cfg(test)]
+#[allow(dead_code)]
 mod forge;
 #[cfg(test)]
+#[allow(dead_code)]
 mod forge_ac;
 mod md5;
 mod name;

@@ -69,7 +69,8 @@ impl<'a> Search<'a> {
             };
         }
         if path.len() == MAX_PATH {
-            let why = format!("more than {MAX_PATH} certificates up to a trust anchor");
+            let why =
+                format!("more than {MAX_PATH} certificates up to a trust anchor: ask your CA");
             return self.fail(2, why);
         }
         let known = self.anchors.cas(last.issuer.key());
@@ -91,12 +92,16 @@ impl<'a> Search<'a> {
         for ca in likely.into_iter().chain(rest) {
             self.signatures = match self.signatures.checked_sub(1) {
                 Some(left) => left,
-                None => return self.fail(2, "too many possible chains of CAs".to_owned()),
+                None => {
+                    return self
+                        .fail(2, "too many possible chains of CAs: send fewer of them".to_owned());
+                }
             };
             if let Err(error) = ca.key.verify(&last.signed, self.anchors.strength) {
                 let why = match error {
                     SignatureError::Mismatch => format!(
-                        "`{}` was not signed by the CA `{}` that is known here",
+                        "`{}` was not signed by the CA `{}` that is known here: ask the site to update its \
+                         trust anchors, or your CA for a new certificate",
                         last.subject.line(),
                         ca.subject.line()
                     ),
@@ -137,7 +142,7 @@ impl<'a> Search<'a> {
                     let inner = lower.is_self_issued() && lower.der != path[0].der;
                     if !inner && !constraints::allow(cert, lower).unwrap_or(false) {
                         return Err(format!(
-                            "the CA `{}` may not certify the names of `{}` (nameConstraints)",
+                            "the CA `{}` may not certify the names of `{}` (nameConstraints): ask your CA",
                             cert.subject.line(),
                             lower.subject.line()
                         ));
@@ -146,6 +151,9 @@ impl<'a> Search<'a> {
                 below += u32::from(!cert.is_self_issued());
             }
             found.not_after = found.not_after.min(cert.not_after);
+        }
+        // What the site has to say of the CAs comes after what they say of themselves.
+        for (at, &cert) in path.iter().enumerate() {
             let issuers = &path[at + 1..];
             if let Some(issuer) = issuers.first().filter(|ca| !self.anchors.is_own(ca)) {
                 self.anchors.policies.check(cert, issuers, &self.anchors.dir)?;
@@ -164,19 +172,24 @@ impl<'a> Search<'a> {
         // Roots of version 1 know no extensions; who put one into the directory meant it.
         let old_root = ca.version == 1 && self.anchors.holds(ca);
         if !ca.is_ca && !old_root {
-            return Err(format!("the chain goes through `{name}`, which is no CA"));
+            return Err(format!(
+                "the chain goes through `{name}`, which is no CA: send your own certificate and its \
+                 CAs, no others"
+            ));
         }
         if ca.key_usage.is_some_and(|usage| !usage.key_cert_sign()) {
-            return Err(format!("the CA `{name}` may not sign certificates (keyUsage)"));
+            return Err(format!(
+                "the CA `{name}` may not sign certificates (keyUsage): ask your CA"
+            ));
         }
         if ca.path_len.is_some_and(|most| below > most) {
-            return Err(format!("too many CAs below `{name}` (pathLenConstraint)"));
+            return Err(format!("too many CAs below `{name}` (pathLenConstraint): ask your CA"));
         }
         if let Some(extension) = ca.unknown_critical(KNOWN_CRITICAL) {
-            return Err(critical(name, &extension.oid));
+            return Err(critical(name, &extension.oid) + ": ask your CA for one without it");
         }
         if self.now < ca.not_before {
-            return Err(format!("the CA `{name}` is not valid yet"));
+            return Err(format!("the CA `{name}` is not valid yet: wait, or check the clock"));
         }
         if self.now > ca.not_after {
             let ago = span(self.now - ca.not_after);
@@ -236,13 +249,16 @@ impl<'a> Search<'a> {
 fn end_entity(cert: &Cert, purpose: Purpose, now: i64) -> Result<(), String> {
     let name = cert.subject.line();
     if cert.subject.is_empty() {
-        return Err("your certificate has no name (its subject is empty)".to_owned());
+        return Err(
+            "your certificate has no name (its subject is empty): ask your CA for one that has"
+                .to_owned(),
+        );
     }
     if !cert.subject.is_plain() {
         return Err(not_plain(name));
     }
     if cert.is_ca {
-        return Err(format!("`{name}` is a CA: a person's or a host's certificate is needed"));
+        return Err(format!("`{name}` is a CA: use a person's or a host's certificate"));
     }
     if now > cert.not_after {
         let ago = span(now - cert.not_after);
@@ -260,7 +276,7 @@ fn end_entity(cert: &Cert, purpose: Purpose, now: i64) -> Result<(), String> {
         ));
     }
     if let Some(extension) = cert.unknown_critical(KNOWN_CRITICAL) {
-        return Err(critical(name, &extension.oid));
+        return Err(critical(name, &extension.oid) + ": ask your CA for one without it");
     }
     if cert.key_usage.is_some_and(|usage| !usage.digital_signature()) {
         return Err(format!(
@@ -268,9 +284,11 @@ fn end_entity(cert: &Cert, purpose: Purpose, now: i64) -> Result<(), String> {
         ));
     }
     // Host certificates of public CAs say serverAuth only, and hosts are clients on the grid.
-    let purposes = cert
-        .extended_key_usage()
-        .map_err(|_| format!("the certificate `{name}` cannot be read (extendedKeyUsage)"))?;
+    let purposes = cert.extended_key_usage().map_err(|_| {
+        format!(
+            "the certificate `{name}` cannot be read (extendedKeyUsage): ask your CA for a new one"
+        )
+    })?;
     if purposes.is_some_and(|list| !list.iter().any(|one| KNOWN_PURPOSES.contains(one))) {
         return Err(format!(
             "the certificate `{name}` is not meant for TLS (extendedKeyUsage): get one with clientAuth"

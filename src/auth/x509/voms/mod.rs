@@ -48,7 +48,7 @@ impl Scene<'_> {
         let list = match ac::split(&extension.value) {
             Ok(list) if list.len() <= MAX_ACS => list,
             Ok(_) => {
-                drop(&format!("more than {MAX_ACS} attribute certificates"));
+                drop(&format!("more than {MAX_ACS} attribute certificates: ask for fewer VOs"));
                 return granted;
             }
             Err(_) => {
@@ -79,7 +79,7 @@ impl Scene<'_> {
     /// One attribute certificate: its FQANs and until when they hold, or why it grants nothing.
     fn accept(&self, der: &[u8]) -> Result<(Vec<Fqan>, i64), String> {
         let ac = AttributeCertificate::parse(der)
-            .map_err(|_| "the attribute certificate cannot be read".to_owned())?;
+            .map_err(|_| anew("the attribute certificate cannot be read"))?;
         let (vo, server) = authority(&ac)?;
         let fqans = fqans(&ac, vo)?;
         self.check_dates(&ac)?;
@@ -112,22 +112,23 @@ impl Scene<'_> {
             HolderName::Entity(names) => names.contains(&self.eec.subject),
             HolderName::Unknown => false,
         };
-        if held { Ok(()) } else { Err("they were given to somebody else".to_owned()) }
+        if held { Ok(()) } else { Err(anew("they were given to somebody else")) }
     }
 
     fn check_extensions(&self, ac: &AttributeCertificate) -> Result<(), String> {
         if ac.extensions.iter().any(|one| one.critical && one.oid != oid::TARGETS) {
-            return Err(
-                "the attribute certificate has a critical extension that is not known".into()
-            );
+            return Err(anew(
+                "the attribute certificate has a critical extension that is not known",
+            ));
         }
         if find(&ac.extensions, oid::NO_REV_AVAIL).is_none() {
-            return Err("the attribute certificate lacks noRevAvail".to_owned());
+            return Err(anew("the attribute certificate lacks noRevAvail"));
         }
         match find(&ac.extensions, oid::TARGETS) {
-            Some(targets) if !targets_include(targets, self.host) => {
-                Err(format!("they are meant for other hosts than `{}`", self.host))
-            }
+            Some(targets) if !targets_include(targets, self.host) => Err(format!(
+                "they are meant for other hosts than `{}`: run voms-proxy-init without -target",
+                self.host
+            )),
             _ => Ok(()),
         }
     }
@@ -140,15 +141,16 @@ impl Scene<'_> {
         server: &str,
     ) -> Result<i64, String> {
         let strength = self.anchors.strength;
-        let sent = ac.aa_certs().map_err(|_| "the VOMS server's certificate cannot be read")?;
+        let sent =
+            ac.aa_certs().map_err(|_| anew("the VOMS server's certificate cannot be read"))?;
         let (signer, rest) = match self.vomsdir.lsc(vo, server) {
             Some(lsc) => {
                 let Some((first, rest)) = sent.split_first() else {
-                    return Err("the VOMS server's certificate did not come with them".to_owned());
+                    return Err(anew("the VOMS server's certificate did not come with them"));
                 };
                 if !lsc.matches(&sent) {
                     return Err(format!(
-                        "they were signed by `{}` (CA `{}`), which is not what {} says",
+                        "they were signed by `{}` (CA `{}`), which is not what {} says: ask the site to update it",
                         first.subject.line(),
                         first.issuer.line(),
                         lsc.path.display()
@@ -169,7 +171,8 @@ impl Scene<'_> {
                 let Some(signer) = named.find(|one| one.key.verify(&ac.signed, strength).is_ok())
                 else {
                     return Err(format!(
-                        "the signature does not match the certificate of `{}` in {}",
+                        "the signature does not match the certificate of `{}` in {}: ask the site to \
+                         update it",
                         ac.issuer.line(),
                         self.vomsdir.path.display()
                     ));
@@ -180,7 +183,7 @@ impl Scene<'_> {
         let name = signer.subject.line();
         if signer.subject != ac.issuer {
             return Err(format!(
-                "they say to be from `{}` and came with the certificate of `{name}`",
+                "they say to be from `{}` and came with the certificate of `{name}`: tell the VO",
                 ac.issuer.line()
             ));
         }
@@ -195,11 +198,20 @@ impl Scene<'_> {
     }
 }
 
+/// A cause with the remedy that helps against whatever is wrong with an attribute certificate.
+fn anew(cause: &str) -> String {
+    format!("{cause}: run voms-proxy-init again")
+}
+
 /// VO and server name of the one policyAuthority, `vo://host:port`. Both may become a file name, and are
 /// held to what is harmless in one.
 fn authority(ac: &AttributeCertificate) -> Result<(&str, &str), String> {
-    let bad =
-        || format!("the policy authority `{}` is not vo://host:port", ac.authority.escape_debug());
+    let bad = || {
+        format!(
+            "the policy authority `{}` is not vo://host:port: tell the VO",
+            ac.authority.escape_debug()
+        )
+    };
     let (vo, rest) = ac.authority.split_once("://").ok_or_else(bad)?;
     let host = match rest.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -211,7 +223,7 @@ fn authority(ac: &AttributeCertificate) -> Result<(&str, &str), String> {
 
 fn fqans(ac: &AttributeCertificate, vo: &str) -> Result<Vec<Fqan>, String> {
     if ac.fqans.is_empty() {
-        return Err("they name no group".to_owned());
+        return Err(anew("they name no group"));
     }
     ac.fqans
         .iter()
@@ -220,7 +232,7 @@ fn fqans(ac: &AttributeCertificate, vo: &str) -> Result<Vec<Fqan>, String> {
             if fqan.vo() == vo {
                 Ok(fqan)
             } else {
-                Err(format!("`{fqan}` is not of the VO `{vo}` that signed it"))
+                Err(format!("`{fqan}` is not of the VO `{vo}` that signed it: tell the VO"))
             }
         })
         .collect()
