@@ -82,7 +82,7 @@ impl Site {
         access: Access,
     ) -> Result<Located, Error> {
         refuse(who)?;
-        Ok(self.namespace.locate(who, stfn, access)?)
+        self.namespace.locate(who, stfn, access).map_err(|error| with_notes(who, error.into()))
     }
 
     /// Finds what a SURL names and asks whether the caller may.
@@ -93,7 +93,7 @@ impl Site {
         needs: Needs,
     ) -> Result<Located, Error> {
         let located = self.locate_surl(who, surl, needs.access)?;
-        self.permit(who, &located, needs)?;
+        self.permit(who, &located, needs).map_err(|error| with_notes(who, error))?;
         Ok(located)
     }
 
@@ -105,7 +105,7 @@ impl Site {
         needs: Needs,
     ) -> Result<Located, Error> {
         let located = self.locate(who, stfn, needs.access)?;
-        self.permit(who, &located, needs)?;
+        self.permit(who, &located, needs).map_err(|error| with_notes(who, error))?;
         Ok(located)
     }
 
@@ -160,6 +160,23 @@ impl Site {
             .locate(&anonymous, &located.stfn, needs.access)
             .is_ok_and(|found| found.key() == located.key())
             && self.permit(&anonymous, located, needs).is_ok()
+    }
+}
+
+/// Who is refused for want of a certificate or a VO should hear of that, and why VOMS attributes that they
+/// came with did not count.
+fn with_notes(who: &Identity, error: Error) -> Error {
+    match who {
+        Identity::Anonymous if error.kind == ErrorKind::Denied => {
+            let why = format!("{}: a client certificate or proxy is needed", error.explanation);
+            Error::new(ErrorKind::Denied, why)
+        }
+        Identity::Person(person) if error.kind == ErrorKind::Denied && !person.notes.is_empty() => {
+            let notes = person.notes.join("; ");
+            let why = format!("{}; your VOMS attributes did not count: {notes}", error.explanation);
+            Error::new(ErrorKind::Denied, why)
+        }
+        _ => error,
     }
 }
 

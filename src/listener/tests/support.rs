@@ -144,6 +144,7 @@ impl Judge for FakeJudge {
             fqans: fqans.to_vec(),
             not_after: *self.not_after.lock().unwrap(),
             proxy: ProxyKind::Rfc { limited: false },
+            notes: Vec::new(),
         }))
     }
 
@@ -235,7 +236,10 @@ pub fn host_config() -> (Arc<ServerConfig>, CertificateDer<'static>) {
     let [certificate, key] = ["cert.pem", "key.pem"].map(|name| dir.path().join(name));
     std::fs::write(&certificate, host.cert.pem()).unwrap();
     std::fs::write(&key, host.signing_key.serialize_pem()).unwrap();
-    (server_config(&certificate, &key, Arc::new(AnyClient)).unwrap(), host.cert.der().clone())
+    (
+        server_config(&certificate, &key, Arc::new(AnyClient), false).unwrap(),
+        host.cert.der().clone(),
+    )
 }
 
 pub struct ClientBuilder {
