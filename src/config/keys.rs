@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::{
     AdminSection, AuthSection, Config, CrlMode, DaemonSection, HttpSection, Lifetimes, Limits,
-    NamespacesMode, Paths, Site, SrmSection, TlsSection, WorkerPool, Workers,
+    MapEntry, MappingMode, NamespacesMode, Paths, Site, SrmSection, TlsSection, WorkerPool,
+    Workers,
 };
 use crate::model::OverwriteMode;
 
@@ -45,6 +46,9 @@ pub(super) enum Kind {
     Overwrite(fn(&mut Config) -> &mut OverwriteMode),
     Crl(fn(&mut Config) -> &mut CrlMode),
     Namespaces(fn(&mut Config) -> &mut NamespacesMode),
+    Mapping(fn(&mut Config) -> &mut MappingMode),
+    /// DN or FQAN pattern to account.
+    Map(fn(&mut Config) -> &mut Vec<MapEntry>),
     Pool(fn(&mut Config) -> &mut WorkerPool),
 }
 
@@ -67,6 +71,10 @@ impl Kind {
             Kind::Namespaces(_) => {
                 "\"ignore\", or \"globus\", \"eugridpma\", \"globus-eugridpma\", \"eugridpma-globus\" or \
                  \"eugridpma-and-globus\", each also with -require"
+            }
+            Kind::Mapping(_) => "\"gridmap\", \"static\" or \"none\"",
+            Kind::Map(_) => {
+                "a table such as { \"/vo/Role=prod\" = \"prod\", \"/vo\" = \"vouser\" }"
             }
             Kind::Pool(_) => "{ threads = 8, queue = 100000 }",
         }
@@ -256,10 +264,17 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "auth",
+        "mapping",
+        Kind::Mapping(|c| &mut c.auth.mapping),
+        r#""gridmap""#,
+        "where local accounts come from: the three files that follow, the table map, or nowhere",
+    ),
+    key(
+        "auth",
         "gridmap",
         Kind::Path(|c| &mut c.auth.gridmap),
         r#""/etc/grid-security/grid-mapfile""#,
-        "DN or FQAN to account",
+        "DN or FQAN to account, or to pool (.name)",
     ),
     key(
         "auth",
@@ -273,14 +288,21 @@ pub const KEYS: &[Key] = &[
         "gridmapdir",
         Kind::Path(|c| &mut c.auth.gridmapdir),
         r#""/etc/grid-security/gridmapdir""#,
-        "leases of pool accounts",
+        "leases of pool accounts, as LCMAPS keeps them; its owner must be the account of stormd",
+    ),
+    key(
+        "auth",
+        "map",
+        Kind::Map(|c| &mut c.auth.map),
+        "{}",
+        "DN or FQAN to account, for mapping = \"static\"; the first that matches counts; [auth.map] may be a section",
     ),
     key(
         "auth",
         "ban",
         Kind::Path(|c| &mut c.auth.ban),
         r#""/etc/grid-security/ban_users.db""#,
-        "DNs that are refused",
+        "DNs and FQAN patterns that are refused; broken: no start",
     ),
     key(
         "auth",
@@ -447,6 +469,8 @@ pub(super) fn blank() -> Config {
             legacy: false,
         },
         auth: AuthSection {
+            mapping: MappingMode::Gridmap,
+            map: Vec::new(),
             gridmap: PathBuf::new(),
             groupmap: PathBuf::new(),
             gridmapdir: PathBuf::new(),
