@@ -77,7 +77,7 @@ fn bare_server(answer: usize) -> io::Result<ExitCode> {
         let ports = [&echo, &handshake, &mutual].map(|one| one.local_addr().unwrap().port());
         runtime.spawn(serve_echo(echo, answer));
         runtime.spawn(serve_handshakes(handshake, answer, Arc::new(AcceptAll)));
-        runtime.spawn(serve_handshakes(mutual, answer, Arc::new(ClientVerifier)));
+        runtime.spawn(serve_handshakes(mutual, answer, Arc::new(ClientVerifier::new(false))));
         Ok::<_, io::Error>(ports)
     })?;
     println!("{} {} {}", bound[0], bound[1], bound[2]);
@@ -94,13 +94,13 @@ fn listener() -> io::Result<TcpListener> {
 
 fn tls(verifier: Arc<dyn ClientCertVerifier>) -> TlsAcceptor {
     let [certificate, key] = ["hostcert.pem", "hostkey.pem"].map(|name| pki::dir().join(name));
-    TlsAcceptor::from(server_config(&certificate, &key, verifier).unwrap())
+    TlsAcceptor::from(server_config(&certificate, &key, verifier, false).unwrap())
 }
 
 /// axum over hyper over the TLS configuration of stormd; answers with the request's own bytes, made
 /// as long as stormd's answer.
 async fn serve_echo(listener: TcpListener, answer: usize) {
-    let tls = tls(Arc::new(ClientVerifier));
+    let tls = tls(Arc::new(ClientVerifier::new(false)));
     let echo = move |body: Bytes| async move {
         let mut body = Vec::from(body);
         body.resize(answer, b' ');
@@ -194,6 +194,6 @@ impl ClientCertVerifier for AcceptAll {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ClientVerifier.supported_verify_schemes()
+        ClientVerifier::new(false).supported_verify_schemes()
     }
 }

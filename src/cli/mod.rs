@@ -1,5 +1,7 @@
 //! The command line: arguments, logging, exit codes.
 
+mod authz;
+mod format;
 mod lines;
 
 use std::io::Write;
@@ -10,6 +12,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use self::authz::Authz;
+use self::format::Format;
 use self::lines::Lines;
 use crate::config::Severity;
 use crate::daemon::{self, DaemonError};
@@ -38,6 +42,9 @@ enum Command {
     Serve,
     /// Tell every problem of the configuration, with file and line, and start nothing.
     Check,
+    /// Who may do what, and why.
+    #[command(subcommand)]
+    Authz(Authz),
 }
 
 /// Runs the program. Exit codes: 0 clean stop, 1 failure, 2 usage or configuration.
@@ -46,6 +53,7 @@ pub fn main() -> ExitCode {
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(&arguments.config),
         Command::Check => check(&arguments.config),
+        Command::Authz(command) => authz::run(&arguments.config, command),
     }
 }
 
@@ -121,6 +129,7 @@ fn log_to_stderr() -> std::io::Result<Lines> {
         .with_ansi(false)
         // It would tell a full disk by eprintln!, which panics there.
         .log_internal_errors(false)
+        .event_format(Format)
         .init();
     Ok(lines)
 }

@@ -5,6 +5,7 @@ mod check;
 mod keys;
 mod parse;
 mod reference;
+mod trust;
 mod values;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ use crate::model::OverwriteMode;
 pub use check::split_host_port;
 pub use keys::{KEYS, Key, SECTIONS};
 pub use reference::{reference_page, sample_file};
+pub use trust::{CrlMode, NamespacesMode, PolicyKind};
 pub use values::{nearest, parse_duration, parse_size};
 
 /// storm.toml, parsed. Paths are absolute: relative ones were taken from the file's folder.
@@ -105,18 +107,58 @@ pub struct TlsSection {
     pub key: Option<PathBuf>,
     pub trust_anchors: PathBuf,
     pub vomsdir: PathBuf,
+    pub crl: CrlMode,
+    pub namespaces: NamespacesMode,
+    /// RSA keys from 1024 bits and SHA-1 signatures are taken, over TLS 1.2 only.
+    pub legacy: bool,
 }
 
 /// `[auth]`
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct AuthSection {
+    pub mapping: MappingMode,
+    /// For [`MappingMode::Static`]; in the order of the file.
+    pub map: Vec<MapEntry>,
     pub gridmap: PathBuf,
     pub groupmap: PathBuf,
     pub gridmapdir: PathBuf,
     pub ban: PathBuf,
     pub path_authz: PathBuf,
     pub require_mapping: bool,
+}
+
+/// Where local accounts come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MappingMode {
+    /// grid-mapfile, groupmapfile and gridmapdir.
+    Gridmap,
+    /// The table `auth.map`.
+    Static,
+    /// Nobody has one.
+    None,
+}
+
+impl MappingMode {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "gridmap" => Some(MappingMode::Gridmap),
+            "static" => Some(MappingMode::Static),
+            "none" => Some(MappingMode::None),
+            _ => None,
+        }
+    }
+}
+
+/// One entry of `auth.map`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapEntry {
+    /// Line in storm.toml, from 1.
+    pub line: usize,
+    /// DN or FQAN pattern.
+    pub subject: String,
+    /// Account, or pool with its dot.
+    pub account: String,
 }
 
 /// `[lifetimes]`

@@ -4,17 +4,15 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::Request;
 use futures_util::FutureExt;
 use http::StatusCode;
 use http::header::{CONNECTION, RETRY_AFTER};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tower::ServiceExt;
 
 use super::health::Monitor;
 use super::{DaemonError, start_error};
 use crate::config::Config;
-use crate::listener::{Listener, PortKind};
+use crate::listener::{Door, Listener, PortKind};
 use crate::namespace::Ports;
 use crate::soap::{self, SoapLimits};
 use crate::srm::Srm;
@@ -63,7 +61,7 @@ pub(super) struct Doors {
     srm: Srm,
     metrics: PrometheusHandle,
     monitor: Arc<Monitor>,
-    open: Vec<(PortKind, Arc<ArcSwap<Router>>)>,
+    open: Vec<(PortKind, Door)>,
 }
 
 impl Doors {
@@ -81,31 +79,26 @@ impl Doors {
         doors
     }
 
-    /// What to serve at a port: always the newest door.
-    pub(super) fn router(&self, kind: PortKind) -> Router {
-        let Some((_, door)) = self.open.iter().find(|(k, _)| *k == kind) else {
-            return Router::new();
-        };
-        let door = Arc::clone(door);
-        Router::new().fallback(move |request: Request| {
-            let newest = Router::clone(&door.load());
-            async move { newest.oneshot(request).await }
-        })
+    /// What to serve at a port.
+    pub(super) fn door(&self, kind: PortKind) -> Door {
+        let open = self.open.iter().find(|(k, _)| *k == kind);
+        open.map(|(_, door)| Arc::clone(door)).unwrap_or_default()
     }
 
     /// What clients hear for whom there is no room at a port.
-    pub(super) fn busy(kind: PortKind) -> Router {
+    pub(super) fn busy(kind: PortKind) -> Door {
         const WHY: &str =
             "too many connections, in all or from your address: try again in ten seconds";
         if kind == PortKind::Srm {
-            return soap::busy(WHY);
+            return Arc::new(ArcSwap::from_pointee(soap::busy(WHY)));
         }
         let answer = (
             StatusCode::SERVICE_UNAVAILABLE,
             [(RETRY_AFTER, "10"), (CONNECTION, "close")],
             format!("{WHY}\n"),
         );
-        Router::new().fallback(move || async { answer })
+        let router = Router::new().fallback(move || async { answer });
+        Arc::new(ArcSwap::from_pointee(router))
     }
 
     /// Requests that come from now on meet these limits.

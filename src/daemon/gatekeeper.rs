@@ -50,10 +50,10 @@ impl Gatekeeper {
         identity: &HostIdentity,
     ) -> (Trust, Vec<Problem>) {
         let demo_ca: Vec<_> = identity.demo.iter().map(|demo| demo.ca.clone()).collect();
-        let (anchors, vomsdir) = (&config.tls.trust_anchors, &config.tls.vomsdir);
+        let (tls, host) = (&config.tls, &config.site.host);
         match last {
-            None => Trust::load(anchors, vomsdir, &demo_ca, &config.site.host),
-            Some(last) => last.trust.load().reload(anchors, vomsdir, &demo_ca, &config.site.host),
+            None => Trust::load(tls, &demo_ca, host),
+            Some(last) => last.trust.load().reload(tls, &demo_ca, host),
         }
     }
 
@@ -68,7 +68,7 @@ impl Judge for Gatekeeper {
     fn identity(&self, chain: &[CertificateDer<'static>], now: SystemTime) -> Identity {
         let judge = || match self.trust.load().judge(chain, now) {
             Ok(judgement) => {
-                for note in &judgement.notes {
+                for note in &judgement.person.notes {
                     tracing::info!(dn = %judgement.person.dn, "attribute certificate dropped: {note}");
                 }
                 // Looked at again when an attribute certificate or CRL runs out, not only a

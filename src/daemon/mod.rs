@@ -28,7 +28,7 @@ use crate::srm::Srm;
 use crate::store::Store;
 use crate::web::admin;
 
-pub use load::{check, problems_text};
+pub use load::{Explanation, check, explain, problems_text};
 pub use privileges::lock_down;
 
 use demo::HostIdentity;
@@ -145,10 +145,9 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
 
     let numbers = ports.numbers();
     let identity = HostIdentity::find(&config).map_err(DaemonError::Start)?;
-    let mut seen = Seen::new(config_path, &config, &identity);
-    let All { tls, site, warnings } = load::all(config_path, &config, &identity, numbers)?;
+    let seen = Seen::new(config_path, &config, &identity);
+    let All { tls, site, warnings } = load::all(config_path, &config, &identity, numbers, None)?;
     log(&warnings);
-    seen.add_areas(&site.namespace);
     let (trust, notes) = Gatekeeper::read(None, &config, &identity);
     log(&notes);
     let gatekeeper = Gatekeeper::new(trust).map_err(start_error)?;
@@ -171,8 +170,7 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
     let addresses = ports.addresses();
     let serving = TaskTracker::new();
     for port in ports.listeners {
-        let door = doors.router(port.kind());
-        let busy = Doors::busy(port.kind());
+        let (door, busy) = (doors.door(port.kind()), Doors::busy(port.kind()));
         serving.spawn(listener::serve(port, door, busy, Arc::clone(&front), stop.clone()));
     }
     serving.close();

@@ -16,7 +16,7 @@ use super::{DaemonError, log, state};
 use crate::auth::x509::Trust;
 use crate::config::{Config, Problem, Severity};
 use crate::listener::Front;
-use crate::namespace::{AreaAuthz, Namespace, Ports};
+use crate::namespace::Ports;
 use crate::srm::Srm;
 
 /// Certificates are read again after so long without a change, too: demo certificates are made anew
@@ -39,7 +39,7 @@ pub(super) struct Reload {
 
 /// What the files looked like when they were read.
 pub(super) struct Seen {
-    /// storm.toml, namespace.xml, the areas' authz-db files.
+    /// storm.toml and namespace.xml; what says who may do what looks after itself.
     site: Watched,
     /// Host certificate and key.
     host: Watched,
@@ -66,15 +66,6 @@ impl Seen {
             at: Instant::now(),
             failed: false,
         }
-    }
-
-    /// The areas' own files, which only namespace.xml knows.
-    pub(super) fn add_areas(&mut self, namespace: &Namespace) {
-        let files = namespace.areas().iter().filter_map(|area| match &area.authz {
-            AreaAuthz::Db(file) => Some(file.clone()),
-            AreaAuthz::PermitAll | AreaAuthz::DenyAll => None,
-        });
-        self.site.add(files);
     }
 }
 
@@ -138,9 +129,10 @@ impl Reload {
         let config = Arc::new(self.keep_what_stays(config));
         let identity = HostIdentity::find(&config).map_err(DaemonError::Start)?;
         let mut seen = Seen::new(&self.path, &config, &identity);
-        let All { tls, site, warnings } = load::all(&self.path, &config, &identity, self.numbers)?;
-        seen.add_areas(&site.namespace);
-        let old = &self.srm.site().config;
+        let old = self.srm.site();
+        let All { tls, site, warnings } =
+            load::all(&self.path, &config, &identity, self.numbers, Some(&old.policy))?;
+        let old = &old.config;
         let trust = (trust || (&old.tls, &old.site) != (&config.tls, &config.site))
             .then(|| self.read_trust(&config, &identity, &mut seen.trust));
 

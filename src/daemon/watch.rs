@@ -61,12 +61,6 @@ impl Watched {
         this
     }
 
-    /// More of the kind.
-    pub(super) fn add(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
-        self.paths.extend(paths);
-        self.read_now();
-    }
-
     /// They are about to be read: whatever changes from now on has not been.
     pub(super) fn read_now(&mut self) {
         self.read = self.look();

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -14,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Client};
-use super::{Front, PortKind};
+use super::{Door, Front, PortKind};
 
 /// Connections the kernel keeps for us until we accept them; `net.core.somaxconn` may say less. What
 /// comes beyond it tries again after a second.
@@ -78,8 +77,8 @@ impl Listener {
 /// is no room, one goes to `busy`, which has to close the connection by its answer.
 pub async fn serve(
     listener: Listener,
-    door: Router,
-    busy: Router,
+    door: Door,
+    busy: Door,
     front: Arc<Front>,
     shutdown: CancellationToken,
 ) {

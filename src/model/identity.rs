@@ -47,6 +47,8 @@ pub struct Person {
     pub not_after: SystemTime,
     /// What kind of certificate came.
     pub proxy: ProxyKind,
+    /// Why VOMS attributes that came along do not count, for the person: cause and remedy each.
+    pub notes: Vec<String>,
 }
 
 impl Person {
@@ -61,6 +63,18 @@ impl Person {
             new
         })
     }
+}
+
+/// The account of this host under which somebody's files are reached from outside: by gsiftp, file,
+/// rfio and root TURLs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalAccount {
+    /// Its login name.
+    pub name: String,
+    /// User id.
+    pub uid: u32,
+    /// Group ids, each once: the primary one first. Never empty.
+    pub gids: Vec<u32>,
 }
 
 /// What kind of certificate stands at the leaf.

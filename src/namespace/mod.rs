@@ -221,6 +221,8 @@ pub struct Namespace {
 /// `<map-rule>`.
 #[derive(Debug)]
 struct MappingRule {
+    /// In namespace.xml.
+    line: u64,
     stfn_root: Stfn,
     area: usize,
 }
@@ -228,6 +230,8 @@ struct MappingRule {
 /// `<app-rule>`.
 #[derive(Debug)]
 struct ApproachableRule {
+    /// In namespace.xml.
+    line: u64,
     name: String,
     dn: DnPattern,
     vo: VoPattern,

@@ -37,7 +37,7 @@ impl Srm {
         who: &Identity,
         request: GetRequest,
     ) -> Result<Arc<Live>, ReturnStatus> {
-        Self::check_person(who)?;
+        self.check_person(who).await?;
         let site = self.site();
         let asked = request.files.unwrap_or_default();
         if asked.is_empty() {

@@ -11,6 +11,7 @@ impl Srm {
     /// srmMkdir: not recursive.
     pub async fn mkdir(&self, who: &Identity, surl: &str) -> ReturnStatus {
         let made = async {
+            self.admit(who).await?;
             let located = self.site().reach_surl(who, surl, Needs::MAKE_DIRECTORY)?;
             self.make_located(located).await
         };
@@ -32,6 +33,7 @@ impl Srm {
                 "a TURL names one prepared file: make directories at their own path",
             ));
         };
+        self.admit(who).await?;
         let located = self.site().reach(who, stfn, Needs::MAKE_DIRECTORY)?;
         self.make_located(located).await
     }

@@ -10,6 +10,7 @@ mod data;
 mod discovery;
 mod error;
 mod expiry;
+mod explain;
 mod files;
 mod get;
 mod live;
@@ -37,15 +38,16 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::policy::Policy;
 use crate::config::Config;
 use crate::model::{FileKey, SpaceToken};
 use crate::namespace::Namespace;
 use crate::scheduler::{Pool, Timer};
 use crate::store::{Millis, Store, StoreError};
 
-pub use access::Policy;
 pub use api::*;
 pub use error::{Error, ErrorKind};
+pub use explain::Asked;
 pub use upload::Upload;
 
 use ls::Snapshots;

@@ -41,7 +41,7 @@ impl Srm {
         who: &Identity,
         request: PutRequest,
     ) -> Result<Arc<Live>, ReturnStatus> {
-        Self::check_person(who)?;
+        self.check_person(who).await?;
         let site = self.site();
         let asked = request.files.unwrap_or_default();
         if asked.is_empty() {
@@ -249,9 +249,9 @@ fn prepare(site: &Site, who: &Identity, live: &Live, file: &FileRow) -> Result<R
                     "the file exists, overwite is not allowed: ask for overwriteOption ALWAYS",
                 ));
             }
-            Needs::DELETE
+            Needs::put(true)
         }
-        None => Needs::CREATE,
+        None => Needs::put(false),
     };
     site.permit(who, &located, anonymous_needs)?;
     if existing.is_none() {

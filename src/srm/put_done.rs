@@ -22,7 +22,7 @@ impl Srm {
     /// srmPutDone.
     pub async fn put_done(&self, who: &Identity, token: &str, surls: Vec<String>) -> FilesAnswer {
         let refused = |status| FilesAnswer { status, files: None };
-        if let Err(status) = self.check_surls(who, &surls) {
+        if let Err(status) = self.check_surls(who, &surls).await {
             return refused(status);
         }
         let live = match self.find_request(who, token, Some(RequestKind::Put)).await {

@@ -56,9 +56,13 @@ impl Srm {
                     (Some(key), FileState::SpaceAvailable) => {
                         site.namespace.area(&key.area).map(|area| (area.clone(), key.path.clone()))
                     }
+                    // Also of somebody who is banned by now.
                     (_, FileState::Queued | FileState::InProgress) => site
-                        .locate_surl(&who, &file.surl, Access::Write)
+                        .local_stfn(&file.surl)
                         .ok()
+                        .and_then(|surl| {
+                            site.namespace.locate(&who, surl.stfn(), Access::Write).ok()
+                        })
                         .map(|located| (located.area, located.path)),
                     _ => None,
                 };
@@ -122,5 +126,6 @@ fn submitter(user: &str, fqans: &[String]) -> Identity {
         fqans: fqans.iter().filter_map(|text| Fqan::parse(text).ok()).collect(),
         not_after: std::time::SystemTime::now() + std::time::Duration::from_secs(86_400),
         proxy: ProxyKind::EndEntity,
+        notes: Vec::new(),
     }))
 }

@@ -49,6 +49,7 @@ impl Srm {
         target: &Target,
         options: WriteOptions,
     ) -> Result<Upload, Error> {
+        self.admit(who).await?;
         match target {
             Target::Stfn(stfn) => self.create_file(who, stfn, options).await,
             Target::Transfer(stfn) => self.create_transfer(who, stfn, options).await,
@@ -65,8 +66,7 @@ impl Srm {
         let located = site.locate(who, stfn, Access::Write)?;
         let looked = located.clone();
         let existing = blocking(move || look(&looked)).await?;
-        let needs = if existing.is_some() { Needs::DELETE } else { Needs::CREATE };
-        site.permit(who, &located, needs)?;
+        site.permit(who, &located, Needs::put(existing.is_some()))?;
         if let Some(Entry { kind: super::EntryKind::Directory, .. }) = existing {
             return Err(Error::new(ErrorKind::IsADirectory, "the path is a directory"));
         }

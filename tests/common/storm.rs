@@ -48,6 +48,7 @@ pub struct TestStorm {
     /// More keys of `[http]`, from the next restart on.
     pub http: String,
     settings: String,
+    trust: String,
 }
 
 /// The ports of the four doors.
@@ -68,6 +69,16 @@ impl TestStorm {
     /// Starts with more of storm.toml and more areas. The text begins inside `[srm]`; further tables
     /// may follow (none of `[site]`, `[paths]`, `[http]`, `[admin]`, `[tls]`, `[auth]`).
     pub fn with(settings: &str, more: Vec<Area>) -> Self {
+        let trust = format!(
+            "trust_anchors = \"{}\"\nvomsdir = \"{}\"\n",
+            pki::certificates().display(),
+            pki::vomsdir().display()
+        );
+        Self::trusting(&trust, settings, more)
+    }
+
+    /// As [`TestStorm::with`]; `trust` is all that `[tls]` says besides the host certificate.
+    pub fn trusting(trust: &str, settings: &str, more: Vec<Area>) -> Self {
         let temp = TempDir::with_prefix("stormd-test-").unwrap();
         let mut areas = standard_areas();
         areas.extend(more);
@@ -84,6 +95,7 @@ impl TestStorm {
             ports: Ports::default(),
             http: String::new(),
             settings: settings.to_owned(),
+            trust: trust.to_owned(),
         };
         storm.restart();
         storm
@@ -221,12 +233,11 @@ impl TestStorm {
              [paths]\nnamespace = \"namespace.xml\"\nstate = \"var\"\n\
              [http]\nhttps = \"{any}:{}\"\nplain = \"127.0.0.1:{}\"\n{}\n\
              [admin]\nlisten = \"127.0.0.1:{}\"\n\
-             [tls]\ncertificate = \"{pki}/hostcert.pem\"\nkey = \"{pki}/hostkey.pem\"\n\
-             trust_anchors = \"{pki}/certificates\"\nvomsdir = \"{pki}/vomsdir\"\n\
+             [tls]\ncertificate = \"{pki}/hostcert.pem\"\nkey = \"{pki}/hostkey.pem\"\n{}\
              [auth]\ngridmap = \"etc/grid-mapfile\"\ngroupmap = \"etc/groupmapfile\"\n\
              gridmapdir = \"etc/gridmapdir\"\nban = \"etc/ban_users.db\"\n\
              [srm]\nlisten = \"{any}:{}\"\n{}\n",
-            p.https, p.plain, self.http, p.admin, p.srm, self.settings
+            p.https, p.plain, self.http, p.admin, self.trust, p.srm, self.settings
         )
     }
 }

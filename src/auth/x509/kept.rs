@@ -22,6 +22,14 @@ impl Kept {
     }
 }
 
+/// What is wrong with a file, and in which line, where it is one line's fault.
+pub(crate) type Wrong = (Option<usize>, String);
+
+/// Of no line in particular.
+pub(crate) fn wrong(text: String) -> Wrong {
+    (None, text)
+}
+
 /// One reading of the directories, after the last.
 pub(crate) struct Files<'a> {
     last: &'a Kept,
@@ -39,14 +47,14 @@ impl<'a> Files<'a> {
         &mut self,
         path: &Path,
         problems: &mut Vec<Problem>,
-        parse: impl Fn(&[u8]) -> (T, Vec<String>),
+        parse: impl Fn(&[u8]) -> (T, Vec<Wrong>),
     ) -> Option<T> {
         let old = self.last.0.get(path);
         let (found, wrong) = match read_bounded(path) {
             Ok(bytes) => {
                 let (found, mut wrong) = parse(&bytes);
-                if old.is_some_and(|old| is_cut(&bytes, old)) {
-                    wrong.push("ends within a line".to_owned());
+                if wrong.is_empty() && old.is_some_and(|old| is_cut(&bytes, old)) {
+                    wrong.push((None, "ends within a line".to_owned()));
                 }
                 if wrong.is_empty() {
                     self.now.0.insert(path.to_owned(), bytes.into());
@@ -60,11 +68,12 @@ impl<'a> Files<'a> {
                     problems.push(warning(path, text));
                     return None;
                 }
-                (None, vec![text])
+                (None, vec![(None, text)])
             }
         };
         let stays = if old.is_some() { "; what it held before stays in use" } else { "" };
-        problems.extend(wrong.into_iter().map(|text| warning(path, text + stays)));
+        let tell = |(line, text)| Problem { line, ..warning(path, text + stays) };
+        problems.extend(wrong.into_iter().map(tell));
         let Some(old) = old else { return found };
         self.now.0.insert(path.to_owned(), Arc::clone(old));
         Some(parse(old).0)
@@ -86,10 +95,10 @@ mod tests {
     use super::*;
 
     /// A number; no number counts as 0, and is wrong.
-    fn parse(bytes: &[u8]) -> (u32, Vec<String>) {
+    fn parse(bytes: &[u8]) -> (u32, Vec<Wrong>) {
         match std::str::from_utf8(bytes).ok().and_then(|text| text.trim_end().parse().ok()) {
             Some(number) => (number, Vec::new()),
-            None => (0, vec!["is no number".to_owned()]),
+            None => (0, vec![wrong("is no number".to_owned())]),
         }
     }
 

@@ -13,7 +13,7 @@ use super::path::{self, Purpose};
 use super::proxy::{self, Proxy};
 use super::voms::{self, Vomsdir};
 use super::when::{GRACE, seconds, system_time};
-use crate::config::Problem;
+use crate::config::{Problem, TlsSection};
 use crate::model::{Person, ProxyKind, Refusal};
 
 /// Longest chain that is looked at.
@@ -39,65 +39,57 @@ pub struct Judgement {
     /// Until then a second look gives the same answer: the first end among certificates, attribute
     /// certificates and CRLs.
     pub review_at: SystemTime,
-    /// Why attribute certificates were dropped, a line each, for the log.
-    pub notes: Vec<String>,
 }
 
 impl Trust {
-    /// Reads the CA directory (hash names: certificates and CRLs) and vomsdir. `extra` are further CAs (the
-    /// demo one); `host` is our own name, to which attribute certificates may be targeted.
+    /// Reads the CA directory (hash names: certificates, CRLs, policies) and vomsdir, to be used as `tls`
+    /// says. `extra` are further CAs (the demo one); `host` is our own name, to which attribute certificates may
+    /// be targeted.
     ///
     /// Nothing here fails: what cannot be read is left out, and told as a warning.
     pub fn load(
-        anchors: &Path,
-        vomsdir: &Path,
+        tls: &TlsSection,
         extra: &[CertificateDer<'static>],
         host: &str,
     ) -> (Self, Vec<Problem>) {
-        Self::read(anchors, vomsdir, extra, host, &Kept::default())
+        Self::read(tls, extra, host, &Kept::default())
     }
 
     /// [`Trust::load`] once more. A file that is broken now goes on as it was last good, and a
     /// directory that is empty now as it was: somebody is about to fill them.
     pub fn reload(
         &self,
-        anchors: &Path,
-        vomsdir: &Path,
+        tls: &TlsSection,
         extra: &[CertificateDer<'static>],
         host: &str,
     ) -> (Self, Vec<Problem>) {
-        let (mut new, mut problems) = Self::read(anchors, vomsdir, extra, host, &self.kept);
+        let (mut new, mut problems) = Self::read(tls, extra, host, &self.kept);
         let mut stays = |dir: &Path| {
             problems.push(warning(dir, "nothing is in it: what was there before stays".to_owned()));
+            new.kept.add(&self.kept);
         };
         let same = self.anchors.same_place(&new.anchors);
-        let mut kept = false;
         if same && new.anchors.found_none() && !self.anchors.found_none() {
-            stays(anchors);
+            stays(&tls.trust_anchors);
             new.anchors = Arc::clone(&self.anchors);
-            kept = true;
         }
-        if self.vomsdir.path == vomsdir && new.vomsdir.found_none() && !self.vomsdir.found_none() {
-            stays(vomsdir);
+        let same = self.vomsdir.path == tls.vomsdir;
+        if same && new.vomsdir.found_none() && !self.vomsdir.found_none() {
+            stays(&tls.vomsdir);
             new.vomsdir = Arc::clone(&self.vomsdir);
-            kept = true;
-        }
-        if kept {
-            new.kept.add(&self.kept);
         }
         (new, problems)
     }
 
     fn read(
-        anchors: &Path,
-        vomsdir: &Path,
+        tls: &TlsSection,
         extra: &[CertificateDer<'static>],
         host: &str,
         last: &Kept,
     ) -> (Self, Vec<Problem>) {
         let (mut files, mut problems) = (Files::after(last), Vec::new());
-        let anchors = Arc::new(Anchors::load(anchors, extra, &mut files, &mut problems));
-        let vomsdir = Arc::new(Vomsdir::load(vomsdir, &mut files, &mut problems));
+        let anchors = Arc::new(Anchors::load(tls, extra, &mut files, &mut problems));
+        let vomsdir = Arc::new(Vomsdir::load(&tls.vomsdir, &mut files, &mut problems));
         let kept = files.kept();
         (Self { anchors, vomsdir, host: host.to_owned(), kept }, problems)
     }
@@ -158,7 +150,8 @@ impl Trust {
             let Some(proxy) = proxy::classify(cert)? else {
                 return Err(format!("`{}` is no proxy", cert.subject.line()));
             };
-            depth = proxy::check_pair(issuer, above.as_ref(), cert, &proxy, depth, now)?;
+            let pair = proxy::Pair { issuer, above: above.as_ref(), cert, proxy: &proxy };
+            depth = pair.check(depth, self.anchors.strength, now)?;
             // With the same grace as the check, so that the two agree.
             not_after = not_after.min(cert.not_after.saturating_add(GRACE));
             issuer = cert;
@@ -180,9 +173,9 @@ impl Trust {
                 fqans: voms.fqans,
                 not_after: system_time(not_after),
                 proxy: above.map_or(ProxyKind::EndEntity, |proxy| proxy.kind()),
+                notes: voms.notes,
             },
             review_at: system_time(review_at),
-            notes: voms.notes,
         })
     }
 }

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::super::anchors::{certificates, warning};
 use super::super::cert::Cert;
-use super::super::kept::Files;
-use super::super::name::{Name, comparable_entry, comparable_line};
+use super::super::kept::{Files, wrong};
+use super::super::name::Name;
+use crate::auth::dn::{comparable_entry, comparable_line};
 use crate::config::Problem;
 
 /// The directory's content.
@@ -151,7 +152,7 @@ impl Vomsdir {
                     let parse =
                         |bytes: &[u8]| match Lsc::parse(&file, &String::from_utf8_lossy(bytes)) {
                             Ok(lsc) => (lsc, Vec::new()),
-                            Err(text) => (broken(), vec![text]),
+                            Err(text) => (broken(), vec![wrong(text)]),
                         };
                     let lsc = files.read(&file, problems, parse).unwrap_or_else(broken);
                     let of_vo = self.lsc.entry(vo.to_owned()).or_default();
@@ -173,7 +174,7 @@ impl Vomsdir {
         // The first certificate is the server's; others are its CAs.
         let parse = |bytes: &[u8]| match certificates(bytes).into_iter().next() {
             Some(Ok(cert)) => (Some(cert), Vec::new()),
-            Some(Err(text)) => (None, vec![text]),
+            Some(Err(text)) => (None, vec![wrong(text)]),
             None => (None, Vec::new()),
         };
         if let Some(cert) = files.read(file, problems, parse).flatten() {
