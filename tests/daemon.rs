@@ -195,6 +195,7 @@ async fn a_reload_takes_everything() {
         }
     };
     copy(&pki::certificates(), "0");
+    copy(&pki::certificates(), "signing_policy");
     for file in ["hostcert.pem", "hostkey.pem"] {
         std::fs::copy(pki::dir().join(file), site.path(file)).unwrap();
     }
@@ -214,6 +215,7 @@ async fn a_reload_takes_everything() {
     assert_eq!(get(&mut user, "/demo/").await, 207);
 
     copy(&pki::dir().join("evilca/certificates"), "0");
+    copy(&pki::dir().join("evilca/certificates"), "signing_policy");
     copy(&pki::certificates(), "r0");
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {

@@ -227,6 +227,21 @@ fn issuer(dn: &str) -> Result<String, String> {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use {namespaces::parse as parse_namespaces, signing::parse as parse_signing_policy};
+
+/// Parses any bytes, and holds a name against all that it found.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8], parse: fn(&str) -> Result<Vec<Statement>, Fault>, subject: &Name) {
+    let text = text(bytes);
+    match parse(&text) {
+        Ok(list) => {
+            let _ = list.iter().any(|one| one.is_about("/cn=ca", true) & one.matches(subject));
+        }
+        Err(fault) => assert!(fault.line >= 1 && fault.line <= text.lines().count().max(1)),
+    }
+}
+
 /// `*` stands for any run, `?` for one character.
 fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
