@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
+use crate::auth::ban::BanList;
+use crate::auth::gridmap::{GridMap, GroupMap};
 use crate::auth::path_authz::PathAuthz;
+use crate::auth::watched::Format;
 use crate::auth::x509::fuzz as x509;
 use crate::soap;
 
@@ -11,11 +14,20 @@ use crate::soap;
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("ac", x509::attribute_certificates),
     ("chain", x509::chain),
+    ("gridmap", gridmap),
     ("namespaces", x509::namespaces),
     ("path_authz", path_authz),
     ("signing_policy", x509::signing_policy),
     ("soap", request),
 ];
+
+/// The files of an administrator: grid-mapfile, groupmapfile, ban list.
+fn gridmap(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let _ = GridMap::parse(&text, Path::new("grid-mapfile"));
+    let _ = GroupMap::parse(&text, Path::new("groupmapfile"));
+    let _ = BanList::parse(&text, Path::new("ban_users.db"));
+}
 
 /// path-authz.db.
 fn path_authz(bytes: &[u8]) {
