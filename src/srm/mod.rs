@@ -3,6 +3,7 @@
 
 mod abort;
 mod access;
+mod acl;
 mod answer;
 mod api;
 mod checks;
@@ -12,6 +13,7 @@ mod error;
 mod expiry;
 mod files;
 mod get;
+mod leases;
 mod live;
 mod ls;
 mod mkdir;
@@ -48,6 +50,7 @@ pub use api::*;
 pub use error::{Error, ErrorKind};
 pub use upload::Upload;
 
+use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
 
@@ -62,6 +65,7 @@ struct Core {
     site: ArcSwap<Site>,
     store: Store,
     requests: Requests,
+    leases: Arc<Leases>,
     puts: Pool,
     gets: Pool,
     locks: Locks,
@@ -93,6 +97,7 @@ impl Srm {
             site: ArcSwap::from_pointee(site),
             store,
             requests: Requests::new(),
+            leases: Arc::new(Leases::new()),
             locks: Locks::new(),
             area_tokens: std::sync::Mutex::default(),
             snapshots: Snapshots::default(),

@@ -1,0 +1,304 @@
+//! What local accounts may do on disk, for the movers that act as one (gsiftp, file, rfio): the ACLs
+//! of files and directories, whole and with an explicit mask, and the TURLs that need them.
+//!
+//! AoT (ahead of time) areas name the account's primary group, for good; JiT (just in time) areas
+//! the account itself, while the request lives ([`super::leases`]).
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::fs::File;
+use std::sync::Arc;
+
+use super::access::driver_error;
+use super::leases::Leases;
+use super::{Error, ErrorKind, Site};
+use crate::fsdriver::{Acl, Driver, DriverError, Permission, Subject};
+use crate::model::{FileKey, Identity, LocalAccount, RelPath, Turl};
+use crate::namespace::{AclMode, StorageArea, TurlError, TurlRequest};
+
+/// What one piece of work asks for again and again: the caller's account, and the directories that
+/// are open to it already.
+pub(super) struct Accounts<'a> {
+    site: &'a Site,
+    who: &'a Identity,
+    leases: &'a Leases,
+    account: OnceCell<Result<LocalAccount, Error>>,
+    passed: RefCell<HashSet<FileKey>>,
+}
+
+impl<'a> Accounts<'a> {
+    pub(super) fn new(site: &'a Site, who: &'a Identity, leases: &'a Leases) -> Self {
+        let (account, passed) = (OnceCell::new(), RefCell::default());
+        Self { site, who, leases, account, passed }
+    }
+
+    fn account(&self) -> Result<LocalAccount, Error> {
+        self.account.get_or_init(|| self.site.account(self.who)).clone()
+    }
+
+    /// The group that reads what the caller publishes: AoT areas are for his group. `None` where he
+    /// has no account: our own doors need none.
+    pub(super) fn reader(&self, area: &StorageArea) -> Option<u32> {
+        let wanted = area.acl_mode == AclMode::AoT && area.driver.has_acls();
+        wanted.then(|| self.account().ok()?.gids.first().copied()).flatten()
+    }
+
+    /// The TURL of the first protocol that the caller may have, and the account that its mover acts
+    /// as; none for our own doors.
+    pub(super) fn turl(
+        &self,
+        ask: TurlRequest<'_>,
+    ) -> Result<(Turl, Option<LocalAccount>), Error> {
+        let namespace = &self.site.namespace;
+        let local = ask.located.area.driver.has_acls();
+        match namespace.turl(TurlRequest { local, ..ask }) {
+            Ok(turl) if turl.protocol.is_ours() => Ok((turl, None)),
+            Ok(turl) => match self.account() {
+                Ok(account) => Ok((turl, Some(account))),
+                // Another protocol of the list may do without.
+                Err(unmapped) => {
+                    let other = namespace.turl(TurlRequest { local: false, ..ask });
+                    other.map(|turl| (turl, None)).map_err(|_| unmapped)
+                }
+            },
+            Err(error @ TurlError::NoCommonProtocol { .. }) if !local => Err(Error::new(
+                ErrorKind::NotSupported,
+                format!("{error} (the area's file system has no ACLs for other protocols)"),
+            )),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// AoT: lets the account's group pass through all directories from the area's root to `path`.
+    pub(super) fn open_way(
+        &self,
+        area: &Arc<StorageArea>,
+        path: &RelPath,
+        account: &LocalAccount,
+    ) -> Result<(), Error> {
+        let subject = Subject::Group(primary(account)?);
+        for directory in way(path) {
+            let key = FileKey { area: area.name.clone(), path: directory };
+            if self.passed.borrow().contains(&key) {
+                continue;
+            }
+            let driver = &*area.driver;
+            let open = driver.open_directory(&key.path).map_err(|e| driver_error(e, &key.path))?;
+            let _guard = self.leases.lock_path(&key);
+            let object = Object { driver, file: &open, name: &key };
+            object.add(Some((subject, Permission::TRAVERSE, account)), &[])?;
+            self.passed.borrow_mut().insert(key);
+        }
+        Ok(())
+    }
+
+    /// AoT: lets the account's group read a file that is there, and come to it.
+    pub(super) fn open_file(
+        &self,
+        area: &Arc<StorageArea>,
+        path: &RelPath,
+        account: &LocalAccount,
+    ) -> Result<(), Error> {
+        self.open_way(area, path, account)?;
+        let key = FileKey { area: area.name.clone(), path: path.clone() };
+        let driver = &*area.driver;
+        let open = driver.open(path).map_err(|e| driver_error(e, path))?;
+        let _guard = self.leases.lock_path(&key);
+        let subject = Subject::Group(primary(account)?);
+        let object = Object { driver, file: &open, name: &key };
+        object.add(Some((subject, Permission::READ, account)), &file_defaults(area))
+    }
+
+    /// What a directory that was just made gets: in AoT areas the caller's group lists it (and writes
+    /// with `directory_writeperm`), everywhere the area's default-acl holds. It stays where that
+    /// fails: a later TURL asks for what it needs.
+    pub(super) fn dress_directory(&self, area: &StorageArea, path: &RelPath) {
+        let write = self.site.config.srm.directory_writeperm;
+        let more = if write { Permission::WRITE } else { Permission::NONE };
+        let group = self.reader(area).map(|gid| (Subject::Group(gid), Permission::LIST | more));
+        let wanted: Vec<_> = group.into_iter().chain(directory_defaults(area)).collect();
+        if wanted.is_empty() || !area.driver.has_acls() {
+            return;
+        }
+        let key = FileKey { area: area.name.clone(), path: path.clone() };
+        let driver = &*area.driver;
+        let dressed = driver.open_directory(path).map_err(|e| driver_error(e, path)).and_then(|d| {
+            let _guard = self.leases.lock_path(&key);
+            Object { driver, file: &d, name: &key }.add(None, &wanted)
+        });
+        if let Err(error) = dressed {
+            tracing::warn!(%error, directory = %key, "its ACL could not be set");
+        }
+    }
+}
+
+/// The account's own group.
+fn primary(account: &LocalAccount) -> Result<u32, Error> {
+    account.gids.first().copied().ok_or_else(|| {
+        let why = format!("local account {} has no group: give it one", account.name);
+        Error::new(ErrorKind::Denied, why)
+    })
+}
+
+/// Whom a put's data belongs to while it is written.
+pub(super) fn writer(area: &StorageArea, account: &LocalAccount) -> Result<Subject, Error> {
+    match area.acl_mode {
+        AclMode::AoT => primary(account).map(Subject::Group),
+        AclMode::JiT => Ok(Subject::User(account.uid)),
+    }
+}
+
+/// Gives a put's hidden file, which is empty and ours, to its writer: nobody else comes in, whatever
+/// the directory hands down.
+pub(super) fn dress_hidden(
+    area: &StorageArea,
+    file: &File,
+    account: &LocalAccount,
+) -> Result<(), Error> {
+    let writer = writer(area, account)?;
+    let mut acl = Acl::of_mode(0o660);
+    acl.set(writer, Some(Permission::READ_WRITE));
+    let told = |e| driver_error(e, &area.name);
+    area.driver.set_acl(file, &acl).map_err(told)?;
+    if area.driver.acl(file).map_err(told)? != acl {
+        let why = "the file system took an ACL and did not keep it: ask for https";
+        return Err(Error::new(ErrorKind::Internal, why));
+    }
+    Ok(())
+}
+
+/// The ACL of a file that is published in `directory`: what that hands down, the area's default-acl,
+/// and the group that reads.
+pub(super) fn of_published(
+    area: &StorageArea,
+    directory: &RelPath,
+    reader: Option<u32>,
+) -> Result<Acl, Error> {
+    let driver = &*area.driver;
+    let told = |e| driver_error(e, directory);
+    let plain = Acl::of_mode(0o660);
+    if !driver.has_acls() {
+        return Ok(plain);
+    }
+    let open = driver.open_directory(directory).map_err(told)?;
+    let inherited = driver.default_acl(&open).map_err(told)?;
+    let mut acl = match inherited {
+        Some(inherited) => Acl { owner: plain.owner, ..inherited.for_file() },
+        None => plain,
+    };
+    for (subject, permission) in file_defaults(area) {
+        acl.add(subject, permission);
+    }
+    if let Some(gid) = reader {
+        acl.add(Subject::Group(gid), Permission::READ);
+    }
+    Ok(acl)
+}
+
+/// The directories from an area's root to the one that holds `path`.
+pub(super) fn way(path: &RelPath) -> Vec<RelPath> {
+    let mut way: Vec<RelPath> = std::iter::successors(path.parent(), RelPath::parent).collect();
+    way.reverse();
+    way
+}
+
+/// The area's default-acl, as it stands on files.
+pub(super) fn file_defaults(area: &StorageArea) -> Vec<(Subject, Permission)> {
+    let one = |entry: &crate::namespace::DefaultAclEntry| {
+        let read = if entry.read { Permission::READ } else { Permission::NONE };
+        let write = if entry.write { Permission::WRITE } else { Permission::NONE };
+        (Subject::Group(entry.gid), read | write)
+    };
+    area.default_acl.iter().map(one).collect()
+}
+
+/// The same on directories: who reads files lists them, and everybody passes.
+fn directory_defaults(area: &StorageArea) -> Vec<(Subject, Permission)> {
+    let pass = |(subject, entry)| (subject, entry | Permission::TRAVERSE);
+    file_defaults(area).into_iter().map(pass).collect()
+}
+
+/// An open file or directory whose ACL is changed. Who changes one holds its path's lock.
+pub(super) struct Object<'a> {
+    pub(super) driver: &'a dyn Driver,
+    pub(super) file: &'a File,
+    pub(super) name: &'a dyn Display,
+}
+
+impl Object<'_> {
+    /// Adds what is missing of `needed` and `more`, and reads again whether `needed` is there: the
+    /// mask may take it away. What the account has without an entry of ours is enough too, where the
+    /// ACL is not ours to change.
+    pub(super) fn add(
+        &self,
+        needed: Option<(Subject, Permission, &LocalAccount)>,
+        more: &[(Subject, Permission)],
+    ) -> Result<(), Error> {
+        let told = |e| driver_error(e, self.name);
+        let before = self.driver.acl(self.file).map_err(told)?;
+        let mut acl = before.clone();
+        let needs = needed.iter().map(|(subject, permission, _)| (*subject, *permission));
+        for (subject, permission) in needs.chain(more.iter().copied()) {
+            if !acl.effective(subject).contains(permission) {
+                acl.add(subject, permission);
+            }
+        }
+        if acl == before {
+            return Ok(());
+        }
+        match (self.driver.set_acl(self.file, &acl), needed) {
+            (Ok(()), None) => Ok(()),
+            (Ok(()), Some((subject, permission, account))) => {
+                let now = self.driver.acl(self.file).map_err(told)?;
+                if now.effective(subject).contains(permission) {
+                    return Ok(());
+                }
+                Err(self.masked(&now, permission, account))
+            }
+            (Err(DriverError::Denied), Some((_, permission, account))) => {
+                let stat = self.driver.stat_file(self.file).map_err(told)?;
+                let who = (account.uid, account.gids.as_slice());
+                if before.permits((stat.uid, stat.gid), who, permission) {
+                    return Ok(());
+                }
+                let why = format!(
+                    "local account {} needs {permission} on {}, which stormd does not own: give it \
+                     to stormd's account, or set that ACL by hand",
+                    account.name, self.name
+                );
+                Err(Error::new(ErrorKind::Precondition, why))
+            }
+            (Err(error), _) => Err(told(error)),
+        }
+    }
+
+    fn masked(&self, acl: &Acl, permission: Permission, account: &LocalAccount) -> Error {
+        let text = self.driver.acl_text(self.file).unwrap_or_default();
+        tracing::warn!(path = %self.name, acl = %text, account = %account.name, "mask too narrow");
+        let mask = acl.mask().unwrap_or_default();
+        // StoRM's first words: scripts look for them.
+        let why = format!(
+            "Local filesystem mask does not allow it: the ACL of {} has the mask {mask}, and local \
+             account {} needs {permission}; widen it there (setfacl -m mask::rwx)",
+            self.name, account.name
+        );
+        Error::new(ErrorKind::Precondition, why)
+    }
+
+    /// Puts a user's entry back to what it was before, unless somebody changed it meanwhile.
+    pub(super) fn restore(
+        &self,
+        uid: u32,
+        before: Option<Permission>,
+        given: Permission,
+    ) -> Result<(), DriverError> {
+        let mut acl = self.driver.acl(self.file)?;
+        let subject = Subject::User(uid);
+        if acl.entry(subject) != Some(given) || before == Some(given) {
+            return Ok(());
+        }
+        acl.set(subject, before);
+        self.driver.set_acl(self.file, &acl)
+    }
+}
