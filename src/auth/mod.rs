@@ -1,6 +1,13 @@
-//! Who may do what: certificates and VOMS attributes, path-authz.db, the areas' authz-db files.
+//! Who may do what: certificates and VOMS attributes, bans, local accounts, path-authz.db, the areas'
+//! authz-db files.
 
 pub mod area_authz;
 pub mod dn_pattern;
+mod glob;
+pub mod gridmap;
+mod gridmapdir;
+pub mod mapping;
 pub mod path_authz;
+pub mod trace;
+pub mod watched;
 pub mod x509;

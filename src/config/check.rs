@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::Config;
+use super::{Config, MappingMode};
 
 /// A key by section and name.
 pub(super) type KeyName = (&'static str, &'static str);
@@ -74,6 +74,21 @@ impl Config {
                     format!("site.surl_hosts: expected \"host\" or \"host:port\", found {entry:?}"),
                 );
             }
+        }
+        let auth = &self.auth;
+        if !auth.map.is_empty() && auth.mapping != MappingMode::Static {
+            tell(
+                &[("auth", "map"), ("auth", "mapping")],
+                "auth.map has entries, but auth.mapping is not \"static\": they would not be used"
+                    .to_owned(),
+            );
+        }
+        if auth.require_mapping && auth.mapping == MappingMode::None {
+            tell(
+                &[("auth", "require_mapping"), ("auth", "mapping")],
+                "auth.require_mapping = true with auth.mapping = \"none\" refuses everybody"
+                    .to_owned(),
+            );
         }
         let mut doors: Vec<(KeyName, SocketAddr)> = vec![
             (("srm", "listen"), self.srm.listen),

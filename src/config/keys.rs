@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    AdminSection, AuthSection, Config, DaemonSection, HttpSection, Lifetimes, Limits, Paths, Site,
-    SrmSection, TlsSection, WorkerPool, Workers,
+    AdminSection, AuthSection, Config, DaemonSection, HttpSection, Lifetimes, Limits, MapEntry,
+    MappingMode, Paths, Site, SrmSection, TlsSection, WorkerPool, Workers,
 };
 use crate::model::OverwriteMode;
 
@@ -43,6 +43,9 @@ pub(super) enum Kind {
     /// A whole number, at least 1.
     Count(fn(&mut Config) -> &mut usize),
     Overwrite(fn(&mut Config) -> &mut OverwriteMode),
+    Mapping(fn(&mut Config) -> &mut MappingMode),
+    /// DN or FQAN pattern to account.
+    Map(fn(&mut Config) -> &mut Vec<MapEntry>),
     Pool(fn(&mut Config) -> &mut WorkerPool),
 }
 
@@ -61,6 +64,10 @@ impl Kind {
             Kind::Size(_) => "a size such as \"32MiB\" or a number of bytes",
             Kind::Count(_) => "a whole number from 1",
             Kind::Overwrite(_) => "\"NEVER\", \"ALWAYS\" or \"WHEN_FILES_ARE_DIFFERENT\"",
+            Kind::Mapping(_) => "\"gridmap\", \"static\" or \"none\"",
+            Kind::Map(_) => {
+                "a table such as { \"/vo/Role=prod\" = \"prod\", \"/vo\" = \"vouser\" }"
+            }
             Kind::Pool(_) => "{ threads = 8, queue = 100000 }",
         }
     }
@@ -236,10 +243,17 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "auth",
+        "mapping",
+        Kind::Mapping(|c| &mut c.auth.mapping),
+        r#""gridmap""#,
+        "where local accounts come from: the three files that follow, the table map, or nowhere",
+    ),
+    key(
+        "auth",
         "gridmap",
         Kind::Path(|c| &mut c.auth.gridmap),
         r#""/etc/grid-security/grid-mapfile""#,
-        "DN or FQAN to account",
+        "DN or FQAN to account, or to pool (.name)",
     ),
     key(
         "auth",
@@ -253,14 +267,21 @@ pub const KEYS: &[Key] = &[
         "gridmapdir",
         Kind::Path(|c| &mut c.auth.gridmapdir),
         r#""/etc/grid-security/gridmapdir""#,
-        "leases of pool accounts",
+        "leases of pool accounts, as LCMAPS keeps them; its owner must be the account of stormd",
+    ),
+    key(
+        "auth",
+        "map",
+        Kind::Map(|c| &mut c.auth.map),
+        "{}",
+        "DN or FQAN to account, for mapping = \"static\"; the first that matches counts; [auth.map] may be a section",
     ),
     key(
         "auth",
         "ban",
         Kind::Path(|c| &mut c.auth.ban),
         r#""/etc/grid-security/ban_users.db""#,
-        "DNs that are refused",
+        "DNs and FQAN patterns that are refused; broken: no start",
     ),
     key(
         "auth",
@@ -425,6 +446,8 @@ pub(super) fn blank() -> Config {
             vomsdir: PathBuf::new(),
         },
         auth: AuthSection {
+            mapping: MappingMode::Gridmap,
+            map: Vec::new(),
             gridmap: PathBuf::new(),
             groupmap: PathBuf::new(),
             gridmapdir: PathBuf::new(),

@@ -110,12 +110,48 @@ pub struct TlsSection {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct AuthSection {
+    pub mapping: MappingMode,
+    /// For [`MappingMode::Static`]; in the order of the file.
+    pub map: Vec<MapEntry>,
     pub gridmap: PathBuf,
     pub groupmap: PathBuf,
     pub gridmapdir: PathBuf,
     pub ban: PathBuf,
     pub path_authz: PathBuf,
     pub require_mapping: bool,
+}
+
+/// Where local accounts come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MappingMode {
+    /// grid-mapfile, groupmapfile and gridmapdir.
+    Gridmap,
+    /// The table `auth.map`.
+    Static,
+    /// Nobody has one.
+    None,
+}
+
+impl MappingMode {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "gridmap" => Some(MappingMode::Gridmap),
+            "static" => Some(MappingMode::Static),
+            "none" => Some(MappingMode::None),
+            _ => None,
+        }
+    }
+}
+
+/// One entry of `auth.map`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapEntry {
+    /// Line in storm.toml, from 1.
+    pub line: usize,
+    /// DN or FQAN pattern.
+    pub subject: String,
+    /// Account, or pool with its dot.
+    pub account: String,
 }
 
 /// `[lifetimes]`

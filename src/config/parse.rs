@@ -6,11 +6,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::keys::{KEYS, Key, Kind, SECTIONS, blank};
 use super::values::{nearest, parse_duration, parse_size};
-use super::{Config, Problem, Severity, WorkerPool};
+use super::{Config, MapEntry, MappingMode, Problem, Severity, WorkerPool};
 use crate::model::OverwriteMode;
 
 /// Largest storm.toml that is read, in bytes.
@@ -117,8 +117,7 @@ impl Reader<'_> {
     }
 
     fn line(&self, offset: usize) -> usize {
-        let before = self.source.as_bytes().get(..offset).unwrap_or_default();
-        before.iter().filter(|byte| **byte == b'\n').count() + 1
+        line_of(self.source, offset)
     }
 
     fn defaults(&mut self) {
@@ -184,7 +183,7 @@ impl Reader<'_> {
         let whole = |text: &str| {
             if text.contains('\0') { Err(wrong()) } else { Ok(text.to_owned()) }
         };
-        let folder = self.folder;
+        let (folder, source) = (self.folder, self.source);
         let path = |text: &str| match whole(text)?.as_str() {
             "" => Err("expected a path, found an empty text".to_owned()),
             path => Ok(folder.join(path)),
@@ -221,6 +220,23 @@ impl Reader<'_> {
             Kind::Count(field) => *field(config) = count(value).ok_or_else(wrong)?,
             Kind::Overwrite(field) => {
                 *field(config) = OverwriteMode::parse(text()?).ok_or_else(wrong)?;
+            }
+            Kind::Mapping(field) => {
+                *field(config) = MappingMode::parse(text()?).ok_or_else(wrong)?;
+            }
+            Kind::Map(field) => {
+                let mut entries: Vec<_> = value.as_table().ok_or_else(wrong)?.iter().collect();
+                entries.sort_by_key(|(subject, _)| subject.span().start);
+                let entry =
+                    |(subject, account): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
+                        Some(MapEntry {
+                            line: line_of(source, subject.span().start),
+                            subject: subject.get_ref().to_string(),
+                            account: account.get_ref().as_str()?.to_owned(),
+                        })
+                    };
+                *field(config) =
+                    entries.into_iter().map(entry).collect::<Option<Vec<_>>>().ok_or_else(wrong)?;
             }
             Kind::Pool(field) => {
                 let table = value.as_table().ok_or_else(wrong)?;
@@ -259,6 +275,11 @@ impl Reader<'_> {
             _ => self.config.tls.certificate = Some(path),
         }
     }
+}
+
+fn line_of(source: &str, offset: usize) -> usize {
+    let before = source.as_bytes().get(..offset).unwrap_or_default();
+    before.iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
 fn named_file(

@@ -11,6 +11,7 @@ use super::DaemonError;
 use super::demo::{HostIdentity, demo_directory};
 use super::state::Account;
 use crate::auth::area_authz::AreaAcl;
+use crate::auth::mapping::Mapping;
 use crate::auth::path_authz::PathAuthz;
 use crate::auth::x509::{ClientVerifier, Trust, runs_out};
 use crate::config::{Config, Problem, Severity};
@@ -64,9 +65,19 @@ pub(super) fn site(
             Severity::Warning => warnings.push(problem),
         }
     }
-    match (namespace, path_authz) {
-        (Some(namespace), Some(path_authz)) if errors.is_empty() => {
-            let policy = Policy { path_authz, area_authz };
+    let mapping = match Mapping::load(&config.auth, Path::new("storm.toml"), None) {
+        Ok((mapping, told)) => {
+            warnings.extend(told);
+            Some(mapping)
+        }
+        Err(told) => {
+            errors.extend(told);
+            None
+        }
+    };
+    match (namespace, path_authz, mapping) {
+        (Some(namespace), Some(path_authz), Some(mapping)) if errors.is_empty() => {
+            let policy = Policy { path_authz, mapping, area_authz };
             let namespace = Arc::new(namespace);
             Ok((Site { config: Arc::clone(config), namespace, policy }, warnings))
         }

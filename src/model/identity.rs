@@ -63,6 +63,18 @@ impl Person {
     }
 }
 
+/// The account of this host under which somebody's files are reached from outside: by gsiftp, file,
+/// rfio and root TURLs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalAccount {
+    /// Its login name.
+    pub name: String,
+    /// User id.
+    pub uid: u32,
+    /// Group ids, each once: the primary one first. Never empty.
+    pub gids: Vec<u32>,
+}
+
 /// What kind of certificate stands at the leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyKind {

@@ -8,7 +8,7 @@ mod space;
 mod status;
 mod surl;
 
-pub use identity::{Fqan, FqanError, Identity, Person, ProxyKind, Refusal};
+pub use identity::{Fqan, FqanError, Identity, LocalAccount, Person, ProxyKind, Refusal};
 pub use path::{HIDDEN_PREFIX, PathError, RelPath, Stfn};
 pub use protocol::{Protocol, Turl, UnknownProtocol};
 pub use request::{

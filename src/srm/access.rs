@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::{Error, ErrorKind, Site};
 use crate::auth::area_authz::{AreaAcl, SpaceOperation};
+use crate::auth::mapping::{Mapping, Unmapped};
 use crate::auth::path_authz::{Decision, PathAuthz, PathOperation};
 use crate::fsdriver::DriverError;
-use crate::model::{Identity, PathError, Stfn, Surl, SurlError};
+use crate::model::{Identity, LocalAccount, PathError, Stfn, Surl, SurlError};
 use crate::namespace::{Access, AreaAuthz, LocateError, Located, StorageArea};
 
 /// Who may do what: path-authz.db and the areas' own authz-db files.
@@ -16,6 +17,8 @@ use crate::namespace::{Access, AreaAuthz, LocateError, Located, StorageArea};
 pub struct Policy {
     /// path-authz.db.
     pub path_authz: PathAuthz,
+    /// Who has which local account.
+    pub mapping: Mapping,
     /// Per storage area that names an authz-db.
     pub area_authz: HashMap<Arc<str>, AreaAcl>,
 }
@@ -62,6 +65,16 @@ impl Needs {
 }
 
 impl Site {
+    /// The local account under which the caller's files are reached by gsiftp, file, rfio and root
+    /// TURLs. Blocks.
+    pub fn account(&self, who: &Identity) -> Result<LocalAccount, Error> {
+        refuse(who)?;
+        let Some(person) = who.person() else {
+            return Err(Error::new(ErrorKind::Denied, "anonymous clients have no local account"));
+        };
+        self.policy.mapping.account(person, &|_| false).map_err(Error::from)
+    }
+
     /// Finds what a SURL names, without asking whether the caller may.
     pub(super) fn locate_surl(
         &self,
@@ -212,6 +225,12 @@ pub(super) fn driver_error(error: DriverError, what: &dyn std::fmt::Display) -> 
         // StoRM's words: scripts look for them.
         DriverError::NotFound => Error::new(kind, format!("No such file or directory: {what}")),
         error => Error::new(kind, format!("{what}: {error}")),
+    }
+}
+
+impl From<Unmapped> for Error {
+    fn from(why: Unmapped) -> Self {
+        Error::new(ErrorKind::Denied, format!("you have no local account here: {why}"))
     }
 }
 

@@ -27,6 +27,7 @@ mod verifier;
 mod voms;
 mod when;
 
+pub(crate) use name::{comparable_entry, comparable_line};
 pub use trust::{Judgement, MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES, Trust};
 pub use verifier::ClientVerifier;
 

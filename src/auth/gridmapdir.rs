@@ -1,0 +1,378 @@
+//! Pool accounts: who has which, as hard links in a directory that several hosts and services may
+//! share.
+//!
+//! `dteam001`, an empty file, is an account of the pool `dteam`. It is leased to somebody while a second
+//! name of it, made of that person's DN, stands beside it: link count 1 is free, 2 is taken. The names are
+//! those of LCMAPS 1.6, so that its leases and ours are the same. Removing the second name ends a lease;
+//! its time is set at every use, so that old ones can be told.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
+
+/// How often a lease is tried for when others come between.
+const TRIES: u32 = 10;
+/// Between two of these.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Why no pool account could be given.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseError {
+    /// Every account is leased.
+    #[error(
+        "every account of the pool {pool} is taken: ask the site to add some to {} or to end old \
+         leases", .directory.display()
+    )]
+    Full {
+        /// Without its dot.
+        pool: String,
+        /// The gridmapdir.
+        directory: PathBuf,
+    },
+    /// No file of the pool's accounts is there.
+    #[error("the pool {pool} has no account in {}: ask the site to add some", .directory.display())]
+    Empty {
+        /// Without its dot.
+        pool: String,
+        /// The gridmapdir.
+        directory: PathBuf,
+    },
+    /// Two leases name one account.
+    #[error(
+        "the pool account {account} is leased twice in {}: ask the site to end one of the leases",
+        .directory.display()
+    )]
+    Twice {
+        /// The account.
+        account: String,
+        /// The gridmapdir.
+        directory: PathBuf,
+    },
+    /// The directory cannot be used.
+    #[error("the leases of pool accounts in {} cannot be used: {why}", .directory.display())]
+    Io {
+        /// The gridmapdir.
+        directory: PathBuf,
+        /// The system's word.
+        why: String,
+    },
+}
+
+/// What looking without taking finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// This account is leased to the key.
+    Account(String),
+    /// None yet; so many are free.
+    Free(usize),
+}
+
+/// A gridmapdir.
+#[derive(Debug)]
+pub struct GridMapDir {
+    path: PathBuf,
+    /// One of our threads at a time: only other processes come between.
+    turn: Mutex<()>,
+}
+
+impl GridMapDir {
+    /// The directory; it need not be there yet.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), turn: Mutex::new(()) }
+    }
+
+    /// The account of `pool` that `key` has, or has from now on: one that is free, and that `usable`
+    /// takes. A lease of another pool is ended. Blocks.
+    pub fn lease(
+        &self,
+        key: &str,
+        pool: &str,
+        usable: &dyn Fn(&str) -> bool,
+    ) -> Result<String, LeaseError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let lease = self.path.join(key);
+        let mut twice = None;
+        for _ in 0..TRIES {
+            match self.held(&lease, key, pool)? {
+                Existing::Ours(account) => {
+                    self.touch(&lease)?;
+                    return Ok(account);
+                }
+                Existing::Other => self.end(&lease)?,
+                // Somebody has linked it and is about to look, as we do below.
+                Existing::Shared(account) => {
+                    twice = Some(account);
+                    std::thread::sleep(PAUSE);
+                    continue;
+                }
+                Existing::None => {}
+            }
+            if let Some(account) = self.take(&lease, pool, usable)? {
+                return Ok(account);
+            }
+            // Others were faster everywhere, or made this very lease.
+            std::thread::sleep(PAUSE);
+        }
+        Err(match twice {
+            Some(account) => LeaseError::Twice { account, directory: self.path.clone() },
+            None => self.full(pool),
+        })
+    }
+
+    /// As [`GridMapDir::lease`], and nothing is changed.
+    pub fn look(&self, key: &str, pool: &str) -> Result<Held, LeaseError> {
+        let lease = self.path.join(key);
+        if let Existing::Ours(account) = self.held(&lease, key, pool)? {
+            return Ok(Held::Account(account));
+        }
+        let accounts = self.accounts(pool)?;
+        if accounts.is_empty() {
+            return Err(self.empty(pool));
+        }
+        match accounts.iter().filter(|account| self.links(account) == Some(1)).count() {
+            0 => Err(self.full(pool)),
+            free => Ok(Held::Free(free)),
+        }
+    }
+
+    /// `None` when others came between.
+    fn take(
+        &self,
+        lease: &Path,
+        pool: &str,
+        usable: &dyn Fn(&str) -> bool,
+    ) -> Result<Option<String>, LeaseError> {
+        let accounts = self.accounts(pool)?;
+        if accounts.is_empty() {
+            return Err(self.empty(pool));
+        }
+        let mut raced = false;
+        for account in accounts {
+            if self.links(&account) != Some(1) || !usable(&account) {
+                continue;
+            }
+            match fs::hard_link(self.path.join(&account), lease) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(self.io(error)),
+            }
+            if self.links(&account) == Some(2) {
+                self.touch(lease)?;
+                // The directory is what remembers it.
+                File::open(&self.path).and_then(|d| d.sync_all()).map_err(|e| self.io(e))?;
+                return Ok(Some(account));
+            }
+            self.end(lease)?;
+            raced = true;
+        }
+        if raced { Ok(None) } else { Err(self.full(pool)) }
+    }
+
+    fn held(&self, lease: &Path, key: &str, pool: &str) -> Result<Existing, LeaseError> {
+        let about = match fs::metadata(lease) {
+            Ok(about) => about,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Existing::None),
+            Err(error) => return Err(self.io(error)),
+        };
+        let mut name = None;
+        for entry in fs::read_dir(&self.path).map_err(|e| self.io(e))? {
+            let entry = entry.map_err(|e| self.io(e))?;
+            // Leases hold a %, accounts do not.
+            if entry.ino() == about.ino() && entry.file_name() != *key {
+                let other = entry.file_name().to_string_lossy().into_owned();
+                if !other.contains('%') {
+                    name = Some(other);
+                }
+            }
+        }
+        Ok(match name {
+            Some(name) if !is_account_of(&name, pool) => Existing::Other,
+            // The account's own file was taken away.
+            None => Existing::Other,
+            Some(name) if about.nlink() > 2 => Existing::Shared(name),
+            Some(name) => Existing::Ours(name),
+        })
+    }
+
+    /// Sorted, so that all take them in one order.
+    fn accounts(&self, pool: &str) -> Result<Vec<String>, LeaseError> {
+        let mut names = HashSet::new();
+        for entry in fs::read_dir(&self.path).map_err(|e| self.io(e))? {
+            let name = entry.map_err(|e| self.io(e))?.file_name();
+            if let Some(name) = name.to_str().filter(|name| is_account_of(name, pool)) {
+                names.insert(name.to_owned());
+            }
+        }
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn links(&self, account: &str) -> Option<u64> {
+        fs::metadata(self.path.join(account)).ok().map(|about| about.nlink())
+    }
+
+    fn touch(&self, lease: &Path) -> Result<(), LeaseError> {
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let times = Timestamps { last_access: now, last_modification: now };
+        utimensat(CWD, lease, &times, AtFlags::empty()).map_err(|error| self.io(error.into()))
+    }
+
+    fn end(&self, lease: &Path) -> Result<(), LeaseError> {
+        match fs::remove_file(lease) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.io(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn full(&self, pool: &str) -> LeaseError {
+        LeaseError::Full { pool: pool.to_owned(), directory: self.path.clone() }
+    }
+
+    fn empty(&self, pool: &str) -> LeaseError {
+        LeaseError::Empty { pool: pool.to_owned(), directory: self.path.clone() }
+    }
+
+    fn io(&self, error: io::Error) -> LeaseError {
+        LeaseError::Io { directory: self.path.clone(), why: error.to_string() }
+    }
+}
+
+enum Existing {
+    None,
+    Ours(String),
+    /// Of another pool, or of an account that is gone.
+    Other,
+    /// An account with a second lease.
+    Shared(String),
+}
+
+/// `dteam001` is one of the pool `dteam`; `dteamsgm` and `dteam` are not.
+fn is_account_of(name: &str, pool: &str) -> bool {
+    name.strip_prefix(pool).is_some_and(|number| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+/// The name of a lease: the DN, then the groups that VOMS attributes give, the primary one first and
+/// the others by their number. What is no ASCII letter or digit is `%hh`; of other bytes LCMAPS writes
+/// `%ff`, and so do we, or its leases would not be found.
+pub(super) fn lease_key(dn: &str, groups: &[String]) -> String {
+    let mut key = String::with_capacity(dn.len() * 2);
+    for byte in dn.bytes() {
+        match byte {
+            byte if byte.is_ascii_alphanumeric() => key.push(byte.to_ascii_lowercase().into()),
+            byte if byte.is_ascii() => key.push_str(&format!("%{byte:02x}")),
+            _ => key.push_str("%ff"),
+        }
+    }
+    for group in groups {
+        key.push(':');
+        key.push_str(group);
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(accounts: &[&str]) -> (tempfile::TempDir, GridMapDir) {
+        let folder = tempfile::tempdir().unwrap();
+        for account in accounts {
+            fs::write(folder.path().join(account), "").unwrap();
+        }
+        let dir = GridMapDir::new(folder.path());
+        (folder, dir)
+    }
+
+    fn any(_: &str) -> bool {
+        true
+    }
+
+    #[test]
+    fn lease_names() {
+        assert_eq!(
+            lease_key("/C=IT/O=Test Grid/CN=Test User", &["tvo".into(), "tprd".into()]),
+            "%2fc%3dit%2fo%3dtest%20grid%2fcn%3dtest%20user:tvo:tprd"
+        );
+        assert_eq!(lease_key("/CN=Übel (x)-._'", &[]), "%2fcn%3d%ff%ffbel%20%28x%29%2d%2e%5f%27");
+    }
+
+    #[test]
+    fn an_account_is_leased_once_and_found_again() {
+        let (folder, dir) = pool(&["p001", "p002", "p", "psgm", "p00x", "q001"]);
+        assert_eq!(dir.look("%a", "p"), Ok(Held::Free(2)));
+        assert_eq!(dir.lease("%a", "p", &any).unwrap(), "p001");
+        let old = std::time::SystemTime::UNIX_EPOCH;
+        File::open(folder.path().join("%a")).unwrap().set_modified(old).unwrap();
+        assert_eq!(dir.lease("%a", "p", &any).unwrap(), "p001");
+        let used = fs::metadata(folder.path().join("%a")).unwrap().modified().unwrap();
+        assert!(used > old, "the time of use is set");
+        assert_eq!(dir.look("%a", "p"), Ok(Held::Account("p001".to_owned())));
+        assert_eq!(dir.lease("%b", "p", &any).unwrap(), "p002");
+        let full = dir.lease("%c", "p", &any).unwrap_err();
+        assert!(full.to_string().contains("every account of the pool p is taken"), "{full}");
+        assert!(matches!(dir.look("%c", "p"), Err(LeaseError::Full { .. })));
+        assert!(matches!(dir.lease("%c", "none", &any), Err(LeaseError::Empty { .. })));
+        fs::remove_file(folder.path().join("%a")).unwrap();
+        assert_eq!(dir.lease("%c", "p", &any).unwrap(), "p001");
+        // Of another pool by now.
+        assert_eq!(dir.lease("%b", "q", &any).unwrap(), "q001");
+        assert_eq!(dir.look("%d", "p"), Ok(Held::Free(1)));
+        // The account's own file is gone.
+        fs::remove_file(folder.path().join("q001")).unwrap();
+        assert_eq!(dir.lease("%b", "p", &any).unwrap(), "p002");
+    }
+
+    #[test]
+    fn accounts_in_use_elsewhere_are_not_given() {
+        let (_folder, dir) = pool(&["p001", "p002"]);
+        assert_eq!(dir.lease("%a", "p", &|name| name != "p001").unwrap(), "p002");
+        assert!(matches!(
+            dir.lease("%b", "p", &|name| name != "p001"),
+            Err(LeaseError::Full { .. })
+        ));
+        // Whoever has it already keeps it.
+        assert_eq!(dir.lease("%a", "p", &|_| false).unwrap(), "p002");
+    }
+
+    #[test]
+    fn two_leases_on_one_account_serve_nobody() {
+        let (folder, dir) = pool(&["p001"]);
+        dir.lease("%a", "p", &any).unwrap();
+        fs::hard_link(folder.path().join("p001"), folder.path().join("%b")).unwrap();
+        assert!(matches!(dir.lease("%a", "p", &any), Err(LeaseError::Twice { .. })));
+        let nowhere = GridMapDir::new(Path::new("/nonexistent/g"));
+        assert!(matches!(nowhere.lease("%a", "p", &any), Err(LeaseError::Io { .. })));
+    }
+
+    #[test]
+    fn many_at_once_get_different_accounts() {
+        let accounts: Vec<String> = (0..40).map(|n| format!("p{n:03}")).collect();
+        let names: Vec<&str> = accounts.iter().map(String::as_str).collect();
+        let (folder, _) = pool(&names);
+        // Each with a handle of its own, as processes have.
+        let path = folder.path();
+        let given: Vec<(usize, String)> = std::thread::scope(|scope| {
+            let run = |n: usize| {
+                let dir = GridMapDir::new(path);
+                (n % 20, dir.lease(&format!("%{}", n % 20), "p", &any).unwrap())
+            };
+            let threads: Vec<_> = (0..40).map(|n| scope.spawn(move || run(n))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        for (n, account) in &given {
+            for (m, other) in &given {
+                assert_eq!(n == m, account == other, "{given:?}");
+            }
+        }
+    }
+}
