@@ -183,13 +183,14 @@ impl Acl {
         self.other.contains(permission)
     }
 
-    /// What a new file, which is nothing to execute, takes of this default ACL.
+    /// What a new file takes of this default ACL: it is nothing to execute, its owner's to write, and
+    /// others have no part in it.
     pub fn for_file(mut self) -> Self {
         let cut = |permission: &mut Permission| *permission = *permission & Permission::READ_WRITE;
-        cut(&mut self.owner);
+        self.owner = Permission::READ_WRITE;
         cut(&mut self.group);
         self.named.values_mut().for_each(cut);
-        self.mask.as_mut().map(cut);
+        self.mask.iter_mut().for_each(cut);
         self.other = Permission::NONE;
         self
     }

@@ -66,13 +66,18 @@ impl Needs {
 
 impl Site {
     /// The local account under which the caller's files are reached by gsiftp, file, rfio and root
-    /// TURLs. Blocks.
-    pub fn account(&self, who: &Identity) -> Result<LocalAccount, Error> {
+    /// TURLs. `held` tells user ids that an ACL lease names: such a pool account is not given
+    /// to somebody else. Blocks.
+    pub(super) fn account(
+        &self,
+        who: &Identity,
+        held: &dyn Fn(u32) -> bool,
+    ) -> Result<LocalAccount, Error> {
         refuse(who)?;
         let Some(person) = who.person() else {
             return Err(Error::new(ErrorKind::Denied, "anonymous clients have no local account"));
         };
-        self.policy.mapping.account(person, &|_| false).map_err(Error::from)
+        self.policy.mapping.account(person, held).map_err(Error::from)
     }
 
     /// Finds what a SURL names, without asking whether the caller may.

@@ -34,7 +34,8 @@ impl<'a> Accounts<'a> {
     }
 
     fn account(&self) -> Result<LocalAccount, Error> {
-        self.account.get_or_init(|| self.site.account(self.who)).clone()
+        let found = || self.site.account(self.who, &|uid| self.leases.names(uid));
+        self.account.get_or_init(found).clone()
     }
 
     /// The group that reads what the caller publishes: AoT areas are for his group. `None` where he
@@ -183,10 +184,7 @@ pub(super) fn of_published(
     }
     let open = driver.open_directory(directory).map_err(told)?;
     let inherited = driver.default_acl(&open).map_err(told)?;
-    let mut acl = match inherited {
-        Some(inherited) => Acl { owner: plain.owner, ..inherited.for_file() },
-        None => plain,
-    };
+    let mut acl = inherited.map_or(plain, Acl::for_file);
     for (subject, permission) in file_defaults(area) {
         acl.add(subject, permission);
     }

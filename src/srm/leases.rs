@@ -5,7 +5,6 @@
 //! Order: first the store, durably, then the disk, then the TURL; back in the opposite order. So a
 //! start finds all that may be left.
 
-use std::collections::hash_map::Entry as Place;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::access::driver_error;
 use super::acl::{Object, file_defaults, way};
 use super::live::Live;
-use super::{Error, ErrorKind, Site, Srm, blocking};
+use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind, Permission, Subject};
 use crate::model::{FileKey, LocalAccount, RelPath};
 use crate::namespace::{Namespace, StorageArea};
