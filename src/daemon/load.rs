@@ -59,6 +59,7 @@ pub(super) fn site(
         let acl = AreaAcl::load(file).unwrap_or_else(|_| AreaAcl::deny_all());
         area_authz.insert(Arc::clone(&area.name), acl);
     }
+    warnings.extend(namespace.iter().flat_map(|namespace| without_acls(config, namespace)));
     for problem in not_yet(config) {
         match problem.severity {
             Severity::Error => errors.push(problem),
@@ -86,6 +87,22 @@ pub(super) fn site(
             Err(errors)
         }
     }
+}
+
+/// Areas in which no local account can be let in.
+fn without_acls(config: &Config, namespace: &Namespace) -> Vec<Problem> {
+    let bare = namespace.areas().iter().filter(|area| !area.driver.has_acls());
+    let told = bare.map(|area| Problem {
+        file: config.paths.namespace.clone(),
+        line: None,
+        text: format!(
+            "storage area {}: its file system has no ACLs, so that TURLs are given for http and \
+             https only",
+            area.name
+        ),
+        severity: Severity::Warning,
+    });
+    told.collect()
 }
 
 /// What is asked for and not there yet: nobody shall rely on a refusal that does not happen.
