@@ -35,7 +35,7 @@ async fn a_put_is_open_to_its_account_until_it_is_done() {
 #[tokio::test]
 async fn a_get_is_open_until_it_is_released_aborted_or_over() {
     let grid = Grid::new();
-    std::fs::create_dir(grid.disk("/jit/d")).unwrap();
+    grid.mkdir("/jit/d");
     grid.plant("/jit/d/f", "text");
     grid.setfacl(&["-m", "u::rwx,g::rwx,o::---"], "/jit/d");
     let before = (grid.acl("/jit"), grid.acl("/jit/d"), grid.acl("/jit/d/f"));
@@ -91,7 +91,7 @@ async fn a_put_that_is_aborted_or_over_leaves_no_right_behind() {
 #[tokio::test]
 async fn entries_of_an_administrator_stay() {
     let grid = Grid::new();
-    std::fs::create_dir(grid.disk("/jit/d")).unwrap();
+    grid.mkdir("/jit/d");
     grid.plant("/jit/d/f", "text");
     let (me, other) = (one().uid, two().uid);
     // He may list but not pass; somebody else may all; the mask was made wider by hand.
@@ -124,9 +124,9 @@ async fn a_published_file_has_what_its_directory_and_area_say() {
     let group = &two().name;
     let acl = format!(
         "<default-acl><acl-entry><groupName>{group}</groupName>\
-         <permissions>R</permissions></acl-entry></default-acl></capabilities>"
+         <permissions>R</permissions></acl-entry></default-acl><trans-prot>"
     );
-    let changes = vec![("JIT", "</capabilities>", acl)];
+    let changes = vec![("JIT", "<trans-prot>", acl)];
     let grid = Grid::with(Setup { changes, ..Setup::default() }, "");
     let service = super::common::accounts::service().gid;
     grid.setfacl(&["-d", "-m", &format!("u:{}:rwx,g:{service}:rx", one().uid)], "/jit");

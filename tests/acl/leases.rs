@@ -85,12 +85,8 @@ async fn a_restart_keeps_what_lives_and_takes_back_what_is_over() {
 #[tokio::test]
 async fn what_is_lent_moves_with_its_directory() {
     let grid = Grid::new();
-    std::fs::create_dir_all(grid.disk("/jit/a/d")).unwrap();
-    for path in ["/jit/a", "/jit/a/d"] {
-        let account = super::common::accounts::service();
-        std::os::unix::fs::chown(grid.disk(path), Some(account.uid), Some(account.gid)).unwrap();
-        grid.setfacl(&["-m", "u::rwx,g::rwx,o::---"], path);
-    }
+    grid.mkdir("/jit/a");
+    grid.mkdir("/jit/a/d");
     grid.plant("/jit/a/d/f", "text");
     let before = (grid.acl("/jit/a"), grid.acl("/jit/a/d"), grid.acl("/jit/a/d/f"));
     let get = grid.get(&grid.user, "/jit/a/d/f", "file").await;

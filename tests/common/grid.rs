@@ -122,11 +122,20 @@ impl Grid {
 
     /// Puts a file of stormd's own on disk.
     pub fn plant(&self, path: &str, text: &str) {
-        let disk = self.disk(path);
-        std::fs::write(&disk, text).unwrap();
-        let account = accounts::service();
+        std::fs::write(self.disk(path), text).unwrap();
+        self.own("0660", path);
+    }
+
+    /// Makes a directory of stormd's own.
+    pub fn mkdir(&self, path: &str) {
+        std::fs::create_dir(self.disk(path)).unwrap();
+        self.own("0770", path);
+    }
+
+    fn own(&self, mode: &str, path: &str) {
+        let (account, disk) = (accounts::service(), self.disk(path));
         std::os::unix::fs::chown(&disk, Some(account.uid), Some(account.gid)).unwrap();
-        chmod("0660", &disk);
+        chmod(mode, &disk);
     }
 
     /// The ACL of a path as getfacl prints it, the comments left out.
