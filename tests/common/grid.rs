@@ -167,3 +167,8 @@ fn by(protocols: &str, inner: &str) -> String {
         protocols.split(' ').map(|p| format!("<stringArray>{p}</stringArray>")).collect();
     inner.replace("<stringArray>https</stringArray>", &list)
 }
+
+/// Lets every account come to a path of the test's own.
+pub fn open(path: &str) {
+    chmod("0777", path);
+}

@@ -7,6 +7,7 @@ pub mod access;
 pub mod accounts;
 pub mod client;
 pub mod grid;
+pub mod movers;
 pub mod pki;
 pub mod scene;
 pub mod site;
