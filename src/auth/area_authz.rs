@@ -3,14 +3,13 @@
 //! pattern may hold colons. In the order of N the first entry that names the caller and the letter
 //! decides; where none does, the answer is no.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::dn_pattern::DnPattern;
+use super::trace::Trace;
+use super::watched::{Format, Watched};
 use crate::config::{Problem, Severity};
 use crate::model::{Fqan, Identity};
-
-/// Largest file that is read, in bytes.
-const MAX_FILE: u64 = 1 << 20;
 
 /// What is done to a storage area, one letter each (SRM v2.2, 3.1: space permissions).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +71,7 @@ impl SpaceOperation {
 /// The entries of one area's ACL.
 #[derive(Clone, Debug, Default)]
 pub struct AreaAcl {
+    file: PathBuf,
     /// In the order of N.
     entries: Vec<Entry>,
 }
@@ -79,6 +79,7 @@ pub struct AreaAcl {
 #[derive(Clone, Debug)]
 struct Entry {
     number: u64,
+    line: usize,
     subject: Subject,
     mask: u16,
     allow: bool,
@@ -107,34 +108,14 @@ enum RolePattern {
     Is(String),
 }
 
-impl AreaAcl {
-    /// Nobody nothing: what stands for a file that is missing or broken.
-    pub fn deny_all() -> AreaAcl {
-        AreaAcl::default()
+impl Format for AreaAcl {
+    /// Nobody nothing: so stands a file that is missing or broken for a closed area.
+    fn absent() -> Self {
+        Self::default()
     }
 
-    /// Reads the file. Missing or broken is an error, each problem with its line; the area is then
-    /// closed ([`AreaAcl::deny_all`]).
-    pub fn load(path: &Path) -> Result<AreaAcl, Vec<Problem>> {
-        let problem = |text: String| {
-            vec![Problem { file: path.to_owned(), line: None, text, severity: Severity::Error }]
-        };
-        let size = std::fs::metadata(path)
-            .map_err(|error| problem(format!("cannot be read, so it denies everything: {error}")))?
-            .len();
-        if size > MAX_FILE {
-            return Err(problem(format!(
-                "is larger than {MAX_FILE} bytes, so it denies everything"
-            )));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            problem(format!("cannot be read, so it denies everything: {error}"))
-        })?;
-        AreaAcl::parse(&text, path)
-    }
-
-    /// As [`AreaAcl::load`], of a text.
-    pub fn parse(text: &str, file: &Path) -> Result<AreaAcl, Vec<Problem>> {
+    /// Each problem with its line.
+    fn parse(text: &str, file: &Path) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut problems = Vec::new();
         for (at, content) in text.lines().enumerate() {
@@ -142,7 +123,7 @@ impl AreaAcl {
             if content.is_empty() || content.starts_with(['#', '!']) {
                 continue;
             }
-            let done = parse_line(content).and_then(|entry| {
+            let done = parse_line(content, at + 1).and_then(|entry| {
                 let Some(entry) = entry else { return Ok(()) };
                 if entries.iter().any(|other| other.number == entry.number) {
                     return Err(format!("a second ace.{}: give it another number", entry.number));
@@ -159,25 +140,58 @@ impl AreaAcl {
             return Err(problems);
         }
         entries.sort_by_key(|entry| entry.number);
-        Ok(AreaAcl { entries })
+        Ok((Self { file: file.to_owned(), entries }, Vec::new()))
+    }
+}
+
+impl AreaAcl {
+    /// What is wrong with a file; that it is missing, too. Its area is then closed.
+    pub fn problems(file: &Path) -> Vec<Problem> {
+        match file.try_exists() {
+            Ok(true) => Watched::<Self>::open(file).err().unwrap_or_default(),
+            _ => {
+                let text = "there is no such file, so it denies everything".to_owned();
+                let (file, severity) = (file.to_owned(), Severity::Error);
+                vec![Problem { file, line: None, text, severity }]
+            }
+        }
     }
 
     /// May `who` do all of `needed` in this area?
-    pub fn permits(&self, who: &Identity, needed: &[SpaceOperation]) -> bool {
+    pub fn permits(&self, who: &Identity, needed: &[SpaceOperation], told: &mut Trace) -> bool {
         if matches!(who, Identity::Refused(_)) {
             return false;
         }
         let mut open = needed.iter().fold(0, |mask, operation| mask | operation.bit());
         for entry in &self.entries {
             if open & entry.mask != 0 && entry.subject.matches(who) {
+                told.tell("space authorisation", || {
+                    let verdict = if entry.allow { "allows" } else { "denies" };
+                    let (file, line, number) = (self.file.display(), entry.line, entry.number);
+                    format!("{file}:{line}: ace.{number} {verdict} {}", letters(open & entry.mask))
+                });
                 if !entry.allow {
                     return false;
                 }
                 open &= !entry.mask;
             }
         }
+        if open != 0 {
+            told.tell("space authorisation", || {
+                format!("no entry of the authz-db allows {}", letters(open))
+            });
+        }
         open == 0
     }
+}
+
+/// As the file has them.
+fn letters(mask: u16) -> String {
+    SpaceOperation::ALL
+        .into_iter()
+        .filter(|operation| mask & operation.bit() != 0)
+        .map(SpaceOperation::letter)
+        .collect()
 }
 
 impl Subject {
@@ -237,7 +251,7 @@ impl FqanPattern {
 }
 
 /// `None` for the head lines that say nothing about rights.
-fn parse_line(content: &str) -> Result<Option<Entry>, String> {
+fn parse_line(content: &str, line: usize) -> Result<Option<Entry>, String> {
     let (key, value) = content.split_once('=').ok_or_else(|| {
         format!("expected ace.N=<subject>:<letters>:ALLOW|DENY, found {content:?}")
     })?;
@@ -282,7 +296,7 @@ fn parse_line(content: &str) -> Result<Option<Entry>, String> {
         Some(("fqan", pattern)) => Subject::Fqan(FqanPattern::parse(pattern.trim())?),
         _ => return Err(short()),
     };
-    Ok(Some(Entry { number, subject, mask, allow }))
+    Ok(Some(Entry { number, line, subject, mask, allow }))
 }
 
 #[cfg(test)]
@@ -303,8 +317,12 @@ mod tests {
         }))
     }
 
+    fn may(acl: &AreaAcl, who: &Identity, needed: &[SpaceOperation]) -> bool {
+        acl.permits(who, needed, &mut Trace::off())
+    }
+
     fn acl(text: &str) -> AreaAcl {
-        AreaAcl::parse(text, Path::new("a.db")).unwrap()
+        AreaAcl::parse(text, Path::new("a.db")).unwrap().0
     }
 
     #[test]
@@ -316,16 +334,16 @@ mod tests {
         let prod = person("/C=IT/CN=Good", &["/cms", "/atlas/Role=production"]);
         let bad = person("/C=IT/CN=Bad One", &["/atlas/Role=production"]);
         let other = person("/C=IT/CN=Good", &["/atlas"]);
-        assert!(acl.permits(&prod, &[Read, Write, Query]));
-        assert!(!acl.permits(&prod, &[Read, Release]));
-        assert!(!acl.permits(&bad, &[Write]) && !acl.permits(&bad, &[Read]));
-        assert!(acl.permits(&bad, &[Stage]));
-        assert!(acl.permits(&other, &[Read]) && !acl.permits(&other, &[Write]));
-        assert!(acl.permits(&Identity::Anonymous, &[Read]));
-        assert!(!acl.permits(&Identity::Anonymous, &[Write]));
+        assert!(may(&acl, &prod, &[Read, Write, Query]));
+        assert!(!may(&acl, &prod, &[Read, Release]));
+        assert!(!may(&acl, &bad, &[Write]) && !may(&acl, &bad, &[Read]));
+        assert!(may(&acl, &bad, &[Stage]));
+        assert!(may(&acl, &other, &[Read]) && !may(&acl, &other, &[Write]));
+        assert!(may(&acl, &Identity::Anonymous, &[Read]));
+        assert!(!may(&acl, &Identity::Anonymous, &[Write]));
         let refused = Identity::Refused(Arc::new(Refusal { dn: None, why: "old".into() }));
-        assert!(!acl.permits(&refused, &[Read]));
-        assert!(!AreaAcl::deny_all().permits(&prod, &[Read]));
+        assert!(!may(&acl, &refused, &[Read]));
+        assert!(!may(&AreaAcl::absent(), &prod, &[Read]));
     }
 
     #[test]
@@ -355,7 +373,7 @@ mod tests {
     #[test]
     fn patterns_may_hold_colons() {
         let acl = acl("ace.1=dn:/CN=Robot: (a|b):W:ALLOW\n");
-        assert!(acl.permits(&person("/CN=Robot: a", &[]), &[Write]));
+        assert!(may(&acl, &person("/CN=Robot: a", &[]), &[Write]));
     }
 
     #[test]
@@ -377,7 +395,5 @@ mod tests {
             assert_eq!((problems.len(), problems[0].line), (1, Some(3)), "{content}");
             assert!(problems[0].text.contains(words), "{content}: {}", problems[0].text);
         }
-        let missing = AreaAcl::load(Path::new("/nonexistent/a.db")).unwrap_err();
-        assert!(missing[0].text.contains("denies everything"));
     }
 }

@@ -140,7 +140,7 @@ impl Format for GridMap {
 
     fn parse(text: &str, file: &Path) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let mut map = Self::default();
-        let warnings = each_line(text, file, Severity::Warning, |line, subject, rest| {
+        let warnings = each_line(text, file, Severity::Warning, false, |line, subject, rest| {
             map.add(line, &subject, rest)
         });
         Ok((map, warnings))
@@ -167,7 +167,7 @@ impl Format for GroupMap {
 
     fn parse(text: &str, file: &Path) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let mut map = Self::default();
-        let warnings = each_line(text, file, Severity::Warning, |line, subject, rest| {
+        let warnings = each_line(text, file, Severity::Warning, false, |line, subject, rest| {
             let parsed = parse_subject(&subject)?;
             if matches!(parsed, Subject::Dn(_)) {
                 return Err(format!("{subject:?} is a DN: groups are mapped from FQANs"));
@@ -186,11 +186,12 @@ impl Format for GroupMap {
 }
 
 /// Calls `take` with number, subject and first word after it, for each line that holds something; its
-/// errors become problems.
+/// errors become problems. `whole`: a subject without quotes is all of its line.
 pub(super) fn each_line(
     text: &str,
     file: &Path,
     severity: Severity,
+    whole: bool,
     mut take: impl FnMut(usize, String, &str) -> Result<(), String>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -200,7 +201,7 @@ pub(super) fn each_line(
             continue;
         }
         let line = at + 1;
-        let done = split(content).and_then(|(subject, rest)| {
+        let done = split(content, whole).and_then(|(subject, rest)| {
             take(line, subject, rest.split_whitespace().next().unwrap_or_default())
         });
         if let Err(text) = done {
@@ -211,7 +212,7 @@ pub(super) fn each_line(
 }
 
 /// The subject, unescaped, and what follows it.
-fn split(content: &str) -> Result<(String, &str), String> {
+fn split(content: &str, whole: bool) -> Result<(String, &str), String> {
     let (body, quoted) = match content.strip_prefix('"') {
         Some(body) => (body, true),
         None => (content, false),
@@ -225,7 +226,7 @@ fn split(content: &str) -> Result<(String, &str), String> {
             }
             break;
         };
-        if if quoted { c == '"' } else { c.is_whitespace() } {
+        if if quoted { c == '"' } else { c.is_whitespace() && !whole } {
             rest = &rest[c.len_utf8()..];
             break;
         }

@@ -69,8 +69,8 @@ pub enum LeaseError {
 pub enum Held {
     /// This account is leased to the key.
     Account(String),
-    /// None yet; so many are free.
-    Free(usize),
+    /// None yet; so many are free, and this is the first of them.
+    Free(usize, String),
 }
 
 /// A gridmapdir.
@@ -135,10 +135,9 @@ impl GridMapDir {
         if accounts.is_empty() {
             return Err(self.empty(pool));
         }
-        match accounts.iter().filter(|account| self.links(account) == Some(1)).count() {
-            0 => Err(self.full(pool)),
-            free => Ok(Held::Free(free)),
-        }
+        let mut free = accounts.into_iter().filter(|account| self.links(account) == Some(1));
+        let first = free.next().ok_or_else(|| self.full(pool))?;
+        Ok(Held::Free(1 + free.count(), first))
     }
 
     /// `None` when others came between.
@@ -309,7 +308,7 @@ mod tests {
     #[test]
     fn an_account_is_leased_once_and_found_again() {
         let (folder, dir) = pool(&["p001", "p002", "p", "psgm", "p00x", "q001"]);
-        assert_eq!(dir.look("%a", "p"), Ok(Held::Free(2)));
+        assert_eq!(dir.look("%a", "p"), Ok(Held::Free(2, "p001".to_owned())));
         assert_eq!(dir.lease("%a", "p", &any).unwrap(), "p001");
         let old = std::time::SystemTime::UNIX_EPOCH;
         File::open(folder.path().join("%a")).unwrap().set_modified(old).unwrap();
@@ -326,7 +325,7 @@ mod tests {
         assert_eq!(dir.lease("%c", "p", &any).unwrap(), "p001");
         // Of another pool by now.
         assert_eq!(dir.lease("%b", "q", &any).unwrap(), "q001");
-        assert_eq!(dir.look("%d", "p"), Ok(Held::Free(1)));
+        assert_eq!(dir.look("%d", "p"), Ok(Held::Free(1, "p002".to_owned())));
         // The account's own file is gone.
         fs::remove_file(folder.path().join("q001")).unwrap();
         assert_eq!(dir.lease("%b", "p", &any).unwrap(), "p002");

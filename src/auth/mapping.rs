@@ -18,6 +18,8 @@ use crate::model::{LocalAccount, Person};
 
 /// How long an account is remembered: within it no lease is looked at, and no name service asked.
 const REMEMBERED_FOR: Duration = Duration::from_secs(60);
+/// How long it is remembered that there was none.
+const REFUSED_FOR: Duration = Duration::from_secs(2);
 /// Accounts remembered at once; one more, and all are forgotten.
 const REMEMBERED: usize = 4096;
 
@@ -89,7 +91,7 @@ pub struct Mapping {
 
 #[derive(Debug)]
 struct Remembered {
-    account: LocalAccount,
+    account: Result<LocalAccount, Unmapped>,
     at: Instant,
     entries: Entries,
 }
@@ -106,8 +108,8 @@ struct Groups {
     secondary: Vec<NamedGroup>,
 }
 
-/// Gives the pool account of a lease's name and a pool; `None`: any that is free.
-type Lease<'a> = &'a mut dyn FnMut(&str, &str) -> Result<Option<String>, LeaseError>;
+/// Gives the pool account of a lease's name and a pool.
+type Lease<'a> = &'a dyn Fn(&str, &str, &mut Trace) -> Result<String, LeaseError>;
 
 impl Mapping {
     /// As `[auth]` of the configuration `file` says. Files that `old` reads already stay in its hands.
@@ -151,47 +153,48 @@ impl Mapping {
         person: &Person,
         held: &dyn Fn(u32) -> bool,
     ) -> Result<LocalAccount, Unmapped> {
-        if let Some(account) = self.known(person) {
-            return Ok(account);
+        if let Some(known) = self.known(person) {
+            return known;
         }
         let usable = |name: &str| user(name).is_some_and(|user| !held(user.uid.as_raw()));
-        let mut lease = |key: &str, pool: &str| self.pools.lease(key, pool, &usable).map(Some);
+        let lease = |key: &str, pool: &str, _: &mut Trace| self.pools.lease(key, pool, &usable);
         let entries = self.entries()?;
-        let found = self.find(&entries, person, &mut lease, &mut Trace::off())?;
-        let account = found.ok_or_else(|| self.no_entry())?;
+        let account = self.find(&entries, person, &lease, &mut Trace::off());
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED {
             remembered.clear();
         }
         let kept = Remembered { account: account.clone(), at: Instant::now(), entries };
         remembered.insert(name_of(person), kept);
-        Ok(account)
+        account
     }
 
-    /// The account of a person that was asked for a moment ago. Does not block.
-    pub fn known(&self, person: &Person) -> Option<LocalAccount> {
+    /// What [`Mapping::account`] said a moment ago. Does not block.
+    pub fn known(&self, person: &Person) -> Option<Result<LocalAccount, Unmapped>> {
         let entries = self.entries().ok()?;
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = remembered.get(&name_of(person))?;
         let same = Arc::ptr_eq(&kept.entries.accounts, &entries.accounts)
             && Arc::ptr_eq(&kept.entries.groups, &entries.groups);
-        (same && kept.at.elapsed() < REMEMBERED_FOR).then(|| kept.account.clone())
+        let long = if kept.account.is_ok() { REMEMBERED_FOR } else { REFUSED_FOR };
+        (same && kept.at.elapsed() < long).then(|| kept.account.clone())
     }
 
-    /// As [`Mapping::account`], step by step, and no lease is made: `None` where the person would get
-    /// some free account of a pool. Blocks.
-    pub fn explain(
-        &self,
-        person: &Person,
-        told: &mut Trace,
-    ) -> Result<Option<LocalAccount>, Unmapped> {
-        let mut look = |key: &str, pool: &str| {
-            Ok(match self.pools.look(key, pool)? {
-                Held::Account(account) => Some(account),
-                Held::Free(_) => None,
-            })
+    /// As [`Mapping::account`], step by step, and no lease is made: of a pool, the account that would be
+    /// leased now. Blocks.
+    pub fn explain(&self, person: &Person, told: &mut Trace) -> Result<LocalAccount, Unmapped> {
+        let look = |key: &str, pool: &str, told: &mut Trace| {
+            let (account, words) = match self.pools.look(key, pool)? {
+                Held::Account(account) => (account, "is leased"),
+                Held::Free(free, account) => {
+                    told.tell("mapping", || format!("{free} accounts of the pool are free"));
+                    (account, "would be leased")
+                }
+            };
+            told.tell("mapping", || format!("the pool account {account} {words}, as {key}"));
+            Ok(account)
         };
-        self.find(&self.entries()?, person, &mut look, told)
+        self.find(&self.entries()?, person, &look, told)
     }
 
     fn entries(&self) -> Result<Entries, Unmapped> {
@@ -206,49 +209,44 @@ impl Mapping {
         }
     }
 
-    /// `None`: an account of a pool that `lease` did not name.
     fn find(
         &self,
         entries: &Entries,
         person: &Person,
         lease: Lease<'_>,
         told: &mut Trace,
-    ) -> Result<Option<LocalAccount>, Unmapped> {
+    ) -> Result<LocalAccount, Unmapped> {
         let groups = self.groups(entries, person, told)?;
         let accounts = &entries.accounts;
-        let mut found = |entry: &Entry, words: &str| {
+        let found = |entry: &Entry, words: &str, told: &mut Trace| {
             told.tell("mapping", || {
                 format!("{}: {:?} gives {words}{}", self.place(entry), entry.subject, entry.name)
             });
         };
         if let Some(entry) = accounts.account_by_fqan(person) {
-            found(entry, "the account ");
+            found(entry, "the account ", told);
             let also = self.also(entries, person)?;
-            return Ok(Some(self.fixed(entry, &entry.name, groups, also)?));
+            return self.fixed(entry, &entry.name, groups, also);
         }
         if let Some(entry) = accounts.pool_by_fqan(person) {
-            found(entry, "an account of the pool .");
+            found(entry, "an account of the pool .", told);
             let names: Vec<String> = groups.all().map(|(name, _)| name.clone()).collect();
-            let Some(name) = lease(&lease_key(&person.dn, &names), &entry.name)? else {
-                return Ok(None);
-            };
+            let name = lease(&lease_key(&person.dn, &names), &entry.name, told)?;
             let user = self.user(&name, entry)?;
             let mut gids: Vec<u32> = groups.all().map(|(_, gid)| *gid).collect();
             if gids.is_empty() {
                 gids.push(user.gid.as_raw());
             }
-            return Ok(Some(LocalAccount { name, uid: user.uid.as_raw(), gids }));
+            return Ok(LocalAccount { name, uid: user.uid.as_raw(), gids });
         }
         if let Some(entry) = accounts.pool_by_dn(person) {
-            found(entry, "an account of the pool .");
-            let Some(name) = lease(&lease_key(&person.dn, &[]), &entry.name)? else {
-                return Ok(None);
-            };
-            return Ok(Some(self.fixed(entry, &name, groups, Vec::new())?));
+            found(entry, "an account of the pool .", told);
+            let name = lease(&lease_key(&person.dn, &[]), &entry.name, told)?;
+            return self.fixed(entry, &name, groups, Vec::new());
         }
         if let Some(entry) = accounts.account_by_dn(person) {
-            found(entry, "the account ");
-            return Ok(Some(self.fixed(entry, &entry.name, groups, Vec::new())?));
+            found(entry, "the account ", told);
+            return self.fixed(entry, &entry.name, groups, Vec::new());
         }
         Err(self.no_entry())
     }

@@ -2,12 +2,14 @@
 //! authz-db files.
 
 pub mod area_authz;
+pub mod ban;
 pub mod dn_pattern;
 mod glob;
 pub mod gridmap;
 mod gridmapdir;
 pub mod mapping;
 pub mod path_authz;
+pub mod policy;
 pub mod trace;
 pub mod watched;
 pub mod x509;

@@ -2,13 +2,13 @@
 //! target count; for each letter the nearest entry that names it decides.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::trace::Trace;
+use super::watched::Format;
 use crate::config::{Problem, Severity};
 use crate::model::Stfn;
 
-/// Largest file that is read, in bytes.
-const MAX_FILE: u64 = 16 << 20;
 /// StoRM's name of the one algorithm there is.
 const BEST_MATCH: &str = "PathAuthzAlgBestMatch";
 
@@ -78,48 +78,57 @@ pub enum Decision {
 /// The entries of path-authz.db.
 #[derive(Clone, Debug)]
 pub struct PathAuthz {
+    file: PathBuf,
     /// By path, `/` for the top; at one path in the order of the file.
     entries: HashMap<Box<str>, Vec<Entry>>,
-    warnings: Vec<Problem>,
+    names_groups: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
-    /// `None`: everybody.
-    group: Option<Box<str>>,
+    subject: Subject,
     mask: u8,
     permit: bool,
     line: usize,
 }
 
-impl PathAuthz {
-    /// Reads the file. A file that is not there means `@ALL@ / WRFDLMN permit`; one that does not
-    /// read is refused, each problem with its line.
-    pub fn load(path: &Path) -> Result<PathAuthz, Vec<Problem>> {
-        let problem = |text: String| {
-            vec![Problem { file: path.to_owned(), line: None, text, severity: Severity::Error }]
-        };
-        match std::fs::metadata(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(PathAuthz::permit_all());
-            }
-            Err(error) => return Err(problem(format!("cannot be read: {error}"))),
-            Ok(about) if about.len() > MAX_FILE => {
-                return Err(problem(format!("is larger than {MAX_FILE} bytes")));
-            }
-            Ok(_) => {}
+#[derive(Clone, Debug)]
+enum Subject {
+    Everybody,
+    Group(u32),
+    /// A group that this host does not know.
+    Nobody,
+}
+
+impl Format for PathAuthz {
+    /// Everybody everything.
+    fn absent() -> Self {
+        let entry = Entry { subject: Subject::Everybody, mask: u8::MAX, permit: true, line: 0 };
+        Self {
+            file: PathBuf::new(),
+            entries: HashMap::from([("/".into(), vec![entry])]),
+            names_groups: false,
         }
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| problem(format!("cannot be read: {error}")))?;
-        let mut authz = PathAuthz::parse(&text, path)?;
-        authz.warn_of_unknown_groups(path);
-        Ok(authz)
     }
 
-    /// As [`PathAuthz::load`], of a text.
-    pub fn parse(text: &str, file: &Path) -> Result<PathAuthz, Vec<Problem>> {
+    /// Each problem with its line. Groups that this host does not know are warned of.
+    fn parse(text: &str, file: &Path) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        Self::parse_with(text, file, &|name| {
+            let group = nix::unistd::Group::from_name(name).ok().flatten();
+            group.map(|group| group.gid.as_raw())
+        })
+    }
+}
+
+impl PathAuthz {
+    fn parse_with(
+        text: &str,
+        file: &Path,
+        number: &dyn Fn(&str) -> Option<u32>,
+    ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let mut entries: HashMap<Box<str>, Vec<Entry>> = HashMap::new();
-        let mut problems = Vec::new();
+        let mut known: HashMap<String, Option<u32>> = HashMap::new();
+        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         let mut algorithm = None;
         for (at, content) in text.lines().enumerate() {
             let line = at + 1;
@@ -127,11 +136,21 @@ impl PathAuthz {
             if content.is_empty() || content.starts_with('#') {
                 continue;
             }
+            let mut group = |name: &str| {
+                let found = *known.entry(name.to_owned()).or_insert_with(|| number(name));
+                if found.is_none() {
+                    let text =
+                        format!("this host knows no group {name:?}: the entry holds for nobody");
+                    let (file, severity) = (file.to_owned(), Severity::Warning);
+                    warnings.push(Problem { file, line: Some(line), text, severity });
+                }
+                found.map_or(Subject::Nobody, Subject::Group)
+            };
             let done = match content.strip_prefix("algorithm") {
                 Some(rest) if rest.trim_start().starts_with('=') => {
                     parse_algorithm(rest, line, &mut algorithm)
                 }
-                _ => parse_entry(content, line).map(|(path, entry)| {
+                _ => parse_entry(content, line, &mut group).map(|(path, entry)| {
                     entries.entry(path.as_str().into()).or_default().push(entry);
                 }),
             };
@@ -140,38 +159,44 @@ impl PathAuthz {
                 problems.push(Problem { file, line: Some(line), text, severity: Severity::Error });
             }
         }
-        if problems.is_empty() {
-            Ok(PathAuthz { entries, warnings: Vec::new() })
-        } else {
-            Err(problems)
+        if !problems.is_empty() {
+            return Err(problems);
         }
+        let names_groups = !known.is_empty();
+        Ok((Self { file: file.to_owned(), entries, names_groups }, warnings))
     }
 
-    /// Everybody everything: what a missing file means.
-    pub fn permit_all() -> PathAuthz {
-        let entry = Entry { group: None, mask: u8::MAX, permit: true, line: 0 };
-        PathAuthz { entries: HashMap::from([("/".into(), vec![entry])]), warnings: Vec::new() }
+    /// False when nothing depends on the caller's groups.
+    pub fn names_groups(&self) -> bool {
+        self.names_groups
     }
 
-    /// What is odd in the file but no error: groups this host does not know.
-    pub fn warnings(&self) -> &[Problem] {
-        &self.warnings
-    }
-
-    /// May somebody of this local primary group do all of `needed` at `stfn`? Without a group only
-    /// the `@ALL@` entries count.
-    pub fn decide(&self, group: Option<&str>, stfn: &Stfn, needed: &[PathOperation]) -> Decision {
+    /// May somebody of these local groups (their ids) do all of `needed` at `stfn`? Without a group
+    /// only the `@ALL@` entries count.
+    pub fn decide(
+        &self,
+        groups: &[u32],
+        stfn: &Stfn,
+        needed: &[PathOperation],
+        told: &mut Trace,
+    ) -> Decision {
         let mut open = needed.iter().fold(0, |mask, operation| mask | operation.bit());
         let mut path = stfn.as_str();
         while open != 0 {
             for entry in self.entries.get(path).into_iter().flatten() {
-                let applies = match &entry.group {
-                    None => true,
-                    Some(name) => group == Some(name),
+                let applies = match entry.subject {
+                    Subject::Everybody => true,
+                    Subject::Group(gid) => groups.contains(&gid),
+                    Subject::Nobody => false,
                 };
                 if !applies || open & entry.mask == 0 {
                     continue;
                 }
+                told.tell("path-authz", || {
+                    let verdict = if entry.permit { "permits" } else { "denies" };
+                    let letters = letters(open & entry.mask);
+                    format!("{}: the entry of {path} {verdict} {letters}", self.place(entry.line))
+                });
                 if !entry.permit {
                     return Decision::Deny { line: entry.line };
                 }
@@ -184,16 +209,21 @@ impl PathAuthz {
                 None => break,
             };
         }
-        if open == 0 { Decision::Permit } else { Decision::Undecided }
+        if open == 0 {
+            return Decision::Permit;
+        }
+        told.tell("path-authz", || format!("no entry permits {} at {stfn}", letters(open)));
+        Decision::Undecided
     }
 
     /// As [`PathAuthz::decide`], at all paths below `stfn` that entries name: for what is done to a
     /// whole tree. The first that does not permit it is the answer.
     pub fn decide_below(
         &self,
-        group: Option<&str>,
+        groups: &[u32],
         stfn: &Stfn,
         needed: &[PathOperation],
+        told: &mut Trace,
     ) -> Decision {
         let below = |path: &&str| match path.strip_prefix(stfn.as_str()) {
             Some(rest) => rest.starts_with('/') || (stfn.as_str() == "/" && !rest.is_empty()),
@@ -204,29 +234,26 @@ impl PathAuthz {
             .map(|path| &**path)
             .filter(below)
             .filter_map(|path| Stfn::parse(path).ok())
-            .map(|path| self.decide(group, &path, needed))
+            .map(|path| self.decide(groups, &path, needed, told))
             .find(|decision| *decision != Decision::Permit)
             .unwrap_or(Decision::Permit)
     }
 
-    fn warn_of_unknown_groups(&mut self, file: &Path) {
-        let mut known: HashMap<&str, bool> = HashMap::new();
-        for entry in self.entries.values().flatten() {
-            let Some(group) = entry.group.as_deref() else { continue };
-            let there = *known
-                .entry(group)
-                .or_insert_with(|| matches!(nix::unistd::Group::from_name(group), Ok(Some(_))));
-            if !there {
-                self.warnings.push(Problem {
-                    file: file.to_owned(),
-                    line: Some(entry.line),
-                    text: format!("this host knows no group {group:?}: the entry holds for nobody"),
-                    severity: Severity::Warning,
-                });
-            }
+    fn place(&self, line: usize) -> String {
+        match line {
+            0 => "the built-in rule (there is no path-authz.db)".to_owned(),
+            line => format!("{}:{line}", self.file.display()),
         }
-        self.warnings.sort_by_key(|problem| problem.line);
     }
+}
+
+/// As the file has them.
+fn letters(mask: u8) -> String {
+    PathOperation::ALL
+        .into_iter()
+        .filter(|operation| mask & operation.bit() != 0)
+        .map(PathOperation::letter)
+        .collect()
 }
 
 fn parse_algorithm(rest: &str, line: usize, seen: &mut Option<usize>) -> Result<(), String> {
@@ -243,7 +270,11 @@ fn parse_algorithm(rest: &str, line: usize, seen: &mut Option<usize>) -> Result<
     ))
 }
 
-fn parse_entry(content: &str, line: usize) -> Result<(Stfn, Entry), String> {
+fn parse_entry(
+    content: &str,
+    line: usize,
+    group: &mut dyn FnMut(&str) -> Subject,
+) -> Result<(Stfn, Entry), String> {
     let words: Vec<&str> = content.split_whitespace().take(6).collect();
     let &[subject, path, mask, verdict] = words.as_slice() else {
         return Err(format!(
@@ -251,13 +282,9 @@ fn parse_entry(content: &str, line: usize) -> Result<(Stfn, Entry), String> {
             if words.len() > 5 { "more than five".to_owned() } else { words.len().to_string() }
         ));
     };
-    let group = match subject {
-        "@ALL@" | "*" => None,
-        name if name.contains('@') => {
-            return Err(format!("unknown subject {name:?}: expected a local group, @ALL@ or *"));
-        }
-        name => Some(name.into()),
-    };
+    if subject.contains('@') && subject != "@ALL@" {
+        return Err(format!("unknown subject {subject:?}: expected a local group, @ALL@ or *"));
+    }
     if path.contains('*') {
         return Err(format!(
             "{path:?} holds a *: paths take no wildcards; an entry holds for all that lies below its path"
@@ -278,7 +305,11 @@ fn parse_entry(content: &str, line: usize) -> Result<(Stfn, Entry), String> {
         word if word.eq_ignore_ascii_case("deny") => false,
         word => return Err(format!("expected permit or deny, found {word:?}")),
     };
-    Ok((path, Entry { group, mask: bits, permit, line }))
+    let subject = match subject {
+        "@ALL@" | "*" => Subject::Everybody,
+        name => group(name),
+    };
+    Ok((path, Entry { subject, mask: bits, permit, line }))
 }
 
 #[cfg(test)]
@@ -287,19 +318,27 @@ mod tests {
     use super::*;
 
     fn db(text: &str) -> PathAuthz {
-        PathAuthz::parse(text, Path::new("path-authz.db")).unwrap()
+        let number = |name: &str| GROUPS.iter().position(|group| *group == name);
+        let gid = |name: &str| number(name).map(|at| at as u32);
+        PathAuthz::parse_with(text, Path::new("path-authz.db"), &gid).unwrap().0
     }
 
+    /// Their ids are their places.
+    const GROUPS: &[&str] = &["prod", "other", "g"];
+
     fn ask(db: &PathAuthz, group: Option<&str>, path: &str, needed: &[PathOperation]) -> Decision {
-        db.decide(group, &Stfn::parse(path).unwrap(), needed)
+        let gids: Vec<u32> =
+            (0u32..).zip(GROUPS).filter(|(_, n)| group == Some(n)).map(|(at, _)| at).collect();
+        db.decide(&gids, &Stfn::parse(path).unwrap(), needed, &mut Trace::off())
     }
 
     #[test]
     fn a_whole_tree_is_judged_by_all_entries_below() {
         let text = "@ALL@ / WRFDLMN permit\n@ALL@ /a/b/c D deny\n@ALL@ /ab L deny\n";
-        let authz = PathAuthz::parse(text, Path::new("path-authz.db")).unwrap();
-        let below =
-            |path: &str, needed| authz.decide_below(None, &Stfn::parse(path).unwrap(), &[needed]);
+        let authz = db(text);
+        let below = |path: &str, needed| {
+            authz.decide_below(&[], &Stfn::parse(path).unwrap(), &[needed], &mut Trace::off())
+        };
         assert_eq!(below("/a", PathOperation::Delete), Decision::Deny { line: 2 });
         assert_eq!(below("/", PathOperation::Delete), Decision::Deny { line: 2 });
         assert_eq!(below("/a/b/c", PathOperation::Delete), Decision::Permit);
@@ -311,7 +350,7 @@ mod tests {
         let installed =
             db("# StoRM's own\nalgorithm=it.grid.storm.authz.path.model.PathAuthzAlgBestMatch\n\n\
              @ALL@\t/\tWRFDLMN\tpermit\n");
-        for db in [installed, PathAuthz::load(Path::new("/nonexistent/p.db")).unwrap()] {
+        for db in [installed, PathAuthz::absent()] {
             assert_eq!(ask(&db, None, "/a/b", &PathOperation::ALL), Decision::Permit);
             assert_eq!(ask(&db, Some("g"), "/", &PathOperation::ALL), Decision::Permit);
         }
@@ -379,12 +418,40 @@ mod tests {
 
     #[test]
     fn groups_the_host_does_not_know_are_warned_of() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("p.db");
-        std::fs::write(&file, "root / R permit\nno-such-group-here / W permit\n").unwrap();
-        let db = PathAuthz::load(&file).unwrap();
-        assert_eq!(db.warnings().iter().map(|w| w.line).collect::<Vec<_>>(), [Some(2)]);
-        std::fs::write(&file, [0xff, 0xfe]).unwrap();
-        assert!(PathAuthz::load(&file).is_err());
+        let text = "root / R permit\nno-such-group-here / W permit\n";
+        let (db, warnings) = PathAuthz::parse(text, Path::new("p")).unwrap();
+        assert_eq!(warnings.iter().map(|w| w.line).collect::<Vec<_>>(), [Some(2)]);
+        assert_eq!(
+            db.decide(&[0], &Stfn::parse("/").unwrap(), &[ReadFile], &mut Trace::off()),
+            Decision::Permit
+        );
+    }
+
+    #[test]
+    fn each_of_several_groups_counts() {
+        let db = db("prod /a W permit\nother /a R permit\ng /a/b W deny\n");
+        let ask = |groups: &[u32], path: &str, needed: &[PathOperation]| {
+            db.decide(groups, &Stfn::parse(path).unwrap(), needed, &mut Trace::off())
+        };
+        assert_eq!(ask(&[0, 1], "/a/f", &[WriteFile, ReadFile]), Decision::Permit);
+        assert_eq!(ask(&[0], "/a/f", &[WriteFile, ReadFile]), Decision::Undecided);
+        assert_eq!(ask(&[0, 2], "/a/b/f", &[WriteFile]), Decision::Deny { line: 3 });
+    }
+
+    #[test]
+    fn what_decided_is_told() {
+        let db = db("@ALL@ / RL permit\nprod /a W deny\n");
+        let mut told = Trace::on();
+        db.decide(&[0], &Stfn::parse("/a/f").unwrap(), &[ReadFile, WriteFile], &mut told);
+        db.decide(&[], &Stfn::parse("/a/f").unwrap(), &[ReadFile, WriteFile], &mut told);
+        let found: Vec<&str> = told.steps().iter().map(|step| &*step.found).collect();
+        assert_eq!(
+            found,
+            [
+                "path-authz.db:2: the entry of /a denies W",
+                "path-authz.db:1: the entry of / permits R",
+                "no entry permits W at /a/f",
+            ]
+        );
     }
 }

@@ -35,6 +35,11 @@ impl Trace {
         }
     }
 
+    /// True where somebody listens: then nothing may be changed.
+    pub const fn is_on(&self) -> bool {
+        self.steps.is_some()
+    }
+
     /// The steps so far.
     pub fn steps(&self) -> &[Step] {
         self.steps.as_deref().unwrap_or_default()

@@ -89,12 +89,9 @@ impl<T: Format> Watched<T> {
         Ok((Arc::new(Self::holding(path, taken, content)), warnings))
     }
 
-    /// As [`Watched::open`], and what cannot be read counts as `instead` until it can.
-    pub fn open_or(path: &Path, instead: T) -> Arc<Self> {
-        match Self::open(path) {
-            Ok((this, _)) => this,
-            Err(_) => Arc::new(Self::holding(path, None, instead)),
-        }
+    /// For a file that does not read: `instead` counts until it does.
+    pub fn holding_back(path: &Path, instead: T) -> Arc<Self> {
+        Arc::new(Self::holding(path, None, instead))
     }
 
     /// For a reload: `old` where it is the same file, after a look that waits for no writer; else the

@@ -1,5 +1,6 @@
 //! The command line: arguments, logging, exit codes.
 
+mod authz;
 mod lines;
 
 use std::io::Write;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use self::authz::Authz;
 use self::lines::Lines;
 use crate::config::Severity;
 use crate::daemon::{self, DaemonError};
@@ -38,6 +40,9 @@ enum Command {
     Serve,
     /// Tell every problem of the configuration, with file and line, and start nothing.
     Check,
+    /// Who may do what, and why.
+    #[command(subcommand)]
+    Authz(Authz),
 }
 
 /// Runs the program. Exit codes: 0 clean stop, 1 failure, 2 usage or configuration.
@@ -46,6 +51,7 @@ pub fn main() -> ExitCode {
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(&arguments.config),
         Command::Check => check(&arguments.config),
+        Command::Authz(command) => authz::run(&arguments.config, command),
     }
 }
 

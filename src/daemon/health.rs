@@ -164,7 +164,8 @@ mod tests {
         let config = Arc::new(crate::config::Config::defaults(dir));
         std::fs::write(dir.join("namespace.xml"), include_str!("../../namespace.xml")).unwrap();
         let (site, _) =
-            super::super::load::site(&config, crate::namespace::Ports::of(&config)).unwrap();
+            super::super::load::site(dir, &config, crate::namespace::Ports::of(&config), None)
+                .unwrap();
         let store = Store::open(&dir.join("db"), "test").unwrap();
         Monitor::new(Srm::new(site, store.clone()), store, dir)
     }

@@ -1,6 +1,5 @@
 //! Configuration, namespace and policy, read and checked together.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,83 +9,41 @@ use rustls::ServerConfig;
 use super::DaemonError;
 use super::demo::{HostIdentity, demo_directory};
 use super::state::Account;
-use crate::auth::area_authz::AreaAcl;
-use crate::auth::mapping::Mapping;
-use crate::auth::path_authz::PathAuthz;
+use crate::auth::policy::Policy;
+use crate::auth::trace::Trace;
 use crate::auth::x509::{ClientVerifier, Trust, runs_out};
 use crate::config::{Config, Problem, Severity};
 use crate::fsdriver::{Driver, Posix};
 use crate::listener::{self, TlsError};
+use crate::model::Identity;
 use crate::namespace::{AreaAuthz, Namespace, Ports};
-use crate::srm::{Policy, Site};
+use crate::srm::{self, Asked, Site};
 
 /// How long before its end a host certificate is warned about.
 const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);
 
-/// Reads namespace.xml, path-authz.db and the areas' authz-db files. All errors at once; warnings
-/// beside the value.
+/// Reads namespace.xml and the authorisation files. All errors at once; warnings beside the value.
+/// `old` is what was in force before a reload.
 pub(super) fn site(
+    config_path: &Path,
     config: &Arc<Config>,
     ports: Ports,
+    old: Option<&Policy>,
 ) -> Result<(Site, Vec<Problem>), Vec<Problem>> {
-    let mut errors = Vec::new();
-    let mut warnings = Vec::new();
-    let namespace = match Namespace::load(&config.paths.namespace, config, &open_driver) {
-        Ok((namespace, told)) => {
-            warnings.extend(told);
-            Some(namespace.with_ports(ports))
-        }
-        Err(told) => {
-            errors.extend(told);
-            None
-        }
-    };
-    let path_authz = match PathAuthz::load(&config.auth.path_authz) {
-        Ok(path_authz) => {
-            warnings.extend(path_authz.warnings().iter().cloned());
-            Some(path_authz)
-        }
-        Err(told) => {
-            errors.extend(told);
-            None
-        }
-    };
-    let mut area_authz = HashMap::new();
-    for area in namespace.iter().flat_map(|namespace| namespace.areas()) {
-        let AreaAuthz::Db(file) = &area.authz else { continue };
-        // A file that is missing or broken denies, and was told with namespace.xml; it does not
-        // keep the other areas away.
-        let acl = AreaAcl::load(file).unwrap_or_else(|_| AreaAcl::deny_all());
-        area_authz.insert(Arc::clone(&area.name), acl);
-    }
-    warnings.extend(namespace.iter().flat_map(|namespace| without_acls(config, namespace)));
-    for problem in not_yet(config) {
-        match problem.severity {
-            Severity::Error => errors.push(problem),
-            Severity::Warning => warnings.push(problem),
+    let mut told = Vec::new();
+    let namespace =
+        told_of(&mut told, Namespace::load(&config.paths.namespace, config, &open_driver));
+    let policy = told_of(&mut told, Policy::load(&config.auth, config_path, old));
+    let (Some(namespace), Some(mut policy)) = (namespace, policy) else { return Err(told) };
+    for area in namespace.areas() {
+        if let AreaAuthz::Db(file) = &area.authz {
+            // What is wrong with it was told with namespace.xml.
+            policy.area(&area.name, file, old);
         }
     }
-    let mapping = match Mapping::load(&config.auth, Path::new("storm.toml"), None) {
-        Ok((mapping, told)) => {
-            warnings.extend(told);
-            Some(mapping)
-        }
-        Err(told) => {
-            errors.extend(told);
-            None
-        }
-    };
-    match (namespace, path_authz, mapping) {
-        (Some(namespace), Some(path_authz), Some(mapping)) if errors.is_empty() => {
-            let policy = Policy { path_authz, mapping, area_authz };
-            let namespace = Arc::new(namespace);
-            Ok((Site { config: Arc::clone(config), namespace, policy }, warnings))
-        }
-        _ => {
-            errors.extend(warnings);
-            Err(errors)
-        }
-    }
+    told.extend(without_acls(config, &namespace));
+    let namespace = Arc::new(namespace.with_ports(ports));
+    Ok((Site::new(Arc::clone(config), namespace, policy), told))
 }
 
 /// Areas in which no local account can be let in.
@@ -105,30 +62,18 @@ fn without_acls(config: &Config, namespace: &Namespace) -> Vec<Problem> {
     told.collect()
 }
 
-/// What is asked for and not there yet: nobody shall rely on a refusal that does not happen.
-fn not_yet(config: &Config) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let auth = &config.auth;
-    if auth.require_mapping {
-        problems.push(Problem {
-            file: auth.gridmap.clone(),
-            line: None,
-            text:
-                "auth.require_mapping = true, but local accounts are not looked up yet: everybody \
-                   would be let in; take it out of storm.toml"
-                    .to_owned(),
-            severity: Severity::Error,
-        });
+/// The value; its warnings or errors go to `told`.
+fn told_of<T>(told: &mut Vec<Problem>, read: Result<(T, Vec<Problem>), Vec<Problem>>) -> Option<T> {
+    match read {
+        Ok((value, warnings)) => {
+            told.extend(warnings);
+            Some(value)
+        }
+        Err(errors) => {
+            told.extend(errors);
+            None
+        }
     }
-    if std::fs::metadata(&auth.ban).is_ok_and(|about| about.len() > 0) {
-        problems.push(Problem {
-            file: auth.ban.clone(),
-            line: None,
-            text: "bans are not read yet: nobody is refused by this file".to_owned(),
-            severity: Severity::Warning,
-        });
-    }
-    problems
 }
 
 fn open_driver(root: &Path, others: &[PathBuf]) -> Result<Arc<dyn Driver>, String> {
@@ -144,10 +89,11 @@ pub(super) fn all(
     config_path: &Path,
     config: &Arc<Config>,
     ports: Ports,
+    old: Option<&Policy>,
 ) -> Result<All, DaemonError> {
     let identity = HostIdentity::find(config).map_err(DaemonError::Start)?;
     let tls = identity.server_config().map_err(|error| certificate(config_path, &error));
-    match (tls, site(config, ports)) {
+    match (tls, site(config_path, config, ports, old)) {
         (Ok(tls), Ok((site, mut warnings))) => {
             warnings.extend(demo_warning(config_path, config));
             warnings.extend(expiry_warning(&identity.certificate, SystemTime::now()));
@@ -210,6 +156,41 @@ fn demo_warning(config_path: &Path, config: &Config) -> Option<Problem> {
     })
 }
 
+/// What [`explain`] gives.
+#[derive(Debug)]
+pub struct Explanation {
+    /// Every check, in its order.
+    pub told: Trace,
+    /// Whether it is permitted.
+    pub verdict: Result<(), srm::Error>,
+}
+
+/// `stormd authz explain`: what a request would come to, by the files as they are now, seen with the
+/// eyes of the daemon's account. An error: they do not read.
+pub fn explain(
+    config_path: &Path,
+    who: &Identity,
+    asked: Asked,
+    place: &str,
+) -> Result<Explanation, Vec<Problem>> {
+    let config_path = &std::path::absolute(config_path).unwrap_or_else(|_| config_path.to_owned());
+    let config = Arc::new(Config::load(config_path)?);
+    let told = |text| Problem {
+        file: config_path.to_owned(),
+        line: None,
+        text,
+        severity: Severity::Error,
+    };
+    let account = Account::find(&config.daemon.user).map_err(|why| vec![told(why)])?;
+    if rustix::process::geteuid().is_root() {
+        account.become_it().map_err(|why| vec![told(why)])?;
+    }
+    let (site, _) = site(config_path, &config, Ports::of(&config), None)?;
+    let mut told = Trace::on();
+    let verdict = site.explain(who, place, asked, &mut told);
+    Ok(Explanation { told, verdict })
+}
+
 /// `stormd check`: every problem of storm.toml, namespace.xml, the authorisation files, the
 /// certificate and the trust anchors. Nothing is started; a relative root that is missing is made,
 /// as at a start.
@@ -232,7 +213,7 @@ pub fn check(config_path: &Path) -> Vec<Problem> {
         Ok(_) => {}
         Err(why) => problems.push(told(why)),
     }
-    problems.extend(match site(&config, Ports::of(&config)) {
+    problems.extend(match site(config_path, &config, Ports::of(&config), None) {
         Ok((_, warnings)) => warnings,
         Err(problems) => problems,
     });
@@ -279,14 +260,18 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_happen_is_not_promised() {
+    fn a_ban_list_that_does_not_read_keeps_the_daemon_from_starting() {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::defaults(dir.path());
+        std::fs::write(&config.paths.namespace, include_str!("../../namespace.xml")).unwrap();
         config.auth.ban = dir.path().join("ban");
-        assert_eq!(not_yet(&config), []);
+        std::fs::write(&config.auth.ban, "/C=IT/CN=Somebody\nsomebody else\n").unwrap();
+        let config = Arc::new(config);
+        let read = || site(dir.path(), &config, Ports::of(&config), None);
+        let problems = read().err().unwrap();
+        let told = |problem: &Problem| (problem.severity, problem.line);
+        assert_eq!(problems.iter().map(told).collect::<Vec<_>>(), [(Severity::Error, Some(2))]);
         std::fs::write(&config.auth.ban, "/C=IT/CN=Somebody\n").unwrap();
-        config.auth.require_mapping = true;
-        let severities: Vec<_> = not_yet(&config).iter().map(|problem| problem.severity).collect();
-        assert_eq!(severities, [Severity::Error, Severity::Warning]);
+        assert!(read().is_ok());
     }
 }

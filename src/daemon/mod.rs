@@ -26,7 +26,7 @@ use crate::srm::Srm;
 use crate::store::Store;
 use crate::web::admin;
 
-pub use load::{check, problems_text};
+pub use load::{Explanation, check, explain, problems_text};
 
 use doors::{Bound, Doors};
 use gatekeeper::Gatekeeper;
@@ -147,7 +147,7 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
     let state = StateDirectory::open(&config.paths.state).map_err(DaemonError::Start)?;
 
     let numbers = ports.numbers();
-    let All { identity, tls, site, warnings } = load::all(config_path, &config, numbers)?;
+    let All { identity, tls, site, warnings } = load::all(config_path, &config, numbers, None)?;
     log(&warnings);
     let (trust, notes) = Gatekeeper::read(&config, &identity);
     log(&notes);

@@ -43,7 +43,9 @@ impl Reload {
     fn try_run(&self) -> Result<(), DaemonError> {
         let config = Config::load(&self.path).map_err(DaemonError::Config)?;
         let config = Arc::new(self.keep_what_stays(config));
-        let All { identity, tls, site, warnings } = load::all(&self.path, &config, self.numbers)?;
+        let old = self.srm.site();
+        let All { identity, tls, site, warnings } =
+            load::all(&self.path, &config, self.numbers, Some(&old.policy))?;
         let (trust, notes) = Gatekeeper::read(&config, &identity);
 
         // From here on nothing fails.

@@ -164,13 +164,11 @@ fn authz(loader: &mut Loader<'_>, fs: &Filesystem, label: &str) -> AreaAuthz {
             return AreaAuthz::DenyAll;
         }
         let path = loader.folder.join(name);
-        if let Err(problems) = AreaAcl::load(&path) {
-            let closed = |problem: Problem| Problem {
-                text: format!("{}; {label} is closed", problem.text),
-                ..problem
-            };
-            loader.append(problems.into_iter().map(closed).collect());
-        }
+        let closed = |problem: Problem| Problem {
+            text: format!("{}; {label} is closed", problem.text),
+            ..problem
+        };
+        loader.append(AreaAcl::problems(&path).into_iter().map(closed).collect());
         return AreaAuthz::Db(path);
     }
     match fs.authz.fixed.as_ref().and_then(Text::get) {

@@ -46,7 +46,7 @@ impl Loader<'_> {
                 }
                 None => {
                     roots.insert(stfn_root.clone(), (line, area));
-                    list.push(MappingRule { stfn_root, area });
+                    list.push(MappingRule { line, stfn_root, area });
                 }
             }
         }
@@ -83,6 +83,7 @@ impl Loader<'_> {
             });
             let (Some(dn), Some(vo)) = (dn, vo) else { continue };
             list.push(ApproachableRule {
+                line: rule.line,
                 name: rule.name.clone().unwrap_or_default(),
                 vo_text: if vo.is_anybody() { "*".to_owned() } else { vo_text.to_owned() },
                 dn,

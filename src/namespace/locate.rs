@@ -8,6 +8,7 @@ use super::{
     Access, ApproachableRule, AreaDetails, LocateError, Located, Namespace, StorageArea, TurlError,
     TurlRequest,
 };
+use crate::auth::trace::Trace;
 use crate::model::{FileKey, Identity, Person, Protocol, Stfn, Surl, Turl};
 
 impl Namespace {
@@ -59,12 +60,26 @@ impl Namespace {
         stfn: &Stfn,
         access: Access,
     ) -> Result<Located, LocateError> {
+        self.locate_told(who, stfn, access, &mut Trace::off())
+    }
+
+    /// As [`Namespace::locate`], step by step.
+    pub fn locate_told(
+        &self,
+        who: &Identity,
+        stfn: &Stfn,
+        access: Access,
+        told: &mut Trace,
+    ) -> Result<Located, LocateError> {
         let mut enclosed = false;
         for rule in &self.mapping {
             let Some(path) = stfn.below(&rule.stfn_root) else { continue };
+            let Some(area) = self.areas.get(rule.area) else { continue };
             enclosed = true;
-            if self.approaches(who, rule.area, access) {
-                let Some(area) = self.areas.get(rule.area) else { continue };
+            told.tell("mapping rule", || {
+                format!("line {}: {} leads to the area {}", rule.line, rule.stfn_root, area.name)
+            });
+            if self.approaches(who, rule.area, access, told) {
                 return Ok(Located { area: Arc::clone(area), path, stfn: stfn.clone() });
             }
         }
@@ -87,7 +102,7 @@ impl Namespace {
     /// Whether the caller may approach an area at all.
     pub fn may_approach(&self, who: &Identity, area: &StorageArea, access: Access) -> bool {
         let at = self.areas.iter().position(|a| a.name == area.name);
-        at.is_some_and(|at| self.approaches(who, at, access))
+        at.is_some_and(|at| self.approaches(who, at, access, &mut Trace::off()))
     }
 
     /// Names directly below `stfn` that are on the way to an area the caller may read, sorted (so
@@ -99,7 +114,7 @@ impl Namespace {
             let Some(name) = rest.as_str().split('/').next().filter(|name| !name.is_empty()) else {
                 continue;
             };
-            if self.approaches(who, rule.area, Access::Read) {
+            if self.approaches(who, rule.area, Access::Read, &mut Trace::off()) {
                 names.push(name.to_owned());
             }
         }
@@ -130,16 +145,30 @@ impl Namespace {
         turl::make(offers, Site { hosts: &self.hosts, ports: self.ports }, &ask)
     }
 
-    fn approaches(&self, who: &Identity, at: usize, access: Access) -> bool {
+    fn approaches(&self, who: &Identity, at: usize, access: Access, told: &mut Trace) -> bool {
+        let check = "approachable rules";
         match who {
             Identity::Refused(_) => false,
             Identity::Person(person) => {
-                self.rules.iter().any(|rule| rule.areas.contains(&at) && rule.matches(person))
+                let mut rules = self.rules.iter().filter(|rule| rule.areas.contains(&at));
+                let found = rules.find(|rule| rule.matches(person));
+                told.tell(check, || match found {
+                    Some(rule) => format!("line {}: {} opens the area", rule.line, rule.name),
+                    None => "no rule opens the area to this DN and VO".to_owned(),
+                });
+                found.is_some()
             }
-            Identity::Anonymous => self.areas.get(at).is_some_and(|area| match access {
-                Access::Read => area.anonymous_read,
-                Access::Write => self.anonymous_write && area.open_to_all,
-            }),
+            Identity::Anonymous => {
+                let open = self.areas.get(at).is_some_and(|area| match access {
+                    Access::Read => area.anonymous_read,
+                    Access::Write => self.anonymous_write && area.open_to_all,
+                });
+                told.tell(check, || {
+                    let verdict = if open { "open" } else { "closed" };
+                    format!("the area is {verdict} to anonymous clients for this")
+                });
+                open
+            }
         }
     }
 }

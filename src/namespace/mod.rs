@@ -220,6 +220,8 @@ pub struct Namespace {
 /// `<map-rule>`.
 #[derive(Debug)]
 struct MappingRule {
+    /// In namespace.xml.
+    line: u64,
     stfn_root: Stfn,
     area: usize,
 }
@@ -227,6 +229,8 @@ struct MappingRule {
 /// `<app-rule>`.
 #[derive(Debug)]
 struct ApproachableRule {
+    /// In namespace.xml.
+    line: u64,
     name: String,
     dn: DnPattern,
     vo: VoPattern,

@@ -62,7 +62,7 @@ impl Srm {
         token: &str,
         surls: Vec<String>,
     ) -> FilesAnswer {
-        if let Err(status) = self.check_surls(who, &surls) {
+        if let Err(status) = self.check_surls(who, &surls).await {
             return FilesAnswer { status, files: None };
         }
         let live = match self.find_request(who, token, None).await {

@@ -1,27 +1,17 @@
-//! From a SURL or StFN and a caller to a place he may use: host, mapping rule, approachable rules,
-//! space authorisation, path authorisation, in this order, at every door.
+//! From a SURL or StFN and a caller to a place he may use: ban list, local account where one is
+//! required, host, mapping rule, approachable rules, space authorisation, path authorisation, in this
+//! order, at every door.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Error, ErrorKind, Site};
-use crate::auth::area_authz::{AreaAcl, SpaceOperation};
-use crate::auth::mapping::{Mapping, Unmapped};
-use crate::auth::path_authz::{Decision, PathAuthz, PathOperation};
+use super::{Error, ErrorKind, Site, Srm, blocking};
+use crate::auth::area_authz::SpaceOperation;
+use crate::auth::mapping::Unmapped;
+use crate::auth::path_authz::{Decision, PathOperation};
+use crate::auth::trace::Trace;
 use crate::fsdriver::DriverError;
-use crate::model::{Identity, LocalAccount, PathError, Stfn, Surl, SurlError};
+use crate::model::{Identity, LocalAccount, PathError, Person, Stfn, Surl, SurlError};
 use crate::namespace::{Access, AreaAuthz, LocateError, Located, StorageArea};
-
-/// Who may do what: path-authz.db and the areas' own authz-db files.
-#[derive(Debug)]
-pub struct Policy {
-    /// path-authz.db.
-    pub path_authz: PathAuthz,
-    /// Who has which local account.
-    pub mapping: Mapping,
-    /// Per storage area that names an authz-db.
-    pub area_authz: HashMap<Arc<str>, AreaAcl>,
-}
 
 /// What an operation needs: letters on the path, letters on the space.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +45,11 @@ impl Needs {
     );
     pub(super) const MOVE_TO: Self = Self::CREATE;
 
+    /// To put a file where one is, or is not, already.
+    pub(super) const fn put(existing: bool) -> Self {
+        if existing { Self::DELETE } else { Self::CREATE }
+    }
+
     const fn new(
         access: Access,
         path: &'static [PathOperation],
@@ -64,20 +59,74 @@ impl Needs {
     }
 }
 
+impl Srm {
+    /// Lets nobody through whose credential does not hold, who is banned, or who has no local account
+    /// where one is required. Where an account is needed it is looked for off the async threads, so
+    /// that [`Site`] finds it remembered.
+    pub(super) async fn admit(&self, who: &Identity) -> Result<(), Error> {
+        let site = self.site();
+        let policy = &site.policy;
+        if let Identity::Person(person) = who
+            && (policy.require_mapping || policy.path_authz.get().names_groups())
+            && policy.mapping.known(person).is_none()
+        {
+            let (site, person) = (Arc::clone(&site), Arc::clone(person));
+            // Whether there is one is for the checks below to say.
+            blocking(move || Ok(site.local(&person, &mut Trace::off()).is_ok())).await?;
+        }
+        site.admit(who)
+    }
+}
+
 impl Site {
     /// The local account under which the caller's files are reached by gsiftp, file, rfio and root
-    /// TURLs. `held` tells user ids that an ACL lease names: such a pool account is not given
-    /// to somebody else. Blocks.
-    pub(super) fn account(
-        &self,
-        who: &Identity,
-        held: &dyn Fn(u32) -> bool,
-    ) -> Result<LocalAccount, Error> {
-        refuse(who)?;
+    /// TURLs. Blocks.
+    pub(super) fn account(&self, who: &Identity) -> Result<LocalAccount, Error> {
+        self.admit(who)?;
         let Some(person) = who.person() else {
             return Err(Error::new(ErrorKind::Denied, "anonymous clients have no local account"));
         };
-        self.policy.mapping.account(person, held).map_err(Error::from)
+        Ok(self.local(person, &mut Trace::off())?)
+    }
+
+    /// As [`Srm::admit`], here and now.
+    pub(super) fn admit(&self, who: &Identity) -> Result<(), Error> {
+        self.admit_told(who, &mut Trace::off())
+    }
+
+    fn admit_told(&self, who: &Identity, told: &mut Trace) -> Result<(), Error> {
+        let person = match who {
+            Identity::Person(person) => person,
+            Identity::Anonymous => return Ok(()),
+            Identity::Refused(refusal) => {
+                return Err(Error::new(ErrorKind::Unauthenticated, refusal.why.clone()));
+            }
+        };
+        let policy = &self.policy;
+        if policy.bans.get().bans(person, told) {
+            return Err(Error::new(
+                ErrorKind::Denied,
+                "you, or a group of yours, are banned at this site: ask its administrators why",
+            ));
+        }
+        if !policy.require_mapping && !told.is_on() {
+            return Ok(());
+        }
+        let account = self.local(person, told);
+        told.tell("local account", || match &account {
+            Ok(LocalAccount { name, uid, gids }) => {
+                let gids: Vec<String> = gids.iter().map(u32::to_string).collect();
+                format!("{name}, uid {uid}, gids {}", gids.join(" "))
+            }
+            Err(why) => format!("none: {why}"),
+        });
+        match account {
+            Err(why) if policy.require_mapping => Err(Error::new(
+                ErrorKind::Unauthenticated,
+                format!("this site serves only who has a local account, and you have none: {why}"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Finds what a SURL names, without asking whether the caller may.
@@ -87,9 +136,7 @@ impl Site {
         surl: &str,
         access: Access,
     ) -> Result<Located, Error> {
-        let surl = Surl::parse(surl)?;
-        self.namespace.check_local(&surl)?;
-        self.locate(who, surl.stfn(), access)
+        self.locate(who, self.local_stfn(surl)?.stfn(), access)
     }
 
     /// Finds what an StFN names, without asking whether the caller may.
@@ -99,8 +146,7 @@ impl Site {
         stfn: &Stfn,
         access: Access,
     ) -> Result<Located, Error> {
-        refuse(who)?;
-        Ok(self.namespace.locate(who, stfn, access)?)
+        self.locate_told(who, stfn, access, &mut Trace::off())
     }
 
     /// Finds what a SURL names and asks whether the caller may.
@@ -110,9 +156,7 @@ impl Site {
         surl: &str,
         needs: Needs,
     ) -> Result<Located, Error> {
-        let located = self.locate_surl(who, surl, needs.access)?;
-        self.permit(who, &located, needs)?;
-        Ok(located)
+        self.reach(who, self.local_stfn(surl)?.stfn(), needs)
     }
 
     /// Finds what an StFN names and asks whether the caller may.
@@ -134,29 +178,7 @@ impl Site {
         located: &Located,
         needs: Needs,
     ) -> Result<(), Error> {
-        let denied = |why: String| Err(Error::new(ErrorKind::Denied, why));
-        let area = &located.area;
-        match &area.authz {
-            AreaAuthz::PermitAll => {}
-            AreaAuthz::DenyAll => {
-                return denied(format!("storage area {} is closed to everybody", area.name));
-            }
-            AreaAuthz::Db(_) => {
-                let permitted = self
-                    .policy
-                    .area_authz
-                    .get(&area.name)
-                    .is_some_and(|db| db.permits(who, needs.space));
-                if !permitted {
-                    return denied(format!(
-                        "the authz-db of storage area {} does not permit it",
-                        area.name
-                    ));
-                }
-            }
-        }
-        // Without a mapping to local groups, everybody is judged by @ALL@.
-        judged(self.policy.path_authz.decide(None, &located.stfn, needs.path), "on", located)
+        self.permit_told(who, located, needs, &mut Trace::off())
     }
 
     /// As [`Site::permit`], for what is done to all that lies below: rules may be stricter there.
@@ -166,9 +188,15 @@ impl Site {
         located: &Located,
         needs: Needs,
     ) -> Result<(), Error> {
-        self.permit(who, located, needs)?;
-        let below = self.policy.path_authz.decide_below(None, &located.stfn, needs.path);
-        judged(below, "below", located)
+        self.permit_tree_told(who, located, needs, &mut Trace::off())
+    }
+
+    /// The names right below `stfn` that lead to areas which the caller may read.
+    pub(super) fn waypoints(&self, who: &Identity, stfn: &Stfn) -> Vec<String> {
+        match self.admit(who) {
+            Ok(()) => self.namespace.waypoints(who, stfn),
+            Err(_) => Vec::new(),
+        }
     }
 
     /// True when an anonymous client may do the same on this path: only then a http TURL is given.
@@ -178,6 +206,94 @@ impl Site {
             .locate(&anonymous, &located.stfn, needs.access)
             .is_ok_and(|found| found.key() == located.key())
             && self.permit(&anonymous, located, needs).is_ok()
+    }
+
+    pub(super) fn local_stfn(&self, surl: &str) -> Result<Surl, Error> {
+        let surl = Surl::parse(surl)?;
+        self.namespace.check_local(&surl)?;
+        Ok(surl)
+    }
+
+    pub(super) fn locate_told(
+        &self,
+        who: &Identity,
+        stfn: &Stfn,
+        access: Access,
+        told: &mut Trace,
+    ) -> Result<Located, Error> {
+        self.admit_told(who, told)?;
+        Ok(self.namespace.locate_told(who, stfn, access, told)?)
+    }
+
+    pub(super) fn permit_told(
+        &self,
+        who: &Identity,
+        located: &Located,
+        needs: Needs,
+        told: &mut Trace,
+    ) -> Result<(), Error> {
+        let denied = |why: String| Err(Error::new(ErrorKind::Denied, why));
+        let area = &located.area;
+        match &area.authz {
+            AreaAuthz::PermitAll => {
+                told.tell("space authorisation", || format!("{}: permit-all", area.name));
+            }
+            AreaAuthz::DenyAll => {
+                told.tell("space authorisation", || format!("{}: deny-all", area.name));
+                return denied(format!("storage area {} is closed to everybody", area.name));
+            }
+            AreaAuthz::Db(_) => {
+                let acl = self.policy.area_authz.get(&area.name);
+                if !acl.is_some_and(|acl| acl.get().permits(who, needs.space, told)) {
+                    return denied(format!(
+                        "the authz-db of storage area {} does not permit it",
+                        area.name
+                    ));
+                }
+            }
+        }
+        let path_authz = self.policy.path_authz.get();
+        let groups = self.groups(who, told)?;
+        let decision = path_authz.decide(&groups, &located.stfn, needs.path, told);
+        judged(decision, "on", located)
+    }
+
+    pub(super) fn permit_tree_told(
+        &self,
+        who: &Identity,
+        located: &Located,
+        needs: Needs,
+        told: &mut Trace,
+    ) -> Result<(), Error> {
+        self.permit_told(who, located, needs, told)?;
+        let path_authz = self.policy.path_authz.get();
+        let groups = self.groups(who, told)?;
+        let below = path_authz.decide_below(&groups, &located.stfn, needs.path, told);
+        judged(below, "below", located)
+    }
+
+    /// The caller's local groups, where path-authz.db asks for any. Whoever is mapped nowhere has none;
+    /// whose account cannot be had at the moment is refused: a `deny` may be meant for him.
+    fn groups(&self, who: &Identity, told: &mut Trace) -> Result<Vec<u32>, Error> {
+        let Some(person) = who.person() else { return Ok(Vec::new()) };
+        if !self.policy.path_authz.get().names_groups() {
+            return Ok(Vec::new());
+        }
+        // Its steps were told when the caller was admitted.
+        let mut quiet = if told.is_on() { Trace::on() } else { Trace::off() };
+        match self.local(person, &mut quiet) {
+            Ok(account) => Ok(account.gids),
+            Err(Unmapped::NoEntry(_)) => Ok(Vec::new()),
+            Err(why) => Err(why.into()),
+        }
+    }
+
+    fn local(&self, person: &Person, told: &mut Trace) -> Result<LocalAccount, Unmapped> {
+        if told.is_on() {
+            return self.policy.mapping.explain(person, told);
+        }
+        // A pool account that an ACL still names is nobody else's yet.
+        self.policy.mapping.account(person, &|uid| self.leases.names(uid))
     }
 }
 
@@ -191,16 +307,6 @@ fn judged(decision: Decision, place: &str, located: &Located) -> Result<(), Erro
         Decision::Undecided => format!("no entry of path-authz.db permits it {place} {stfn}"),
     };
     Err(Error::new(ErrorKind::Denied, why))
-}
-
-/// Refuses a credential that does not hold.
-pub(super) fn refuse(who: &Identity) -> Result<(), Error> {
-    match who {
-        Identity::Refused(refusal) => {
-            Err(Error::new(ErrorKind::Unauthenticated, refusal.why.clone()))
-        }
-        Identity::Anonymous | Identity::Person(_) => Ok(()),
-    }
 }
 
 /// Whose request it is: the DN, or `-`.

@@ -11,7 +11,6 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::access::driver_error;
-use super::leases::Leases;
 use super::{Error, ErrorKind, Site};
 use crate::fsdriver::{Acl, Driver, DriverError, Permission, Subject};
 use crate::model::{FileKey, Identity, LocalAccount, RelPath, Turl};
@@ -22,20 +21,18 @@ use crate::namespace::{AclMode, StorageArea, TurlError, TurlRequest};
 pub(super) struct Accounts<'a> {
     site: &'a Site,
     who: &'a Identity,
-    leases: &'a Leases,
     account: OnceCell<Result<LocalAccount, Error>>,
     passed: RefCell<HashSet<FileKey>>,
 }
 
 impl<'a> Accounts<'a> {
-    pub(super) fn new(site: &'a Site, who: &'a Identity, leases: &'a Leases) -> Self {
+    pub(super) fn new(site: &'a Site, who: &'a Identity) -> Self {
         let (account, passed) = (OnceCell::new(), RefCell::default());
-        Self { site, who, leases, account, passed }
+        Self { site, who, account, passed }
     }
 
     fn account(&self) -> Result<LocalAccount, Error> {
-        let found = || self.site.account(self.who, &|uid| self.leases.names(uid));
-        self.account.get_or_init(found).clone()
+        self.account.get_or_init(|| self.site.account(self.who)).clone()
     }
 
     /// The group that reads what the caller publishes: AoT areas are for his group. `None` where he
@@ -86,7 +83,7 @@ impl<'a> Accounts<'a> {
             }
             let driver = &*area.driver;
             let open = driver.open_directory(&key.path).map_err(|e| driver_error(e, &key.path))?;
-            let _guard = self.leases.lock_path(&key);
+            let _guard = self.site.leases.lock_path(&key);
             let object = Object { driver, file: &open, name: &key };
             object.add(Some((subject, Permission::TRAVERSE, account)), &[])?;
             self.passed.borrow_mut().insert(key);
@@ -105,7 +102,7 @@ impl<'a> Accounts<'a> {
         let key = FileKey { area: area.name.clone(), path: path.clone() };
         let driver = &*area.driver;
         let open = driver.open(path).map_err(|e| driver_error(e, path))?;
-        let _guard = self.leases.lock_path(&key);
+        let _guard = self.site.leases.lock_path(&key);
         let subject = Subject::Group(primary(account)?);
         let object = Object { driver, file: &open, name: &key };
         object.add(Some((subject, Permission::READ, account)), &file_defaults(area))
@@ -125,7 +122,7 @@ impl<'a> Accounts<'a> {
         let key = FileKey { area: area.name.clone(), path: path.clone() };
         let driver = &*area.driver;
         let dressed = driver.open_directory(path).map_err(|e| driver_error(e, path)).and_then(|d| {
-            let _guard = self.leases.lock_path(&key);
+            let _guard = self.site.leases.lock_path(&key);
             Object { driver, file: &d, name: &key }.add(None, &wanted)
         });
         if let Err(error) = dressed {

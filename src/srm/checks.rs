@@ -3,20 +3,15 @@
 
 use std::sync::Arc;
 
-use super::access::{owner, refuse};
+use super::access::owner;
 use super::live::Live;
 use super::{Error, ErrorKind, Srm, SurlStatus};
 use crate::model::{Identity, RequestKind, RequestToken, ReturnStatus, StatusCode};
 
 impl Srm {
-    /// Refuses a credential that does not hold.
-    pub(super) fn check_identity(who: &Identity) -> Result<(), Error> {
-        refuse(who)
-    }
-
-    /// Refuses who cannot be told from others: requests belong to a person.
-    pub(super) fn check_person(who: &Identity) -> Result<(), ReturnStatus> {
-        Self::check_identity(who)?;
+    /// As [`Srm::admit`], and refuses who cannot be told from others: requests belong to a person.
+    pub(super) async fn check_person(&self, who: &Identity) -> Result<(), ReturnStatus> {
+        self.admit(who).await?;
         match who {
             Identity::Person(_) => Ok(()),
             _ => Err(Error::new(
@@ -28,8 +23,12 @@ impl Srm {
     }
 
     /// Rules of every array of SURLs: there is one, it is not too long, and the caller is somebody.
-    pub(super) fn check_surls(&self, who: &Identity, surls: &[String]) -> Result<(), ReturnStatus> {
-        Self::check_identity(who)?;
+    pub(super) async fn check_surls(
+        &self,
+        who: &Identity,
+        surls: &[String],
+    ) -> Result<(), ReturnStatus> {
+        self.admit(who).await?;
         if surls.is_empty() {
             return Err(ReturnStatus::invalid_request("arrayOfSURLs is empty or missing"));
         }
@@ -58,7 +57,7 @@ impl Srm {
         token: &str,
         kind: Option<RequestKind>,
     ) -> Result<Arc<Live>, ReturnStatus> {
-        Self::check_identity(who)?;
+        self.admit(who).await?;
         // StoRM's words below: scripts look for them.
         let Some(parsed) = RequestToken::parse(token) else {
             return Err(ReturnStatus::invalid_request(format!(

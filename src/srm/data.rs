@@ -12,6 +12,7 @@ use crate::namespace::Located;
 impl Srm {
     /// Looks at a file or directory.
     pub async fn stat(&self, who: &Identity, target: &Target) -> Result<Entry, Error> {
+        self.admit(who).await?;
         let site = self.site();
         let located = match self.find_transfer(who, target)? {
             Some(located) => located,
@@ -25,6 +26,7 @@ impl Srm {
 
     /// Opens a file for reading.
     pub async fn open(&self, who: &Identity, target: &Target) -> Result<Reader, Error> {
+        self.admit(who).await?;
         let site = self.site();
         let located = match self.find_transfer(who, target)? {
             Some(located) => located,
@@ -53,6 +55,7 @@ impl Srm {
 
     /// Lists a directory, in its own order.
     pub async fn list(&self, who: &Identity, target: &Target) -> Result<Lister, Error> {
+        self.admit(who).await?;
         let Target::Stfn(stfn) = target else {
             self.find_transfer(who, target)?;
             return Err(Error::new(
@@ -145,14 +148,13 @@ fn child(directory: &dyn Directory, name: &str) -> Result<Option<Entry>, Error> 
 
 /// A directory that exists only as the way to a storage area.
 fn waypoint(site: &Site, who: &Identity, stfn: &Stfn) -> Option<Entry> {
-    let usable = !matches!(who, Identity::Refused(_));
-    let leads = usable && !site.namespace.waypoints(who, stfn).is_empty();
+    let leads = !site.waypoints(who, stfn).is_empty();
     leads.then(|| way(stfn.name().unwrap_or_default()))
 }
 
 fn way_list(site: &Site, who: &Identity, stfn: &Stfn) -> Option<Lister> {
     let entry = waypoint(site, who, stfn)?;
-    let names = site.namespace.waypoints(who, stfn);
+    let names = site.waypoints(who, stfn);
     let children = names.into_iter().map(|name| Ok(way(&name)));
     Some(Lister { entry, children: Box::new(children) })
 }

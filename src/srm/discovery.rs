@@ -6,7 +6,7 @@ use crate::model::{Identity, ReturnStatus};
 impl Srm {
     /// srmPing. Touches no database. Errors are SOAP faults: the operation has no return status.
     pub async fn ping(&self, who: &Identity) -> Result<PingAnswer, ReturnStatus> {
-        Self::check_identity(who)?;
+        self.admit(who).await?;
         let version = env!("CARGO_PKG_VERSION");
         let pair = |key: &str, value: String| (key.to_owned(), value);
         Ok(PingAnswer {
@@ -22,7 +22,7 @@ impl Srm {
 
     /// srmGetTransferProtocols: the union over all storage areas.
     pub async fn get_transfer_protocols(&self, who: &Identity) -> ProtocolsAnswer {
-        if let Err(error) = Self::check_identity(who) {
+        if let Err(error) = self.admit(who).await {
             return ProtocolsAnswer { status: error.into(), protocols: Vec::new() };
         }
         ProtocolsAnswer {

@@ -39,7 +39,7 @@ impl Srm {
         who: &Identity,
         request: GetRequest,
     ) -> Result<Arc<Live>, ReturnStatus> {
-        Self::check_person(who)?;
+        self.check_person(who).await?;
         let site = self.site();
         let asked = request.files.unwrap_or_default();
         if asked.is_empty() {
@@ -95,7 +95,7 @@ impl Srm {
                 (Arc::clone(&site), who.clone(), Arc::clone(live), rows.clone());
             let srm = self.clone();
             let work = blocking(move || {
-                let accounts = Accounts::new(&site, &who, &srm.core.leases);
+                let accounts = Accounts::new(&site, &who);
                 let one = |row: Arc<FileRow>| {
                     (row.n, srm.prepare_get(&site, &who, &accounts, &live, &row))
                 };

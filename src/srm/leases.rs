@@ -11,15 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::access::driver_error;
 use super::acl::{Object, file_defaults, way};
-use super::live::Live;
-use super::{Error, ErrorKind, Srm, blocking};
+use super::{Error, ErrorKind};
 use crate::fsdriver::{DriverError, Kind, Permission, Subject};
 use crate::model::{FileKey, LocalAccount, RelPath};
 use crate::namespace::{Namespace, StorageArea};
 use crate::store::{LeaseRow, Lent, LentId, LentRow, RequestId};
 
 /// A file of a request.
-type Of = (RequestId, u32);
+pub(super) type Of = (RequestId, u32);
 
 /// A right to be lent: to come to `path`, and for a file that is there before, to read it.
 #[derive(Clone)]
@@ -88,12 +87,12 @@ impl Leases {
             || table.entries.keys().any(|(account, _)| *account == uid)
     }
 
-    fn holds(&self, of: Of) -> bool {
+    pub(super) fn holds(&self, of: Of) -> bool {
         self.table().leases.contains_key(&of)
     }
 
     /// Looks what a loan needs, and takes it down in memory. Blocks.
-    fn note(&self, request: RequestId, loan: &Loan) -> Result<(LeaseRow, Vec<LentRow>), Error> {
+    pub(super) fn note(&self, request: RequestId, loan: &Loan) -> Result<(LeaseRow, Vec<LentRow>), Error> {
         let uid = loan.account.uid;
         let key = loan.key(&loan.path);
         let row = LeaseRow { request, n: loan.n, uid, key: key.clone() };
@@ -131,7 +130,7 @@ impl Leases {
     }
 
     /// Sets on disk what was noted. Blocks.
-    fn give(&self, request: RequestId, loan: &Loan) -> Result<(), Error> {
+    pub(super) fn give(&self, request: RequestId, loan: &Loan) -> Result<(), Error> {
         for (key, kind, _) in loan.places() {
             let _guard = self.lock_path(&key);
             let given = self.table().given(&key, loan.account.uid);
@@ -154,7 +153,7 @@ impl Leases {
 
     /// Ends a lease: entries that no other one needs are put back on disk. What needs not be
     /// remembered any more. Blocks.
-    fn end(&self, of: Of, namespace: &Namespace) -> Vec<LentId> {
+    pub(super) fn end(&self, of: Of, namespace: &Namespace) -> Vec<LentId> {
         let Some(lease) = self.table().leases.remove(&of) else { return Vec::new() };
         let mut gone = Vec::new();
         for key in lease.at {
@@ -197,7 +196,7 @@ impl Leases {
     }
 
     /// Takes in what a start found.
-    fn load(&self, (leases, entries): Lent) {
+    pub(super) fn load(&self, (leases, entries): Lent) {
         let mut table = self.table();
         for LentRow { id, uid, key, before, given } in entries {
             table.last_id = table.last_id.max(id.0);
@@ -218,7 +217,7 @@ impl Leases {
     }
 
     /// Leases of none of these, and entries that no lease needs, end. Blocks.
-    fn tidy(&self, standing: &HashSet<Of>, namespace: &Namespace) -> (Vec<Of>, Vec<LentId>) {
+    pub(super) fn tidy(&self, standing: &HashSet<Of>, namespace: &Namespace) -> (Vec<Of>, Vec<LentId>) {
         let ended: Vec<Of> = {
             let table = self.table();
             table.leases.keys().filter(|of| !standing.contains(of)).copied().collect()
@@ -238,7 +237,7 @@ impl Leases {
     }
 
     /// A directory was moved: what is lent on it and below goes along.
-    fn moved(&self, from: &FileKey, to: &RelPath) -> Vec<(LentId, RelPath)> {
+    pub(super) fn moved(&self, from: &FileKey, to: &RelPath) -> Vec<(LentId, RelPath)> {
         let now_at = |key: &FileKey| {
             let below = (key.area == from.area).then(|| key.path.below(&from.path)).flatten();
             below.map(|below| FileKey { area: key.area.clone(), path: to.descend(&below) })
@@ -348,97 +347,4 @@ fn way_keys(key: &FileKey) -> Vec<FileKey> {
 
 fn ended() -> Error {
     Error::new(ErrorKind::Aborted, "the request was ended meanwhile")
-}
-
-impl Srm {
-    /// Lends all that some files of a request need; why not, by file, for those that fail: of them
-    /// nothing stays.
-    pub(super) async fn lend(&self, live: &Live, loans: Vec<Loan>) -> HashMap<u32, Error> {
-        let mut failed = HashMap::new();
-        if loans.is_empty() {
-            return failed;
-        }
-        let (leases, request) = (Arc::clone(&self.core.leases), live.id);
-        let all: Vec<u32> = loans.iter().map(|loan| loan.n).collect();
-        let noted = blocking(move || {
-            let mut noted = Vec::with_capacity(loans.len());
-            for loan in loans {
-                let rows = leases.note(request, &loan);
-                noted.push((loan, rows));
-            }
-            Ok(noted)
-        });
-        let lent = async {
-            let (mut rows, mut entries, mut good) = (Vec::new(), BTreeMap::new(), Vec::new());
-            for (loan, noted) in noted.await? {
-                match noted {
-                    Ok((row, more)) => {
-                        rows.push(row);
-                        entries.extend(more.into_iter().map(|entry| (entry.id, entry)));
-                        good.push(loan);
-                    }
-                    Err(error) => {
-                        failed.insert(loan.n, error);
-                    }
-                }
-            }
-            self.core.store.lend(rows, entries.into_values().collect()).await?;
-            let leases = Arc::clone(&self.core.leases);
-            let give = move |loan: Loan| leases.give(request, &loan).map_err(|e| (loan.n, e));
-            blocking(move || Ok(good.into_iter().map(give).collect::<Vec<_>>())).await
-        };
-        match lent.await {
-            Ok(given) => failed.extend(given.into_iter().filter_map(Result::err)),
-            Err(error) => failed.extend(all.into_iter().map(|n| (n, error.clone()))),
-        }
-        self.take_back(live.id, failed.keys().copied().collect()).await;
-        failed
-    }
-
-    /// Takes back what was lent for these files; harmless where nothing was.
-    pub(super) async fn take_back(&self, request: RequestId, files: Vec<u32>) {
-        let of = files.into_iter().map(|n| (request, n));
-        let ended: Vec<Of> = of.filter(|of| self.core.leases.holds(*of)).collect();
-        if ended.is_empty() {
-            return;
-        }
-        let (leases, site, all) = (Arc::clone(&self.core.leases), self.site(), ended.clone());
-        let gone = blocking(move || {
-            Ok(all.into_iter().flat_map(|of| leases.end(of, &site.namespace)).collect())
-        });
-        self.forget_lent(ended, gone.await).await;
-    }
-
-    /// After a start: what no live file needs ends. `standing` are those that live.
-    pub(super) async fn tidy_leases(&self, standing: HashSet<Of>) {
-        let (leases, site) = (Arc::clone(&self.core.leases), self.site());
-        match blocking(move || Ok(leases.tidy(&standing, &site.namespace))).await {
-            Ok((ended, gone)) => self.forget_lent(ended, Ok(gone)).await,
-            Err(error) => tracing::error!(%error, "ACL leases"),
-        }
-    }
-
-    async fn forget_lent(&self, ended: Vec<Of>, gone: Result<Vec<LentId>, Error>) {
-        let forgotten = async { Ok(self.core.store.give_back(ended, gone?).await?) };
-        if let Err(error) = forgotten.await {
-            let error: Error = error;
-            tracing::warn!(%error, "ACL leases not forgotten: the next start does it");
-        }
-    }
-
-    /// Loads what was lent before a stop.
-    pub(super) async fn load_leases(&self) -> Result<(), Error> {
-        self.core.leases.load(self.core.store.lent().await?);
-        Ok(())
-    }
-
-    /// What is lent below a directory that was moved goes along.
-    pub(super) async fn move_leases(&self, from: &FileKey, to: &RelPath) {
-        let moved = self.core.leases.moved(from, to);
-        if !moved.is_empty()
-            && let Err(error) = self.core.store.move_lent(moved).await
-        {
-            tracing::warn!(%error, "ACL entries of a moved directory");
-        }
-    }
 }

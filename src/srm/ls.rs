@@ -36,7 +36,7 @@ impl Srm {
         who: &Identity,
         request: LsRequest,
     ) -> Result<(ReturnStatus, Vec<PathDetail>), ReturnStatus> {
-        self.check_surls(who, &request.surls)?;
+        self.check_surls(who, &request.surls).await?;
         let not_negative = |value: Option<i32>, name: &str| match value {
             Some(n) if n < 0 => {
                 Err(ReturnStatus::invalid_request(format!("{name} is negative: {n}")))
@@ -158,7 +158,7 @@ impl Walk {
     }
 
     fn waypoint(&mut self, stfn: &Stfn, levels: i32) -> Option<PathDetail> {
-        let names = self.site.namespace.waypoints(&self.who, stfn);
+        let names = self.site.waypoints(&self.who, stfn);
         if names.is_empty() {
             return None;
         }

@@ -1,7 +1,5 @@
 //! srmMkdir, and MKCOL of the HTTP doors.
 
-use std::sync::Arc;
-
 use super::access::{Needs, driver_error};
 use super::acl::Accounts;
 use super::files::sync_names;
@@ -14,6 +12,7 @@ impl Srm {
     /// srmMkdir: not recursive.
     pub async fn mkdir(&self, who: &Identity, surl: &str) -> ReturnStatus {
         let made = async {
+            self.admit(who).await?;
             let located = self.site().reach_surl(who, surl, Needs::MAKE_DIRECTORY)?;
             self.make_located(who, located).await
         };
@@ -35,6 +34,7 @@ impl Srm {
                 "a TURL names one prepared file: make directories at their own path",
             ));
         };
+        self.admit(who).await?;
         let located = self.site().reach(who, stfn, Needs::MAKE_DIRECTORY)?;
         self.make_located(who, located).await
     }
@@ -47,10 +47,10 @@ impl Srm {
             if srm.core.requests.put_on(&key).is_some() {
                 return Err(Error::new(ErrorKind::Busy, "an SRM put on this path is not done"));
             }
-            let (site, leases) = (srm.site(), Arc::clone(&srm.core.leases));
+            let site = srm.site();
             blocking(move || {
                 make(&located)?;
-                let accounts = Accounts::new(&site, &who, &leases);
+                let accounts = Accounts::new(&site, &who);
                 accounts.dress_directory(&located.area, &located.path);
                 if site.config.http.fsync { sync_names(&located.area, &[&located.path]) } else { Ok(()) }
             })

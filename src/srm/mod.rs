@@ -11,9 +11,11 @@ mod data;
 mod discovery;
 mod error;
 mod expiry;
+mod explain;
 mod files;
 mod get;
 mod leases;
+mod lend;
 mod live;
 mod ls;
 mod mkdir;
@@ -39,15 +41,16 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::policy::Policy;
 use crate::config::Config;
 use crate::model::{FileKey, SpaceToken};
 use crate::namespace::Namespace;
 use crate::scheduler::{Pool, Timer};
 use crate::store::{Millis, Store, StoreError};
 
-pub use access::Policy;
 pub use api::*;
 pub use error::{Error, ErrorKind};
+pub use explain::Asked;
 pub use upload::Upload;
 
 use leases::Leases;
@@ -65,7 +68,6 @@ struct Core {
     site: ArcSwap<Site>,
     store: Store,
     requests: Requests,
-    leases: Arc<Leases>,
     puts: Pool,
     gets: Pool,
     locks: Locks,
@@ -83,6 +85,15 @@ pub struct Site {
     pub namespace: Arc<Namespace>,
     /// Who may do what.
     pub policy: Policy,
+    /// What ACLs lend; a reload keeps it.
+    leases: Arc<Leases>,
+}
+
+impl Site {
+    /// As they were read.
+    pub fn new(config: Arc<Config>, namespace: Arc<Namespace>, policy: Policy) -> Self {
+        Self { config, namespace, policy, leases: Arc::new(Leases::new()) }
+    }
 }
 
 impl Srm {
@@ -97,7 +108,6 @@ impl Srm {
             site: ArcSwap::from_pointee(site),
             store,
             requests: Requests::new(),
-            leases: Arc::new(Leases::new()),
             locks: Locks::new(),
             area_tokens: std::sync::Mutex::default(),
             snapshots: Snapshots::default(),
@@ -107,7 +117,8 @@ impl Srm {
     }
 
     /// Takes over a new configuration: requests that come from now on see it whole.
-    pub fn reload(&self, site: Site) {
+    pub fn reload(&self, mut site: Site) {
+        site.leases = Arc::clone(&self.site().leases);
         self.core.site.store(Arc::new(site));
     }
 

@@ -23,6 +23,7 @@ impl Srm {
         from: &str,
         to: &str,
     ) -> Result<&'static str, Error> {
+        self.admit(who).await?;
         let site = self.site();
         let source = site.locate_surl(who, from, Needs::MOVE_FROM.access)?;
         site.permit_tree(who, &source, Needs::MOVE_FROM)?;

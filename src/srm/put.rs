@@ -44,7 +44,7 @@ impl Srm {
         who: &Identity,
         request: PutRequest,
     ) -> Result<Arc<Live>, ReturnStatus> {
-        Self::check_person(who)?;
+        self.check_person(who).await?;
         let site = self.site();
         let asked = request.files.unwrap_or_default();
         if asked.is_empty() {
@@ -109,9 +109,8 @@ impl Srm {
                 files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
             let (site, who, live, all) =
                 (Arc::clone(&site), who.clone(), Arc::clone(live), rows.clone());
-            let leases = Arc::clone(&self.core.leases);
             let work = blocking(move || {
-                let accounts = Accounts::new(&site, &who, &leases);
+                let accounts = Accounts::new(&site, &who);
                 let one =
                     |row: Arc<FileRow>| (row.n, prepare(&site, &who, &accounts, &live, &row));
                 Ok(all.into_iter().map(one).collect::<Vec<_>>())
@@ -276,9 +275,9 @@ fn prepare(
                     "the file exists, overwite is not allowed: ask for overwriteOption ALWAYS",
                 ));
             }
-            Needs::DELETE
+            Needs::put(true)
         }
-        None => Needs::CREATE,
+        None => Needs::put(false),
     };
     site.permit(who, &located, anonymous_needs)?;
     if existing.is_none() {

@@ -26,7 +26,7 @@ impl Srm {
     /// srmPutDone.
     pub async fn put_done(&self, who: &Identity, token: &str, surls: Vec<String>) -> FilesAnswer {
         let refused = |status| FilesAnswer { status, files: None };
-        if let Err(status) = self.check_surls(who, &surls) {
+        if let Err(status) = self.check_surls(who, &surls).await {
             return refused(status);
         }
         let live = match self.find_request(who, token, Some(RequestKind::Put)).await {
@@ -163,9 +163,9 @@ impl Srm {
     async fn readers(&self, who: &Identity, files: &[&Arc<FileRow>]) -> Readers {
         let areas: HashSet<Arc<str>> =
             files.iter().filter_map(|file| Some(file.key.as_ref()?.area.clone())).collect();
-        let (site, who, leases) = (self.site(), who.clone(), Arc::clone(&self.core.leases));
+        let (site, who) = (self.site(), who.clone());
         let found = blocking(move || {
-            let accounts = Accounts::new(&site, &who, &leases);
+            let accounts = Accounts::new(&site, &who);
             let reader = |name: Arc<str>| {
                 let area = site.namespace.area(&name)?;
                 Some((name, accounts.reader(area)?))

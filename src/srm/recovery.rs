@@ -68,9 +68,13 @@ impl Srm {
                     (Some(key), FileState::SpaceAvailable) => {
                         site.namespace.area(&key.area).map(|area| (area.clone(), key.path.clone()))
                     }
+                    // Also of somebody who is banned by now.
                     (_, FileState::Queued | FileState::InProgress) => site
-                        .locate_surl(&who, &file.surl, Access::Write)
+                        .local_stfn(&file.surl)
                         .ok()
+                        .and_then(|surl| {
+                            site.namespace.locate(&who, surl.stfn(), Access::Write).ok()
+                        })
                         .map(|located| (located.area, located.path)),
                     _ => None,
                 };

@@ -22,7 +22,7 @@ impl Srm {
         remove: bool,
     ) -> FilesAnswer {
         let refused = |status| FilesAnswer { status, files: None };
-        if let Err(error) = Self::check_identity(who) {
+        if let Err(error) = self.admit(who).await {
             return refused(error.into());
         }
         if remove {

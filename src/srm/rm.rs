@@ -23,7 +23,7 @@ impl Srm {
     /// srmRm: files only. Pins do not keep a file: running gets are aborted, puts that are not
     /// done too.
     pub async fn rm(&self, who: &Identity, surls: Vec<String>) -> FilesAnswer {
-        if let Err(status) = self.check_surls(who, &surls) {
+        if let Err(status) = self.check_surls(who, &surls).await {
             return FilesAnswer { status, files: None };
         }
         let site = self.site();
@@ -64,6 +64,7 @@ impl Srm {
 
     /// DELETE: a file, an empty directory, or what was uploaded to a TURL.
     pub async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {
+        self.admit(who).await?;
         let stfn = match target {
             Target::Stfn(stfn) => stfn,
             Target::Transfer(stfn) => return self.remove_upload(who, stfn).await,

@@ -13,6 +13,7 @@ impl Srm {
     /// nothing is removed then.
     pub async fn rmdir(&self, who: &Identity, surl: &str, recursive: bool) -> ReturnStatus {
         let removed = async {
+            self.admit(who).await?;
             let located = self.site().reach_surl(who, surl, Needs::DELETE)?;
             if recursive {
                 self.site().permit_tree(who, &located, Needs::DELETE)?;

@@ -30,7 +30,7 @@ impl Srm {
         who: &Identity,
         description: Option<&str>,
     ) -> Result<Vec<SpaceToken>, ReturnStatus> {
-        Self::check_identity(who)?;
+        self.admit(who).await?;
         let mut tokens = Vec::new();
         for area in self.usable_areas(who) {
             if description.is_none_or(|text| area.token_description.as_deref() == Some(text)) {
@@ -53,7 +53,7 @@ impl Srm {
         who: &Identity,
         tokens: Vec<String>,
     ) -> SpaceMetaDataAnswer {
-        if let Err(error) = Self::check_identity(who) {
+        if let Err(error) = self.admit(who).await {
             return SpaceMetaDataAnswer { status: error.into(), spaces: None };
         }
         if tokens.is_empty() {

@@ -52,6 +52,7 @@ impl Srm {
         target: &Target,
         options: WriteOptions,
     ) -> Result<Upload, Error> {
+        self.admit(who).await?;
         match target {
             Target::Stfn(stfn) => self.create_file(who, stfn, options).await,
             Target::Transfer(stfn) => self.create_transfer(who, stfn, options).await,
@@ -67,14 +68,12 @@ impl Srm {
         let site = self.site();
         let located = site.locate(who, stfn, Access::Write)?;
         let (looked, asked, caller) = (located.clone(), Arc::clone(&site), who.clone());
-        let leases = Arc::clone(&self.core.leases);
         let (existing, reader) = blocking(move || {
-            let reader = Accounts::new(&asked, &caller, &leases).reader(&looked.area);
+            let reader = Accounts::new(&asked, &caller).reader(&looked.area);
             Ok((look(&looked)?, reader))
         })
         .await?;
-        let needs = if existing.is_some() { Needs::DELETE } else { Needs::CREATE };
-        site.permit(who, &located, needs)?;
+        site.permit(who, &located, Needs::put(existing.is_some()))?;
         if let Some(Entry { kind: super::EntryKind::Directory, .. }) = existing {
             return Err(Error::new(ErrorKind::IsADirectory, "the path is a directory"));
         }
