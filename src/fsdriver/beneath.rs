@@ -39,13 +39,8 @@ impl Root {
         // The kernel answers EAGAIN when a rename raced with the look-up and it can't tell.
         let mut tries = 0;
         let fd = loop {
-            match rustix::fs::openat2(
-                &*self.fd,
-                name,
-                flags | OFlags::CLOEXEC,
-                Mode::empty(),
-                how,
-            ) {
+            match rustix::fs::openat2(&*self.fd, name, flags | OFlags::CLOEXEC, Mode::empty(), how)
+            {
                 Err(Errno::AGAIN) if tries < 16 => tries += 1,
                 other => break other?,
             }

@@ -3,6 +3,7 @@
 
 mod acl;
 mod beneath;
+mod grant;
 mod lease_sys;
 mod posix;
 mod posix_acl;
@@ -19,6 +20,7 @@ use std::time::SystemTime;
 use crate::model::RelPath;
 
 pub use acl::{Acl, Permission, Subject};
+pub use grant::{dress, grant, restore};
 pub use posix::Posix;
 
 /// What a driver says of a file or directory.

@@ -59,7 +59,6 @@ impl Posix {
             other => other,
         }
     }
-
 }
 
 impl Driver for Posix {
@@ -274,10 +273,6 @@ impl Driver for Posix {
     }
 
     fn physical(&self, path: &RelPath) -> PathBuf {
-        if path.is_root() {
-            self.root.path.clone()
-        } else {
-            self.root.path.join(path.as_str())
-        }
+        if path.is_root() { self.root.path.clone() } else { self.root.path.join(path.as_str()) }
     }
 }

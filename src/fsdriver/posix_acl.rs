@@ -4,14 +4,15 @@
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
 
-use exacl::AclOption;
+use exacl::{AclEntry, AclOption, Perm};
 use rustix::fs::{OFlags, XattrFlags};
 use rustix::io::Errno;
 
 use super::beneath::{Root, stat_fd};
-use super::{Acl, DriverError};
+use super::{Acl, DriverError, Permission};
 use crate::model::RelPath;
 
+const NONE: Permission = Permission::NONE;
 const ACCESS: &str = "system.posix_acl_access";
 const DEFAULT: &str = "system.posix_acl_default";
 
@@ -50,8 +51,14 @@ pub(super) fn write(file: &File, acl: &Acl) -> Result<(), DriverError> {
 pub(super) fn text(file: &File) -> Result<String, DriverError> {
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     let entries = exacl::getfacl(path, AclOption::ACCESS_ACL).map_err(DriverError::Io)?;
-    let text = exacl::to_string(&entries).map_err(DriverError::Io)?;
-    Ok(text.split_whitespace().collect::<Vec<_>>().join(","))
+    let one = |entry: &AclEntry| {
+        let bit = |perm, permission| if entry.perms.contains(perm) { permission } else { NONE };
+        let permission = bit(Perm::READ, Permission::READ)
+            | bit(Perm::WRITE, Permission::WRITE)
+            | bit(Perm::EXECUTE, Permission::TRAVERSE);
+        format!("{}:{}:{permission}", entry.kind, entry.name)
+    };
+    Ok(entries.iter().map(one).collect::<Vec<_>>().join(","))
 }
 
 fn attribute(file: impl AsFd, name: &str) -> Result<Option<Acl>, DriverError> {

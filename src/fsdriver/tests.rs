@@ -134,8 +134,97 @@ fn a_writer_is_noticed() {
 fn the_root_itself_is_never_removed_or_renamed() {
     let (_dir, driver) = area();
     assert!(matches!(driver.remove_directory(&RelPath::root()), Err(DriverError::Denied)));
-    assert!(matches!(
-        driver.rename(&RelPath::root(), &rel("x"), true),
-        Err(DriverError::Denied)
-    ));
+    assert!(matches!(driver.rename(&RelPath::root(), &rel("x"), true), Err(DriverError::Denied)));
+}
+
+fn run(program: &str, arguments: &[&str]) -> String {
+    let done = std::process::Command::new(program).args(arguments).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+#[test]
+fn acls_are_what_setfacl_sets_and_getfacl_shows() {
+    let (dir, driver) = area();
+    assert!(driver.has_acls());
+    let path = dir.path().join("f").display().to_string();
+    std::fs::write(&path, b"x").unwrap();
+    let file = driver.open(&rel("f")).unwrap();
+    for mode in [0o600, 0o640, 0o666] {
+        run("chmod", &[&format!("{mode:o}"), &path]);
+        assert_eq!(driver.acl(&file).unwrap(), Acl::of_mode(mode));
+    }
+    run(
+        "setfacl",
+        &["-m", "u::rw,u:1001:r,u:1000:rw,g::r,g:50:rwx,g:4294967294:w,m::rx,o::-", &path],
+    );
+    let acl = driver.acl(&file).unwrap();
+    assert_eq!(acl.entry(Subject::User(1000)), Some(Permission::READ_WRITE));
+    assert_eq!(acl.effective(Subject::User(1000)), Permission::READ);
+    assert_eq!(acl.mask(), Some(Permission::LIST));
+    let shown = run("getfacl", &["-pcnE", &path]);
+    run("setfacl", &["-b", &path]);
+    driver.set_acl(&file, &acl).unwrap();
+    assert_eq!(run("getfacl", &["-pcnE", &path]), shown);
+    assert_eq!(driver.acl(&file).unwrap(), acl);
+    // More than fits a small buffer.
+    let mut many = acl;
+    for uid in 2000..2100 {
+        many.set(Subject::User(uid), Some(Permission::READ));
+    }
+    driver.set_acl(&file, &many).unwrap();
+    assert_eq!(driver.acl(&file).unwrap(), many);
+    // What bits can say again is bits again.
+    driver.set_acl(&file, &Acl::of_mode(0o640)).unwrap();
+    assert_eq!(run("getfacl", &["-pcnE", &path]).trim(), "user::rw-\ngroup::r--\nother::---");
+}
+
+#[test]
+fn people_see_names() {
+    let (dir, driver) = area();
+    let path = dir.path().join("f").display().to_string();
+    std::fs::write(&path, b"x").unwrap();
+    run("setfacl", &["-m", "u:daemon:r,g:daemon:rw", &path]);
+    let file = driver.open(&rel("f")).unwrap();
+    let text = driver.acl_text(&file).unwrap();
+    assert!(text.contains("user:daemon:r") && text.contains("group:daemon:rw"), "{text}");
+    assert!(!text.contains(char::is_whitespace), "{text}");
+}
+
+#[test]
+fn directories_hand_down_their_default() {
+    let (dir, driver) = area();
+    let root = dir.path().display().to_string();
+    let open = driver.open_directory(&RelPath::root()).unwrap();
+    assert_eq!(driver.default_acl(&open).unwrap(), None);
+    run("setfacl", &["-d", "-m", "u::rwx,u:1000:rwx,g::rx,o::rx", &root]);
+    let acl = driver.default_acl(&open).unwrap().unwrap().for_file();
+    // The same as the kernel makes of it, but for others.
+    driver.create(&rel("f")).unwrap();
+    let shown = run("getfacl", &["-pcnE", &dir.path().join("f").display().to_string()]);
+    assert!(shown.contains("user:1000:rwx") && shown.contains("mask::rw-"), "{shown}");
+    assert_eq!(acl.effective(Subject::User(1000)), Permission::READ_WRITE);
+    assert_eq!((acl.owner, acl.other), (Permission::READ_WRITE, Permission::NONE));
+}
+
+#[test]
+fn a_grant_is_taken_back_unless_somebody_changed_it() {
+    let (dir, driver) = area();
+    let path = dir.path().join("f").display().to_string();
+    std::fs::write(&path, b"x").unwrap();
+    let file = driver.open(&rel("f")).unwrap();
+    let (me, r) = (Subject::User(1000), Permission::READ);
+    let before = driver.acl(&file).unwrap();
+    let now = grant(&driver, &file, [(me, r)]).unwrap();
+    assert_eq!(now.effective(me), r);
+    restore(&driver, &file, me, None, r).unwrap();
+    assert_eq!(driver.acl(&file).unwrap(), before);
+    grant(&driver, &file, [(me, r)]).unwrap();
+    run("setfacl", &["-m", "u:1000:rw", &path]);
+    restore(&driver, &file, me, None, r).unwrap();
+    assert_eq!(driver.acl(&file).unwrap().entry(me), Some(Permission::READ_WRITE));
+    // A mask of somebody's stays, and shows.
+    run("setfacl", &["-m", "m::-", &path]);
+    let other = Subject::Group(50);
+    assert_eq!(grant(&driver, &file, [(other, r)]).unwrap().effective(other), Permission::NONE);
 }

@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use super::access::driver_error;
 use super::{Error, ErrorKind, Site};
-use crate::fsdriver::{Acl, Driver, DriverError, Permission, Subject};
+use crate::fsdriver::{Acl, Driver, DriverError, Permission, Subject, dress, grant};
 use crate::model::{FileKey, Identity, LocalAccount, RelPath, Turl};
-use crate::namespace::{AclMode, StorageArea, TurlError, TurlRequest};
+use crate::namespace::{AclMode, DefaultAclEntry, Located, StorageArea, TurlError, TurlRequest};
 
 /// What one piece of work asks for again and again: the caller's account, and the directories that
 /// are open to it already.
@@ -44,10 +44,7 @@ impl<'a> Accounts<'a> {
 
     /// The TURL of the first protocol that the caller may have, and the account that its mover acts
     /// as; none for our own doors.
-    pub(super) fn turl(
-        &self,
-        ask: TurlRequest<'_>,
-    ) -> Result<(Turl, Option<LocalAccount>), Error> {
+    pub(super) fn turl(&self, ask: TurlRequest<'_>) -> Result<(Turl, Option<LocalAccount>), Error> {
         let namespace = &self.site.namespace;
         let local = ask.located.area.driver.has_acls();
         match namespace.turl(TurlRequest { local, ..ask }) {
@@ -108,6 +105,42 @@ impl<'a> Accounts<'a> {
         object.add(Some((subject, Permission::READ, account)), &file_defaults(area))
     }
 
+    /// Makes a put's hidden file, empty, for its writer alone, whatever the directory hands down; in AoT
+    /// areas with the way to it. After an error it may be there.
+    pub(super) fn make_hidden(
+        &self,
+        located: &Located,
+        hidden: &RelPath,
+        account: &LocalAccount,
+        expected_size: Option<u64>,
+    ) -> Result<(), Error> {
+        let area = &located.area;
+        let driver = &*area.driver;
+        let told = |e| driver_error(e, &located.stfn);
+        let empty = match driver.create(hidden) {
+            // A worker that a crash cut short made it.
+            Err(DriverError::Exists) => {
+                driver.remove_file(hidden).map_err(told)?;
+                driver.create(hidden).map_err(told)?
+            }
+            other => other.map_err(told)?,
+        };
+        if let Some(size) = expected_size {
+            driver.preallocate(&empty, size).map_err(told)?;
+        }
+        let mut acl = Acl::of_mode(0o660);
+        let writer = match area.acl_mode {
+            AclMode::AoT => Subject::Group(primary(account)?),
+            AclMode::JiT => Subject::User(account.uid),
+        };
+        acl.set(writer, Some(Permission::READ_WRITE));
+        dress(driver, &empty, &acl).map_err(told)?;
+        match area.acl_mode {
+            AclMode::AoT => self.open_way(area, hidden, account),
+            AclMode::JiT => Ok(()),
+        }
+    }
+
     /// What a directory that was just made gets: in AoT areas the caller's group lists it (and writes
     /// with `directory_writeperm`), everywhere the area's default-acl holds. It stays where that
     /// fails: a later TURL asks for what it needs.
@@ -121,10 +154,11 @@ impl<'a> Accounts<'a> {
         }
         let key = FileKey { area: area.name.clone(), path: path.clone() };
         let driver = &*area.driver;
-        let dressed = driver.open_directory(path).map_err(|e| driver_error(e, path)).and_then(|d| {
-            let _guard = self.site.leases.lock_path(&key);
-            Object { driver, file: &d, name: &key }.add(None, &wanted)
-        });
+        let dressed =
+            driver.open_directory(path).map_err(|e| driver_error(e, path)).and_then(|d| {
+                let _guard = self.site.leases.lock_path(&key);
+                Object { driver, file: &d, name: &key }.add(None, &wanted)
+            });
         if let Err(error) = dressed {
             tracing::warn!(%error, directory = %key, "its ACL could not be set");
         }
@@ -137,33 +171,6 @@ fn primary(account: &LocalAccount) -> Result<u32, Error> {
         let why = format!("local account {} has no group: give it one", account.name);
         Error::new(ErrorKind::Denied, why)
     })
-}
-
-/// Whom a put's data belongs to while it is written.
-pub(super) fn writer(area: &StorageArea, account: &LocalAccount) -> Result<Subject, Error> {
-    match area.acl_mode {
-        AclMode::AoT => primary(account).map(Subject::Group),
-        AclMode::JiT => Ok(Subject::User(account.uid)),
-    }
-}
-
-/// Gives a put's hidden file, which is empty and ours, to its writer: nobody else comes in, whatever
-/// the directory hands down.
-pub(super) fn dress_hidden(
-    area: &StorageArea,
-    file: &File,
-    account: &LocalAccount,
-) -> Result<(), Error> {
-    let writer = writer(area, account)?;
-    let mut acl = Acl::of_mode(0o660);
-    acl.set(writer, Some(Permission::READ_WRITE));
-    let told = |e| driver_error(e, &area.name);
-    area.driver.set_acl(file, &acl).map_err(told)?;
-    if area.driver.acl(file).map_err(told)? != acl {
-        let why = "the file system took an ACL and did not keep it: ask for https";
-        return Err(Error::new(ErrorKind::Internal, why));
-    }
-    Ok(())
 }
 
 /// The ACL of a file that is published in `directory`: what that hands down, the area's default-acl,
@@ -200,7 +207,7 @@ pub(super) fn way(path: &RelPath) -> Vec<RelPath> {
 
 /// The area's default-acl, as it stands on files.
 pub(super) fn file_defaults(area: &StorageArea) -> Vec<(Subject, Permission)> {
-    let one = |entry: &crate::namespace::DefaultAclEntry| {
+    let one = |entry: &DefaultAclEntry| {
         let read = if entry.read { Permission::READ } else { Permission::NONE };
         let write = if entry.write { Permission::WRITE } else { Permission::NONE };
         (Subject::Group(entry.gid), read | write)
@@ -231,30 +238,20 @@ impl Object<'_> {
         more: &[(Subject, Permission)],
     ) -> Result<(), Error> {
         let told = |e| driver_error(e, self.name);
-        let before = self.driver.acl(self.file).map_err(told)?;
-        let mut acl = before.clone();
         let needs = needed.iter().map(|(subject, permission, _)| (*subject, *permission));
-        for (subject, permission) in needs.chain(more.iter().copied()) {
-            if !acl.effective(subject).contains(permission) {
-                acl.add(subject, permission);
-            }
-        }
-        if acl == before {
-            return Ok(());
-        }
-        match (self.driver.set_acl(self.file, &acl), needed) {
-            (Ok(()), None) => Ok(()),
-            (Ok(()), Some((subject, permission, account))) => {
-                let now = self.driver.acl(self.file).map_err(told)?;
-                if now.effective(subject).contains(permission) {
-                    return Ok(());
-                }
+        let granted = grant(self.driver, self.file, needs.chain(more.iter().copied()));
+        match (granted, needed) {
+            (Ok(now), Some((subject, permission, account)))
+                if !now.effective(subject).contains(permission) =>
+            {
                 Err(self.masked(&now, permission, account))
             }
+            (Ok(_), _) => Ok(()),
             (Err(DriverError::Denied), Some((_, permission, account))) => {
+                let acl = self.driver.acl(self.file).map_err(told)?;
                 let stat = self.driver.stat_file(self.file).map_err(told)?;
                 let who = (account.uid, account.gids.as_slice());
-                if before.permits((stat.uid, stat.gid), who, permission) {
+                if acl.permits((stat.uid, stat.gid), who, permission) {
                     return Ok(());
                 }
                 let why = format!(
@@ -279,21 +276,5 @@ impl Object<'_> {
             self.name, account.name
         );
         Error::new(ErrorKind::Precondition, why)
-    }
-
-    /// Puts a user's entry back to what it was before, unless somebody changed it meanwhile.
-    pub(super) fn restore(
-        &self,
-        uid: u32,
-        before: Option<Permission>,
-        given: Permission,
-    ) -> Result<(), DriverError> {
-        let mut acl = self.driver.acl(self.file)?;
-        let subject = Subject::User(uid);
-        if acl.entry(subject) != Some(given) || before == Some(given) {
-            return Ok(());
-        }
-        acl.set(subject, before);
-        self.driver.set_acl(self.file, &acl)
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::access::driver_error;
 use super::acl::{Object, file_defaults, way};
 use super::{Error, ErrorKind};
-use crate::fsdriver::{DriverError, Kind, Permission, Subject};
+use crate::fsdriver::{Acl, DriverError, Kind, Permission, Subject, restore};
 use crate::model::{FileKey, LocalAccount, RelPath};
 use crate::namespace::{Namespace, StorageArea};
 use crate::store::{LeaseRow, Lent, LentId, LentRow, RequestId};
@@ -92,7 +92,11 @@ impl Leases {
     }
 
     /// Looks what a loan needs, and takes it down in memory. Blocks.
-    pub(super) fn note(&self, request: RequestId, loan: &Loan) -> Result<(LeaseRow, Vec<LentRow>), Error> {
+    pub(super) fn note(
+        &self,
+        request: RequestId,
+        loan: &Loan,
+    ) -> Result<(LeaseRow, Vec<LentRow>), Error> {
         let uid = loan.account.uid;
         let key = loan.key(&loan.path);
         let row = LeaseRow { request, n: loan.n, uid, key: key.clone() };
@@ -144,11 +148,7 @@ impl Leases {
             let file = loan.open(&key, kind)?;
             Object { driver, file: &file, name: &key }.add(needed, &more)?;
         }
-        if self.holds((request, loan.n)) {
-            Ok(())
-        } else {
-            Err(ended())
-        }
+        if self.holds((request, loan.n)) { Ok(()) } else { Err(ended()) }
     }
 
     /// Ends a lease: entries that no other one needs are put back on disk. What needs not be
@@ -179,9 +179,8 @@ impl Leases {
             Kind::Directory => driver.open_directory(&key.path),
             _ => driver.open(&key.path),
         };
-        let restored = open().and_then(|file| {
-            Object { driver, file: &file, name: key }.restore(uid, before, given)
-        });
+        let subject = Subject::User(uid);
+        let restored = open().and_then(|file| restore(driver, &file, subject, before, given));
         match restored {
             // Gone with what it stood on.
             Ok(()) | Err(DriverError::NotFound | DriverError::NotADirectory) => {
@@ -217,7 +216,11 @@ impl Leases {
     }
 
     /// Leases of none of these, and entries that no lease needs, end. Blocks.
-    pub(super) fn tidy(&self, standing: &HashSet<Of>, namespace: &Namespace) -> (Vec<Of>, Vec<LentId>) {
+    pub(super) fn tidy(
+        &self,
+        standing: &HashSet<Of>,
+        namespace: &Namespace,
+    ) -> (Vec<Of>, Vec<LentId>) {
         let ended: Vec<Of> = {
             let table = self.table();
             table.leases.keys().filter(|of| !standing.contains(of)).copied().collect()
@@ -335,7 +338,7 @@ impl Loan {
         opened.map_err(|e| driver_error(e, key))
     }
 
-    fn acl(&self, key: &FileKey, kind: Kind) -> Result<crate::fsdriver::Acl, Error> {
+    fn acl(&self, key: &FileKey, kind: Kind) -> Result<Acl, Error> {
         let file = self.open(key, kind)?;
         self.area.driver.acl(&file).map_err(|e| driver_error(e, key))
     }

@@ -43,9 +43,8 @@ impl Srm {
             }
             self.core.store.lend(rows, entries.into_values().collect()).await?;
             let site = self.site();
-            let give = move |loan: Loan| {
-                site.leases.give(request, &loan).map_err(|error| (loan.n, error))
-            };
+            let give =
+                move |loan: Loan| site.leases.give(request, &loan).map_err(|error| (loan.n, error));
             blocking(move || Ok(good.into_iter().map(give).collect::<Vec<_>>())).await
         };
         match lent.await {

@@ -52,7 +52,11 @@ impl Srm {
                 make(&located)?;
                 let accounts = Accounts::new(&site, &who);
                 accounts.dress_directory(&located.area, &located.path);
-                if site.config.http.fsync { sync_names(&located.area, &[&located.path]) } else { Ok(()) }
+                if site.config.http.fsync {
+                    sync_names(&located.area, &[&located.path])
+                } else {
+                    Ok(())
+                }
             })
             .await
         })

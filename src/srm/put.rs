@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::access::{Needs, check_room, driver_error, owner};
-use super::acl::{Accounts, dress_hidden};
+use super::acl::Accounts;
 use super::answer::{estimated_wait, turl_while};
 use super::checks::not_in_request;
 use super::files::{discard, hidden_name, make_parents};
@@ -16,8 +16,8 @@ use super::transition::{Change, file_status};
 use super::{Error, ErrorKind, PutAnswer, PutFileStatus, PutRequest, Site, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{
-    Event, FileState, FileStorageType, Identity, LocalAccount, OverwriteMode, Protocol, RelPath,
-    RequestKind, ReturnStatus,
+    Event, FileState, FileStorageType, Identity, OverwriteMode, Protocol, RelPath, RequestKind,
+    ReturnStatus,
 };
 use crate::namespace::{AclMode, Located, TurlRequest};
 use crate::store::{FileRow, RequestRow};
@@ -111,8 +111,7 @@ impl Srm {
                 (Arc::clone(&site), who.clone(), Arc::clone(live), rows.clone());
             let work = blocking(move || {
                 let accounts = Accounts::new(&site, &who);
-                let one =
-                    |row: Arc<FileRow>| (row.n, prepare(&site, &who, &accounts, &live, &row));
+                let one = |row: Arc<FileRow>| (row.n, prepare(&site, &who, &accounts, &live, &row));
                 Ok(all.into_iter().map(one).collect::<Vec<_>>())
             });
             match work.await {
@@ -302,7 +301,7 @@ fn prepare(
     let mut loan = None;
     if let Some(account) = account {
         let expected = file.expected_size;
-        if let Err(error) = make_hidden(accounts, &located, &hidden, &account, expected) {
+        if let Err(error) = accounts.make_hidden(&located, &hidden, &account, expected) {
             discard(&located.area, &hidden)?;
             return Err(error);
         }
@@ -312,34 +311,6 @@ fn prepare(
         }
     }
     Ok(Ready { located, hidden, made, protocol: turl.protocol, turl: turl.url, loan })
-}
-
-/// The hidden file, empty, for the account alone; in AoT areas with the way to it.
-fn make_hidden(
-    accounts: &Accounts<'_>,
-    located: &Located,
-    hidden: &RelPath,
-    account: &LocalAccount,
-    expected_size: Option<u64>,
-) -> Result<(), Error> {
-    let driver = &*located.area.driver;
-    let told = |e| driver_error(e, &located.stfn);
-    let empty = match driver.create(hidden) {
-        // A worker that a crash cut short made it.
-        Err(DriverError::Exists) => {
-            driver.remove_file(hidden).map_err(told)?;
-            driver.create(hidden).map_err(told)?
-        }
-        other => other.map_err(told)?,
-    };
-    if let Some(size) = expected_size {
-        driver.preallocate(&empty, size).map_err(told)?;
-    }
-    dress_hidden(&located.area, &empty, account)?;
-    match located.area.acl_mode {
-        AclMode::AoT => accounts.open_way(&located.area, hidden, account),
-        AclMode::JiT => Ok(()),
-    }
 }
 
 fn check_parent(

@@ -176,12 +176,7 @@ impl Srm {
         found.await.unwrap_or_default()
     }
 
-    fn publish_of(
-        &self,
-        live: &Live,
-        file: &FileRow,
-        readers: &Readers,
-    ) -> Result<Publish, Error> {
+    fn publish_of(&self, live: &Live, file: &FileRow, readers: &Readers) -> Result<Publish, Error> {
         let site = self.site();
         let internal = |why| Error::new(ErrorKind::Internal, why);
         let key = file.key.clone().ok_or_else(|| internal("the put has no path"))?;

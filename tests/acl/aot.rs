@@ -34,7 +34,8 @@ async fn the_group_reads_what_its_people_put_and_get() {
 
 #[tokio::test]
 async fn directories_are_listed_by_the_group_and_written_where_told() {
-    for (settings, entry, may) in [("", "r-x", false), ("directory_writeperm = true", "rwx", true)] {
+    for (settings, entry, may) in [("", "r-x", false), ("directory_writeperm = true", "rwx", true)]
+    {
         let settings = settings.to_owned();
         let grid = Grid::with(Setup { settings, ..Setup::default() }, "");
         // A file opens the way to the area.

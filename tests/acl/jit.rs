@@ -65,7 +65,10 @@ async fn a_get_is_open_until_it_is_released_aborted_or_over() {
         };
         assert_eq!(ended, "SRM_SUCCESS", "{end}");
         if end == "rm" {
-            assert_eq!((grid.acl("/jit"), grid.acl("/jit/d")), (before.0.clone(), before.1.clone()));
+            assert_eq!(
+                (grid.acl("/jit"), grid.acl("/jit/d")),
+                (before.0.clone(), before.1.clone())
+            );
         } else {
             assert_eq!(now(), before, "{end}");
             assert!(one().read(path).is_none(), "{end}");

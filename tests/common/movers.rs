@@ -96,9 +96,8 @@ impl Server {
         let out = std::fs::File::create(folder.path().join("out")).unwrap();
         command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
         let server = Self { child: command.spawn().unwrap(), log, _folder: folder };
-        let up = wait_until(Duration::from_secs(15), || {
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
+        let up =
+            wait_until(Duration::from_secs(15), || TcpStream::connect(("127.0.0.1", port)).is_ok());
         assert!(up, "{command:?} does not listen:\n{}", server.log());
         server
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 
-use super::client::Tls;
 use super::accounts;
+use super::client::Tls;
 use super::soap::{self, Answer};
 use super::storm::{Area, Setup, TestStorm};
 use super::{bytes, snapshot, wire};
@@ -33,8 +33,7 @@ impl Scene {
         // Movers act as an account; which one does not matter here.
         let gridmap = accounts::grid_mapfile();
         let settings = settings.to_owned();
-        let storm =
-            TestStorm::set_up(Setup { settings, areas: more, gridmap, ..Setup::default() });
+        let storm = TestStorm::set_up(Setup { settings, areas: more, gridmap, ..Setup::default() });
         let root = storm.root("test.vo");
         std::fs::create_dir(root.join("dir")).unwrap();
         std::fs::write(root.join("dir/file"), bytes(1000, 5)).unwrap();

@@ -123,7 +123,8 @@ async fn forged_attributes_are_wiped() {
             ("pinned", "99999999999"),
             ("put", "00000000-0000-4000-8000-000000000000.0"),
         ] {
-            let set = one().sh(&format!("setfattr -n user.storm.{name} -v {value} \"$1\""), put.path());
+            let set =
+                one().sh(&format!("setfattr -n user.storm.{name} -v {value} \"$1\""), put.path());
             assert!(set.ok, "{}", set.err);
         }
         grid.put_done(&put).await.expect("SRM_SUCCESS");
