@@ -41,7 +41,7 @@ async fn many_at_once_end_as_they_began() {
     let turn = |n: usize| {
         let grid = &grid;
         async move {
-            let (who, me) = if n % 2 == 0 { (&grid.user, one()) } else { (&grid.user2, two()) };
+            let (who, me) = if n.is_multiple_of(2) { (&grid.user, one()) } else { (&grid.user2, two()) };
             for round in 0..4 {
                 let get = grid.get(who, &format!("/jit/f{}", (n + round) % 5), "file").await;
                 assert!(me.read(get.path()).is_some(), "{n} {round}");
