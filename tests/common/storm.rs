@@ -50,6 +50,7 @@ pub struct TestStorm {
     /// More keys of `[http]`, from the next restart on.
     pub http: String,
     settings: String,
+    trust: String,
     /// Certificates, keys and trust anchors.
     pki: PathBuf,
     account: Option<Account>,
@@ -64,6 +65,8 @@ pub struct Setup {
     pub areas: Vec<Area>,
     /// The account it runs as, to which the whole folder belongs then; that lets everybody pass.
     pub account: Option<Account>,
+    /// All that `[tls]` says besides the host certificate; empty: that of the test PKI.
+    pub trust: String,
     /// The grid-mapfile.
     pub gridmap: String,
     /// Elements of namespace.xml to be replaced: area, text, new text.
@@ -90,6 +93,12 @@ impl TestStorm {
     pub fn with(settings: &str, more: Vec<Area>) -> Self {
         let settings = settings.to_owned();
         Self::set_up(Setup { settings, areas: more, ..Setup::default() })
+    }
+
+    /// As [`TestStorm::with`]; `trust` is all that `[tls]` says besides the host certificate.
+    pub fn trusting(trust: &str, settings: &str, more: Vec<Area>) -> Self {
+        let (trust, settings) = (trust.to_owned(), settings.to_owned());
+        Self::set_up(Setup { trust, settings, areas: more, ..Setup::default() })
     }
 
     /// Starts as told.
@@ -124,11 +133,17 @@ impl TestStorm {
             run("chown", &["-R", &format!("{}:{}", account.uid, account.gid), &folder]);
             run("chmod", &["0711", &folder, &format!("{folder}/areas")]);
         }
+        let mut trust = setup.trust;
+        if trust.is_empty() {
+            let pki = pki.display();
+            trust = format!("trust_anchors = \"{pki}/certificates\"\nvomsdir = \"{pki}/vomsdir\"\n");
+        }
         let mut storm = Self {
             temp,
             child: None,
             ports: Ports::default(),
             http: String::new(),
+            trust,
             settings: setup.settings,
             pki,
             account: setup.account,
@@ -273,12 +288,11 @@ impl TestStorm {
              [paths]\nnamespace = \"namespace.xml\"\nstate = \"var\"\n\
              [http]\nhttps = \"{any}:{}\"\nplain = \"127.0.0.1:{}\"\n{}\n\
              [admin]\nlisten = \"127.0.0.1:{}\"\n\
-             [tls]\ncertificate = \"{pki}/hostcert.pem\"\nkey = \"{pki}/hostkey.pem\"\n\
-             trust_anchors = \"{pki}/certificates\"\nvomsdir = \"{pki}/vomsdir\"\n\
+             [tls]\ncertificate = \"{pki}/hostcert.pem\"\nkey = \"{pki}/hostkey.pem\"\n{}\
              [auth]\ngridmap = \"etc/grid-mapfile\"\ngroupmap = \"etc/groupmapfile\"\n\
              gridmapdir = \"etc/gridmapdir\"\nban = \"etc/ban_users.db\"\n\
              [srm]\nlisten = \"{any}:{}\"\n{}\n",
-            p.https, p.plain, self.http, p.admin, p.srm, self.settings
+            p.https, p.plain, self.http, p.admin, self.trust, p.srm, self.settings
         )
     }
 }
