@@ -47,6 +47,8 @@ pub struct TestStorm {
     pub ports: Ports,
     /// More keys of `[http]`, from the next restart on.
     pub http: String,
+    /// More keys of `[auth]`, from the next restart on.
+    pub auth: String,
     settings: String,
 }
 
@@ -83,6 +85,7 @@ impl TestStorm {
             child: None,
             ports: Ports::default(),
             http: String::new(),
+            auth: String::new(),
             settings: settings.to_owned(),
         };
         storm.restart();
@@ -224,9 +227,9 @@ impl TestStorm {
              [tls]\ncertificate = \"{pki}/hostcert.pem\"\nkey = \"{pki}/hostkey.pem\"\n\
              trust_anchors = \"{pki}/certificates\"\nvomsdir = \"{pki}/vomsdir\"\n\
              [auth]\ngridmap = \"etc/grid-mapfile\"\ngroupmap = \"etc/groupmapfile\"\n\
-             gridmapdir = \"etc/gridmapdir\"\nban = \"etc/ban_users.db\"\n\
+             gridmapdir = \"etc/gridmapdir\"\nban = \"etc/ban_users.db\"\n{}\n\
              [srm]\nlisten = \"{any}:{}\"\n{}\n",
-            p.https, p.plain, self.http, p.admin, p.srm, self.settings
+            p.https, p.plain, self.http, p.admin, self.auth, p.srm, self.settings
         )
     }
 }
