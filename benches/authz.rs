@@ -1,6 +1,7 @@
 //! One request's whole authorisation, from the SURL to path-authz.db: 1000 entries of path-authz.db, 10
 //! approachable rules, a ban list and a grid-mapfile of 1000 lines, a person with three FQANs. It may
 //! take at most 0.1 of one RSA-2048 signature, of which every new connection costs the server one.
+#![allow(clippy::unwrap_used)] // A bench that fails may die.
 
 mod support;
 

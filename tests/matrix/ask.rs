@@ -158,7 +158,16 @@ impl<'a> Asker<'a> {
             "ping" => ("srmPing", String::new()),
             "protocols" => ("srmGetTransferProtocols", String::new()),
             "tokens" => ("srmGetSpaceTokens", String::new()),
-            "status" => ("srmStatusOfPutRequest", mine),
+            "spacemeta" => {
+                let space = soap::escape(&self.world.space);
+                let list = format!(
+                    "<arrayOfSpaceTokens><stringArray>{space}</stringArray></arrayOfSpaceTokens>"
+                );
+                ("srmGetSpaceMetaData", list)
+            }
+            "statusput" => ("srmStatusOfPutRequest", mine),
+            "statusget" => ("srmStatusOfGetRequest", mine),
+            "abortfiles" => ("srmAbortFiles", mine + &soap::surls(&[its])),
             "putdone" => ("srmPutDone", mine + &soap::surls(&[its])),
             "release" => ("srmReleaseFiles", mine + &soap::surls(&[its])),
             "abort" => ("srmAbortRequest", mine),
@@ -180,6 +189,8 @@ impl<'a> Asker<'a> {
         // srmPing has no status: a fault's text begins with the code.
         let code = match (operation, answer.code.as_str()) {
             ("ping", "FAULT") => answer.explanation.split(':').next().unwrap_or_default(),
+            // What else it holds is no file.
+            ("spacemeta", code) => code,
             ("ping", _) if answer.xml.contains("<versionInfo>v2.2<") => "SRM_SUCCESS",
             _ => answer.file_code(),
         };

@@ -57,6 +57,8 @@ pub struct World {
     pub storm: TestStorm,
     /// A srmPrepareToPut of stranger1's.
     pub token: String,
+    /// The space token of the area that is open to all.
+    pub space: String,
 }
 
 /// A place: how it is named, and where its files really lie.
@@ -128,7 +130,11 @@ impl World {
         let rfc = wire::config(Some("rfc"), Tls::Any);
         let answer = soap::once(&rfc, storm.ports.srm, "srmPrepareToPut", &put).await.unwrap();
         let token = answer.expect("SRM_SPACE_AVAILABLE").token.unwrap();
-        Self { daemon, storm, token }
+        let described = "<userSpaceTokenDescription>OPEN_TOKEN</userSpaceTokenDescription>";
+        let port = storm.ports.srm;
+        let answer = soap::once(&rfc, port, "srmGetSpaceTokens", described).await.unwrap();
+        let space = soap::text(&answer.xml, "stringArray").unwrap();
+        Self { daemon, storm, token, space }
     }
 
     /// By its name in matrix.tsv.
