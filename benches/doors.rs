@@ -180,13 +180,13 @@ fn bare_server(answer: usize) -> io::Result<ExitCode> {
 
 fn tls(verifier: Arc<dyn ClientCertVerifier>) -> TlsAcceptor {
     let [certificate, key] = ["hostcert.pem", "hostkey.pem"].map(|name| pki::dir().join(name));
-    TlsAcceptor::from(server_config(&certificate, &key, verifier).unwrap())
+    TlsAcceptor::from(server_config(&certificate, &key, verifier, false).unwrap())
 }
 
 /// axum over hyper over the TLS configuration of stormd; answers with the request's own bytes, made
 /// as long as stormd's answer.
 async fn serve_echo(listener: TcpListener, answer: usize) {
-    let tls = tls(Arc::new(ClientVerifier));
+    let tls = tls(Arc::new(ClientVerifier::new(false)));
     let echo = move |body: Bytes| async move {
         let mut body = Vec::from(body);
         body.resize(answer, b' ');
@@ -276,6 +276,6 @@ impl ClientCertVerifier for AcceptAll {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ClientVerifier.supported_verify_schemes()
+        ClientVerifier::new(false).supported_verify_schemes()
     }
 }

@@ -314,6 +314,7 @@ mod tests {
             fqans: fqans.iter().map(|text| Fqan::parse(text).unwrap()).collect(),
             not_after: SystemTime::UNIX_EPOCH,
             proxy: ProxyKind::EndEntity,
+            notes: Vec::new(),
         }))
     }
 

@@ -77,6 +77,7 @@ mod tests {
                 fqans: fqans.iter().map(|text| Fqan::parse(text).unwrap()).collect(),
                 not_after: SystemTime::UNIX_EPOCH,
                 proxy: ProxyKind::EndEntity,
+                notes: Vec::new(),
             };
             let mut told = Trace::on();
             assert_eq!(list.bans(&person, &mut told), line > 0, "{dn} {fqans:?}");

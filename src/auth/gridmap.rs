@@ -9,9 +9,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::dn::{comparable_entry, comparable_line};
 use super::glob::Glob;
 use super::watched::Format;
-use super::x509::{comparable_entry, comparable_line};
 use crate::config::{Problem, Severity};
 use crate::model::{Fqan, Person};
 
@@ -288,6 +288,7 @@ mod tests {
             fqans: fqans.iter().map(|text| Fqan::parse(text).unwrap()).collect(),
             not_after: SystemTime::UNIX_EPOCH,
             proxy: ProxyKind::EndEntity,
+            notes: Vec::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod area_authz;
 pub mod ban;
+pub mod dn;
 pub mod dn_pattern;
 mod glob;
 pub mod gridmap;

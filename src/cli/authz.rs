@@ -90,5 +90,6 @@ fn identity(dn: Option<String>, fqans: &[String]) -> Result<Identity, String> {
         fqans: fqans.collect::<Result<_, _>>()?,
         not_after: SystemTime::now() + Duration::from_secs(3600),
         proxy: ProxyKind::EndEntity,
+        notes: Vec::new(),
     })))
 }

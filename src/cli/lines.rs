@@ -27,7 +27,13 @@ struct Shared {
     /// The buffer is no longer empty.
     some: Condvar,
     /// The end of the way. Taken before `gathered`, so that lines keep their order.
-    end: Mutex<Box<dyn Write + Send>>,
+    end: Mutex<End>,
+}
+
+struct End {
+    way: Box<dyn Write + Send>,
+    /// Empty: changes places with `gathered`, so that neither has to grow again.
+    spare: Vec<u8>,
 }
 
 impl Lines {
@@ -36,7 +42,7 @@ impl Lines {
         let shared = Arc::new(Shared {
             gathered: Mutex::default(),
             some: Condvar::new(),
-            end: Mutex::new(Box::new(end)),
+            end: Mutex::new(End { way: Box::new(end), spare: Vec::new() }),
         });
         let lines = Self(Arc::clone(&shared));
         std::thread::Builder::new()
@@ -63,10 +69,11 @@ impl Shared {
     }
 
     fn empty(&self) {
-        let mut end = lock(&self.end);
-        let lines = std::mem::take(&mut *lock(&self.gathered));
+        let end = &mut *lock(&self.end);
+        std::mem::swap(&mut end.spare, &mut *lock(&self.gathered));
         // A log that cannot be written must not end the service.
-        let _ = end.write_all(&lines).and_then(|()| end.flush());
+        let _ = end.way.write_all(&end.spare).and_then(|()| end.way.flush());
+        end.spare.clear();
     }
 
     fn add(&self, line: &[u8]) {

@@ -1,6 +1,7 @@
 //! The command line: arguments, logging, exit codes.
 
 mod authz;
+mod format;
 mod lines;
 
 use std::io::Write;
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use self::authz::Authz;
+use self::format::Format;
 use self::lines::Lines;
 use crate::config::Severity;
 use crate::daemon::{self, DaemonError};
@@ -123,6 +125,7 @@ fn log_to_stderr() -> std::io::Result<Lines> {
         .with_ansi(false)
         // It would tell a full disk by eprintln!, which panics there.
         .log_internal_errors(false)
+        .event_format(Format)
         .init();
     Ok(lines)
 }

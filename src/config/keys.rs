@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    AdminSection, AuthSection, Config, DaemonSection, HttpSection, Lifetimes, Limits, MapEntry,
-    MappingMode, Paths, Site, SrmSection, TlsSection, WorkerPool, Workers,
+    AdminSection, AuthSection, Config, CrlMode, DaemonSection, HttpSection, Lifetimes, Limits,
+    MapEntry, MappingMode, NamespacesMode, Paths, Site, SrmSection, TlsSection, WorkerPool,
+    Workers,
 };
 use crate::model::OverwriteMode;
 
@@ -43,6 +44,8 @@ pub(super) enum Kind {
     /// A whole number, at least 1.
     Count(fn(&mut Config) -> &mut usize),
     Overwrite(fn(&mut Config) -> &mut OverwriteMode),
+    Crl(fn(&mut Config) -> &mut CrlMode),
+    Namespaces(fn(&mut Config) -> &mut NamespacesMode),
     Mapping(fn(&mut Config) -> &mut MappingMode),
     /// DN or FQAN pattern to account.
     Map(fn(&mut Config) -> &mut Vec<MapEntry>),
@@ -64,6 +67,11 @@ impl Kind {
             Kind::Size(_) => "a size such as \"32MiB\" or a number of bytes",
             Kind::Count(_) => "a whole number from 1",
             Kind::Overwrite(_) => "\"NEVER\", \"ALWAYS\" or \"WHEN_FILES_ARE_DIFFERENT\"",
+            Kind::Crl(_) => "\"require\", \"if-valid\" or \"ignore\"",
+            Kind::Namespaces(_) => {
+                "\"ignore\", or \"globus\", \"eugridpma\", \"globus-eugridpma\", \"eugridpma-globus\" or \
+                 \"eugridpma-and-globus\", each also with -require"
+            }
             Kind::Mapping(_) => "\"gridmap\", \"static\" or \"none\"",
             Kind::Map(_) => {
                 "a table such as { \"/vo/Role=prod\" = \"prod\", \"/vo\" = \"vouser\" }"
@@ -232,6 +240,27 @@ pub const KEYS: &[Key] = &[
         Kind::Path(|c| &mut c.tls.vomsdir),
         r#""/etc/grid-security/vomsdir""#,
         "folder of VOMS servers (.lsc files)",
+    ),
+    key(
+        "tls",
+        "crl",
+        Kind::Crl(|c| &mut c.tls.crl),
+        r#""if-valid""#,
+        "revocation lists: require (each CA needs one), if-valid (one that is there must not have run out), ignore",
+    ),
+    key(
+        "tls",
+        "namespaces",
+        Kind::Namespaces(|c| &mut c.tls.namespaces),
+        r#""eugridpma-and-globus-require""#,
+        "which files bind the names a CA may certify (docs/operations.md); ignore = none",
+    ),
+    key(
+        "tls",
+        "legacy",
+        Kind::Flag(|c| &mut c.tls.legacy),
+        "false",
+        "take RSA keys from 1024 bits and SHA-1 signatures, for old clients; TLS 1.2 only then",
     ),
     key(
         "auth",
@@ -435,6 +464,9 @@ pub(super) fn blank() -> Config {
             key: None,
             trust_anchors: PathBuf::new(),
             vomsdir: PathBuf::new(),
+            crl: CrlMode::Require,
+            namespaces: NamespacesMode { kinds: &[], all: false, require: false },
+            legacy: false,
         },
         auth: AuthSection {
             mapping: MappingMode::Gridmap,

@@ -5,6 +5,7 @@ mod check;
 mod keys;
 mod parse;
 mod reference;
+mod trust;
 mod values;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ use crate::model::OverwriteMode;
 pub use check::split_host_port;
 pub use keys::{KEYS, Key, SECTIONS};
 pub use reference::{reference_page, sample_file};
+pub use trust::{CrlMode, NamespacesMode, PolicyKind};
 pub use values::{nearest, parse_duration, parse_size};
 
 /// storm.toml, parsed. Paths are absolute: relative ones were taken from the file's folder.
@@ -103,6 +105,10 @@ pub struct TlsSection {
     pub key: Option<PathBuf>,
     pub trust_anchors: PathBuf,
     pub vomsdir: PathBuf,
+    pub crl: CrlMode,
+    pub namespaces: NamespacesMode,
+    /// RSA keys from 1024 bits and SHA-1 signatures are taken, over TLS 1.2 only.
+    pub legacy: bool,
 }
 
 /// `[auth]`

@@ -10,7 +10,9 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::keys::{KEYS, Key, Kind, SECTIONS, blank};
 use super::values::{nearest, parse_duration, parse_size};
-use super::{Config, MapEntry, MappingMode, Problem, Severity, WorkerPool};
+use super::{
+    Config, CrlMode, MapEntry, MappingMode, NamespacesMode, Problem, Severity, WorkerPool,
+};
 use crate::model::OverwriteMode;
 
 /// Largest storm.toml that is read, in bytes.
@@ -220,6 +222,10 @@ impl Reader<'_> {
             Kind::Count(field) => *field(config) = count(value).ok_or_else(wrong)?,
             Kind::Overwrite(field) => {
                 *field(config) = OverwriteMode::parse(text()?).ok_or_else(wrong)?;
+            }
+            Kind::Crl(field) => *field(config) = CrlMode::parse(text()?).ok_or_else(wrong)?,
+            Kind::Namespaces(field) => {
+                *field(config) = NamespacesMode::parse(text()?).ok_or_else(wrong)?;
             }
             Kind::Mapping(field) => {
                 *field(config) = MappingMode::parse(text()?).ok_or_else(wrong)?;

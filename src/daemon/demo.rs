@@ -15,6 +15,8 @@ use crate::listener::{self, PortKind, TlsError};
 pub(super) struct HostIdentity {
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
+    /// `[tls] legacy`.
+    legacy: bool,
     /// The demo CA is trusted only while its host certificate is in use.
     pub(super) demo: Option<DemoPki>,
 }
@@ -23,14 +25,17 @@ impl HostIdentity {
     /// The certificate that storm.toml names; otherwise the demo one, made where it is missing or
     /// about to run out.
     pub(super) fn find(config: &Config) -> Result<Self, String> {
+        let legacy = config.tls.legacy;
         if let (Some(certificate), Some(key)) = (&config.tls.certificate, &config.tls.key) {
-            return Ok(Self { certificate: certificate.clone(), key: key.clone(), demo: None });
+            let (certificate, key) = (certificate.clone(), key.clone());
+            return Ok(Self { certificate, key, legacy, demo: None });
         }
         let demo = demo::ensure(&demo_directory(config), &config.site.host)
             .map_err(|error| error.to_string())?;
         Ok(Self {
             certificate: demo.host_certificate.clone(),
             key: demo.host_key.clone(),
+            legacy,
             demo: Some(demo),
         })
     }
@@ -42,7 +47,8 @@ impl HostIdentity {
 
     /// The TLS of the doors. Reads files.
     pub(super) fn server_config(&self) -> Result<Arc<ServerConfig>, TlsError> {
-        listener::server_config(&self.certificate, &self.key, Arc::new(ClientVerifier))
+        let verifier = Arc::new(ClientVerifier::new(self.legacy));
+        listener::server_config(&self.certificate, &self.key, verifier, self.legacy)
     }
 }
 

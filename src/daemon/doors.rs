@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::Request;
 use futures_util::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tower::ServiceExt;
 
 use super::health::Monitor;
 use super::{DaemonError, start_error};
 use crate::config::Config;
-use crate::listener::{Listener, PortKind};
+use crate::listener::{Door, Listener, PortKind};
 use crate::namespace::Ports;
 use crate::soap::{self, SoapLimits};
 use crate::srm::Srm;
@@ -61,7 +59,7 @@ pub(super) struct Doors {
     srm: Srm,
     metrics: PrometheusHandle,
     monitor: Arc<Monitor>,
-    open: Vec<(PortKind, Arc<ArcSwap<Router>>)>,
+    open: Vec<(PortKind, Door)>,
 }
 
 impl Doors {
@@ -79,16 +77,10 @@ impl Doors {
         doors
     }
 
-    /// What to serve at a port: always the newest door.
-    pub(super) fn router(&self, kind: PortKind) -> Router {
-        let Some((_, door)) = self.open.iter().find(|(k, _)| *k == kind) else {
-            return Router::new();
-        };
-        let door = Arc::clone(door);
-        Router::new().fallback(move |request: Request| {
-            let newest = Router::clone(&door.load());
-            async move { newest.oneshot(request).await }
-        })
+    /// What to serve at a port.
+    pub(super) fn door(&self, kind: PortKind) -> Door {
+        let open = self.open.iter().find(|(k, _)| *k == kind);
+        open.map(|(_, door)| Arc::clone(door)).unwrap_or_default()
     }
 
     /// Requests that come from now on meet these limits.

@@ -55,8 +55,8 @@ impl Gatekeeper {
     /// host certificate is in use.
     pub(super) fn read(config: &Config, identity: &HostIdentity) -> (Reading, Vec<Problem>) {
         let demo_ca: Vec<_> = identity.demo.iter().map(|demo| demo.ca.clone()).collect();
-        let (anchors, vomsdir) = (&config.tls.trust_anchors, &config.tls.vomsdir);
-        let (trust, problems) = Trust::load(anchors, vomsdir, &demo_ca, &config.site.host);
+        let anchors = &config.tls.trust_anchors;
+        let (trust, problems) = Trust::load(&config.tls, &demo_ca, &config.site.host);
         let reading =
             Reading { trust: Arc::new(trust), anchors: anchors.clone(), demo_cas: demo_ca.len() };
         (reading, problems)
@@ -81,7 +81,7 @@ impl Judge for Gatekeeper {
     fn identity(&self, chain: &[CertificateDer<'static>], now: SystemTime) -> Identity {
         let judge = || match self.reading.load().trust.judge(chain, now) {
             Ok(judgement) => {
-                for note in &judgement.notes {
+                for note in &judgement.person.notes {
                     tracing::info!(dn = %judgement.person.dn, "attribute certificate dropped: {note}");
                 }
                 // Looked at again when an attribute certificate or CRL runs out, not only a

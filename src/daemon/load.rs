@@ -201,14 +201,14 @@ pub fn check(config_path: &Path) -> Vec<Problem> {
         Err(problems) => problems,
     });
     if let (Some(certificate_file), Some(key)) = (&config.tls.certificate, &config.tls.key) {
-        let tls = listener::server_config(certificate_file, key, Arc::new(ClientVerifier));
+        let verifier = Arc::new(ClientVerifier::new(config.tls.legacy));
+        let tls = listener::server_config(certificate_file, key, verifier, config.tls.legacy);
         problems.extend(tls.err().map(|error| certificate(config_path, &error)));
         problems.extend(expiry_warning(certificate_file, SystemTime::now()));
     } else if whole {
         problems.extend(demo_warning(config_path, &config));
     }
-    let tls = &config.tls;
-    let (_, notes) = Trust::load(&tls.trust_anchors, &tls.vomsdir, &[], &config.site.host);
+    let (_, notes) = Trust::load(&config.tls, &[], &config.site.host);
     problems.extend(notes);
     problems
 }

@@ -171,7 +171,7 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
     let addresses = ports.addresses();
     let serving = TaskTracker::new();
     for port in ports.listeners {
-        let door = doors.router(port.kind());
+        let door = doors.door(port.kind());
         serving.spawn(listener::serve(port, door, Arc::clone(&front), stop.clone()));
     }
     serving.close();

@@ -90,6 +90,7 @@ mod tests {
             fqans: Vec::new(),
             not_after: now + hour,
             proxy: ProxyKind::EndEntity,
+            notes: Vec::new(),
         });
         let mut verdicts = Verdicts::default();
         verdicts.keep(vec![1], 0, now, &person);

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Client};
-use super::{Front, PortKind};
+use super::{Door, Front, PortKind};
 
 /// Connections the kernel keeps for us until we accept them.
 const BACKLOG: i32 = 1024;
@@ -75,12 +74,7 @@ impl Listener {
 
 /// Serves a port until `shutdown` is cancelled, then lets the requests under way finish for up to
 /// `limits.drain`, cuts the rest and returns. Every request goes to `door`.
-pub async fn serve(
-    listener: Listener,
-    door: Router,
-    front: Arc<Front>,
-    shutdown: CancellationToken,
-) {
+pub async fn serve(listener: Listener, door: Door, front: Arc<Front>, shutdown: CancellationToken) {
     let Listener { kind, socket, local } = listener;
     tracing::info!(address = %local, port = kind.as_str(), "listening");
     let connections = TaskTracker::new();

@@ -5,7 +5,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -24,7 +23,7 @@ use super::gsi::{self, GsiError};
 use super::http::{Caller, Exchange};
 use super::prefixed::Prefixed;
 use super::timeout::{Activity, Watched};
-use super::{ConnectionInfo, Front, PortKind, tls};
+use super::{ConnectionInfo, Door, Front, PortKind, tls};
 use crate::config::Limits;
 use crate::model::{Identity, Refusal};
 
@@ -62,7 +61,7 @@ enum Failure {
 /// Serves one connection to its end; after `shutdown`, to the end of its request.
 pub(super) async fn serve(
     client: Client,
-    door: Router,
+    door: Door,
     front: Arc<Front>,
     place: Place,
     shutdown: CancellationToken,
@@ -81,7 +80,7 @@ pub(super) async fn serve(
 
 async fn open(
     client: Client,
-    door: Router,
+    door: Door,
     front: Arc<Front>,
     shutdown: &CancellationToken,
 ) -> Result<(), Failure> {

@@ -23,7 +23,7 @@ use tracing::Instrument;
 use super::judge::{DelegatedCredential, Judge};
 use super::log::Entry;
 use super::timeout::{TimedBody, UnderWay};
-use super::{ConnectionInfo, Outcome, PortKind, RequestId};
+use super::{ConnectionInfo, Door, Outcome, PortKind};
 use crate::config::Limits;
 use crate::model::Identity;
 
@@ -79,7 +79,7 @@ pub(super) struct Exchange {
     info: ConnectionInfo,
     caller: Caller,
     delegated: Option<Arc<DelegatedCredential>>,
-    door: Router,
+    door: Door,
     idle_body: Duration,
 }
 
@@ -89,7 +89,7 @@ impl Exchange {
         info: ConnectionInfo,
         caller: Caller,
         delegated: Option<Arc<DelegatedCredential>>,
-        door: Router,
+        door: Door,
         limits: &Limits,
     ) -> Self {
         Self { kind, info, caller, delegated, door, idle_body: limits.idle_body }
@@ -97,6 +97,10 @@ impl Exchange {
 
     pub(super) fn peer(&self) -> SocketAddr {
         self.info.peer
+    }
+
+    fn newest_door(&self) -> Router {
+        Router::clone(&self.door.load())
     }
 
     /// Takes a request to the door and its answer back.
@@ -111,8 +115,9 @@ impl Exchange {
         let bytes_in = Arc::new(AtomicU64::new(0));
         let entry =
             Entry::new(id.clone(), self.kind, self.info, &identity, &request, bytes_in.clone());
+        // For who looks closely: most of what is told on the way names its own file or request.
         let span =
-            tracing::info_span!("request", id = %id, peer = %self.info.peer, dn = identity.dn());
+            tracing::debug_span!("request", id = %id, peer = %self.info.peer, dn = identity.dn());
         let head = request.method() == Method::HEAD;
 
         let response = if request.method() == Method::CONNECT {
@@ -126,11 +131,10 @@ impl Exchange {
             let extensions = request.extensions_mut();
             extensions.insert(identity);
             extensions.insert(self.info);
-            extensions.insert(RequestId(id.clone()));
             if let Some(delegated) = &self.delegated {
                 extensions.insert(delegated.clone());
             }
-            let Ok(response) = self.door.clone().oneshot(request).instrument(span).await;
+            let Ok(response) = self.newest_door().oneshot(request).instrument(span).await;
             response
         };
         Ok(finish(response, &id, head, entry, under_way))
@@ -208,7 +212,8 @@ fn split_absolute(uri: &Uri) -> Option<(Option<HeaderValue>, PathAndQuery)> {
     Some((HeaderValue::from_str(host).ok(), path))
 }
 
-/// Short, and unique over restarts for as long as logs are kept.
+/// The name of one request in the logs and in the answer's `X-Request-Id`: short, and unique over
+/// restarts for as long as logs are kept.
 fn next_id() -> String {
     static START: LazyLock<u64> = LazyLock::new(|| {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())

@@ -1,6 +1,8 @@
 //! The access log, one line per request, and the metrics of requests.
 
 use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -9,7 +11,7 @@ use http::{Method, Request, StatusCode};
 use metrics::{counter, histogram};
 
 use super::{ConnectionInfo, Outcome, PortKind};
-use crate::model::Identity;
+use crate::model::{Fqan, Identity};
 
 /// The longest DN, FQAN list or target that is logged, in bytes.
 const TEXT_MAX: usize = 4096;
@@ -99,34 +101,81 @@ impl Drop for Entry {
             }
             None => (self.method.as_str(), self.path.as_str()),
         };
-        let (fqan, proxy) = match self.identity.person() {
+        let mut line = Line::new(&self.id, self.info.peer);
+        line.word("port", port);
+        line.text("dn", self.identity.dn());
+        match self.identity.person() {
             Some(person) => {
-                let fqans: Vec<&str> = person.fqans.iter().map(|fqan| fqan.as_str()).collect();
-                let fqans = if fqans.is_empty() { "-".to_owned() } else { fqans.join(",") };
-                (fqans, person.proxy.to_string())
+                line.list("fqan", person.fqans.iter().map(Fqan::as_str));
+                line.word("proxy", &person.proxy.to_string());
             }
-            None => ("-".to_owned(), "-".to_owned()),
-        };
-        tracing::info!(
-            target: "access",
-            id = self.id,
-            peer = %self.info.peer,
-            port,
-            dn = &*clean(self.identity.dn()),
-            fqan = &*clean(&fqan),
-            proxy = proxy,
-            tls = self.info.tls.unwrap_or("-"),
-            gsi = self.info.gsi,
-            delegated = self.info.delegated,
-            op = &*clean(op),
-            target = &*clean(target),
-            status = &*status,
-            why = self.outcome.as_ref().and_then(|outcome| outcome.why.as_deref()).map(|why| clean(why).into_owned()),
-            bytes_in = self.bytes_in.load(Ordering::Relaxed),
-            bytes_out = self.bytes_out,
-            whole = self.whole,
-            ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-        );
+            None => {
+                line.word("fqan", "-");
+                line.word("proxy", "-");
+            }
+        }
+        line.word("tls", self.info.tls.unwrap_or("-"));
+        line.value("gsi", self.info.gsi);
+        line.value("delegated", self.info.delegated);
+        line.text("op", op);
+        line.text("target", target);
+        line.word("status", &status);
+        if let Some(why) = self.outcome.as_ref().and_then(|outcome| outcome.why.as_deref()) {
+            line.text("why", why);
+        }
+        line.value("bytes_in", self.bytes_in.load(Ordering::Relaxed));
+        line.value("bytes_out", self.bytes_out);
+        line.value("whole", self.whole);
+        line.value("ms", elapsed.as_millis());
+        tracing::info!(target: "access", "{}", line.0);
+    }
+}
+
+/// A line in the making: `key=value` with texts in quotes, as tracing writes fields. Put together
+/// here, since each field would cost more there than all of them do here.
+struct Line(String);
+
+impl Line {
+    fn new(id: &str, peer: SocketAddr) -> Self {
+        // Room for most lines.
+        let mut line = Self(String::with_capacity(512));
+        let _ = write!(line.0, "id=\"{id}\" peer={peer}");
+        line
+    }
+
+    fn value(&mut self, key: &str, value: impl Display) {
+        // A String takes everything.
+        let _ = write!(self.0, " {key}={value}");
+    }
+
+    /// A value that needs no care: one of our own words.
+    fn word(&mut self, key: &str, word: &str) {
+        for part in [" ", key, "=\"", word, "\""] {
+            self.0.push_str(part);
+        }
+    }
+
+    /// A text of a client's making.
+    fn text(&mut self, key: &str, text: &str) {
+        self.list(key, std::iter::once(text));
+    }
+
+    /// Texts with commas between them; `-` for none.
+    fn list<'t>(&mut self, key: &str, texts: impl Iterator<Item = &'t str>) {
+        for part in [" ", key, "=\""] {
+            self.0.push_str(part);
+        }
+        let begin = self.0.len();
+        for (n, text) in texts.enumerate() {
+            if n > 0 {
+                self.0.push(',');
+            }
+            push_clean(&mut self.0, text, begin + TEXT_MAX);
+        }
+        if self.0.len() == begin {
+            self.0.push('-');
+        }
+        self.0.push('"');
     }
 }
 
@@ -153,30 +202,28 @@ fn known_method(method: &Method) -> &'static str {
     KNOWN.iter().find(|known| **known == method.as_str()).copied().unwrap_or("OTHER")
 }
 
-/// Text of a client's making, fit for one line: control characters as `\x0a`, and not too long.
-fn clean(text: &str) -> Cow<'_, str> {
-    let mut end = text.len().min(TEXT_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
+/// Text of a client's making, fit for one line: quotes and backslashes behind a backslash, control
+/// characters as `\x0a`, and cut before `line` is longer than `end` bytes.
+fn push_clean(line: &mut String, text: &str, end: usize) {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    if line.len() + text.len() <= end && text.bytes().all(plain) {
+        line.push_str(text);
+        return;
     }
-    let kept = &text[..end];
-    // The two separators end a line for some readers of logs.
-    let unfit = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    if end == text.len() && !kept.contains(unfit) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(kept.len() + 8);
-    for c in kept.chars() {
-        if unfit(c) {
-            out.push_str(&format!("\\x{:02x}", u32::from(c)));
-        } else {
-            out.push(c);
+    for c in text.chars() {
+        if line.len() + c.len_utf8() > end {
+            line.push('…');
+            return;
+        }
+        match c {
+            '"' | '\\' => line.extend(['\\', c]),
+            // The two separators end a line for some readers of logs.
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                let _ = write!(line, "\\x{:02x}", u32::from(c));
+            }
+            c => line.push(c),
         }
     }
-    if end < text.len() {
-        out.push('…');
-    }
-    Cow::Owned(out)
 }
 
 #[cfg(test)]
@@ -185,10 +232,22 @@ mod tests {
 
     #[test]
     fn hostile_text_stays_on_its_line() {
-        assert_eq!(clean("/C=IT/CN=Zoë"), "/C=IT/CN=Zoë");
-        assert_eq!(clean("a\r\nid=2\u{85}\u{2028}b\0"), "a\\x0d\\x0aid=2\\x85\\x2028b\\x00");
-        let long = clean(&"ö".repeat(TEXT_MAX)).into_owned();
-        assert_eq!(long.len(), TEXT_MAX + '…'.len_utf8());
+        let clean = |text: &str| {
+            let mut line = Line(String::new());
+            line.text("k", text);
+            line.0
+        };
+        assert_eq!(clean("/C=IT/CN=Zoë"), " k=\"/C=IT/CN=Zoë\"");
+        assert_eq!(
+            clean("a\r\nid=\"2\\\u{85}\u{2028}b\0"),
+            " k=\"a\\x0d\\x0aid=\\\"2\\\\\\x85\\x2028b\\x00\""
+        );
+        assert_eq!(clean(""), " k=\"-\"");
+        let long = clean(&"ö".repeat(TEXT_MAX));
+        assert_eq!(long.len(), TEXT_MAX + "…".len() + " k=\"\"".len());
+        let mut line = Line(String::new());
+        line.list("fqan", ["/a", "/a/Role=b"].into_iter());
+        assert_eq!(line.0, " fqan=\"/a,/a/Role=b\"");
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //!
 //! - [`Identity`](crate::model::Identity): who asks;
 //! - [`ConnectionInfo`]: how he came;
-//! - [`RequestId`]: under which name the request stands in the logs;
 //! - `Arc<`[`DelegatedCredential`]`>`: only where the client delegated one.
 //!
 //! A door says what was asked, in the words of its protocol, by an [`Outcome`] among the
@@ -29,12 +28,20 @@ mod timeout;
 mod tls;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
 
 pub use accept::{BindError, Listener, serve};
 pub use front::Front;
 pub use judge::{DelegatedCredential, Judge, PendingDelegation};
 pub use timeout::BodyTimeout;
 pub use tls::{TlsError, provider, server_config};
+
+/// What answers the requests of a port. Each request takes the newest: a reload exchanges it while
+/// connections live.
+pub type Door = Arc<ArcSwap<Router>>;
 
 /// What is spoken on a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,11 +86,6 @@ pub struct ConnectionInfo {
     /// It delegated a credential that holds.
     pub delegated: bool,
 }
-
-/// The name of one request in the logs and in the answer's `X-Request-Id`: short, unique to the
-/// request. A request extension.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(pub String);
 
 /// What a door made of a request: a response extension, for the access log and the metrics.
 /// Without one, the log shows method, path and HTTP status.

@@ -48,11 +48,13 @@ pub fn provider() -> CryptoProvider {
 }
 
 /// The configuration of the TLS ports: TLS 1.2 and 1.3, the certificate (chain) and key of two PEM
-/// files, a client certificate as `verifier` wants it. Reads files: at start and on reload only.
+/// files, a client certificate as `verifier` wants it. `legacy` leaves TLS 1.2 only, as old clients' keys
+/// want it. Reads files: at start and on reload only.
 pub fn server_config(
     certificate: &Path,
     key: &Path,
     verifier: Arc<dyn ClientCertVerifier>,
+    legacy: bool,
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let read = |what, path: &Path| {
         let path = path.to_owned();
@@ -70,8 +72,9 @@ pub fn server_config(
         key: key.to_owned(),
         source,
     };
+    let versions: &[_] = if legacy { &[&TLS12] } else { &[&TLS13, &TLS12] };
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
-        .with_protocol_versions(&[&TLS13, &TLS12])
+        .with_protocol_versions(versions)
         .map_err(unusable)?
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, private)
@@ -113,7 +116,7 @@ mod tests {
         let empty = write("empty.pem", "");
         let missing = dir.path().join("missing.pem");
         let make = |certificate: &Path, key: &Path| {
-            server_config(certificate, key, Arc::new(NoClientAuth))
+            server_config(certificate, key, Arc::new(NoClientAuth), false)
         };
 
         let config = make(&certificate, &key).unwrap();

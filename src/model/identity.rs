@@ -47,6 +47,8 @@ pub struct Person {
     pub not_after: SystemTime,
     /// What kind of certificate came.
     pub proxy: ProxyKind,
+    /// Why VOMS attributes that came along do not count, for the person: cause and remedy each.
+    pub notes: Vec<String>,
 }
 
 impl Person {

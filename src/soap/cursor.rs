@@ -12,7 +12,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
 use super::fault::SoapFault;
-use super::value::Value;
+use super::text::is_xml_char;
 
 /// Elements inside one another that a request may have. The deepest lawful one has nine.
 pub(crate) const REQUEST_DEPTH: usize = 32;
@@ -34,6 +34,10 @@ pub(crate) struct Cursor<'a> {
     budget: usize,
     problem: Option<String>,
 }
+
+/// Reads the rest of the element that was entered last, up to its end; it is told the element's name.
+/// `None` when it is empty, or when it does not parse (noted in [`Cursor::problem`]).
+pub(crate) type Read<T> = fn(&mut Cursor<'_>, &'static str) -> Result<Option<T>, SoapFault>;
 
 /// An element with an `id`.
 struct Target<'a> {
@@ -124,25 +128,26 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Reads the element `tag`, whose start was just passed, as a `T`. `None` when it is empty or
+    /// Reads the element `tag`, whose start was just passed, by `read`. `None` when it is empty or
     /// `xsi:nil`. Follows `href`.
-    pub(crate) fn value<T: Value>(
+    pub(crate) fn value<T>(
         &mut self,
         tag: &BytesStart<'_>,
         name: &'static str,
+        read: Read<T>,
     ) -> Result<Option<T>, SoapFault> {
         if tag.attributes_raw().is_empty() {
-            return T::read(self, name);
+            return read(self, name);
         }
         match marks(tag)? {
-            Marks::Plain => T::read(self, name),
+            Marks::Plain => read(self, name),
             Marks::Nil => {
                 self.skip()?;
                 Ok(None)
             }
             Marks::Href(href) => {
                 self.skip()?;
-                self.follow(&href, name)
+                self.follow(&href, name, read)
             }
         }
     }
@@ -181,7 +186,12 @@ impl<'a> Cursor<'a> {
     /// Reads the target of a reference in place of the element that holds it. gSOAP writes a value
     /// once and refers to it from each place (measured with 2.8.124), so a target may serve more
     /// than once; circles are refused, and what all references together make us read is bounded.
-    fn follow<T: Value>(&mut self, href: &str, name: &'static str) -> Result<Option<T>, SoapFault> {
+    fn follow<T>(
+        &mut self,
+        href: &str,
+        name: &'static str,
+        read: Read<T>,
+    ) -> Result<Option<T>, SoapFault> {
         let refused = |why: &str| {
             let href: String = href.chars().take(64).collect();
             SoapFault::client(format!("{name} refers to {href:?}, which {why}"))
@@ -202,7 +212,7 @@ impl<'a> Cursor<'a> {
         self.deeper()?;
         let outer = std::mem::replace(&mut self.reader, reader(text));
         let value = match self.child()? {
-            Some(tag) => self.value(&tag, name)?,
+            Some(tag) => self.value(&tag, name, read)?,
             None => None,
         };
         self.reader = outer;
@@ -242,11 +252,6 @@ fn resolve(entity: &BytesRef<'_>) -> Result<char, SoapFault> {
         let name: String = entity.xml10_content().chars().take(32).collect();
         SoapFault::client(format!("&{name}; is no entity that a SOAP message may use"))
     })
-}
-
-/// `Char` of XML 1.0, section 2.2.
-pub(crate) const fn is_xml_char(char: char) -> bool {
-    matches!(char, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
 /// Looks for `xsi:nil` and `href`; the rest (`xsi:type`, `SOAP-ENC:arrayType`, ...) says nothing

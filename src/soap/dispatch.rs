@@ -235,6 +235,7 @@ mod tests {
             fqans: Vec::new(),
             not_after: std::time::SystemTime::now(),
             proxy: ProxyKind::EndEntity,
+            notes: Vec::new(),
         }))
     }
 

@@ -1,11 +1,5 @@
 //! The enumerations of the WSDL: those of `model` as they stand, and a few that only the wire knows.
 
-use std::io::Write;
-
-use yaserde::__xml as xml;
-use yaserde::YaSerialize;
-use yaserde::ser::Serializer;
-
 use crate::model::{
     AccessLatency, FileLocality, FileStorageType, OverwriteMode, RetentionPolicy, StatusCode,
 };
@@ -75,28 +69,9 @@ macro_rules! words {
             ) -> Result<Option<Self>, SoapFault> {
                 scalar(cursor, name, concat!("a value of ", $tag), $name::parse)
             }
-        }
 
-        impl YaSerialize for $name {
-            fn serialize<W: Write>(&self, writer: &mut Serializer<W>) -> yaserde::Result<()> {
-                let name = writer.get_start_event_name();
-                writer.write(xml::writer::XmlEvent::start_element(
-                    name.as_deref().unwrap_or($tag),
-                ))?;
-                writer.write(xml::writer::XmlEvent::characters(self.as_str()))?;
-                writer.write(xml::writer::XmlEvent::end_element())?;
-                Ok(())
-            }
-
-            fn serialize_attributes(
-                &self,
-                attributes: Vec<xml::attribute::OwnedAttribute>,
-                namespace: xml::namespace::Namespace,
-            ) -> yaserde::Result<(
-                Vec<xml::attribute::OwnedAttribute>,
-                xml::namespace::Namespace,
-            )> {
-                Ok((attributes, namespace))
+            fn write(&self, out: &mut String) {
+                out.push_str(self.as_str());
             }
         }
     )*};

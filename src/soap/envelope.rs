@@ -4,11 +4,11 @@
 use std::sync::LazyLock;
 
 use quick_xml::events::{BytesStart, Event};
-use yaserde::ser::Serializer;
 
-use super::cursor::{Cursor, REQUEST_DEPTH, bad_attribute, is_xml_char};
+use super::cursor::{Cursor, REQUEST_DEPTH, bad_attribute};
 use super::fault::SoapFault;
 use super::operation::{Call, Operation, Reply};
+use super::text::push_text;
 
 /// The namespace of SRM v2.2.
 pub const SRM_NAMESPACE: &str = "http://srm.lbl.gov/StorageResourceManager";
@@ -69,26 +69,25 @@ pub fn decode_reply(operation: Operation, body: &[u8]) -> Result<Reply, SoapFaul
 }
 
 /// Writes an answer.
-pub fn encode(reply: &Reply) -> Result<Vec<u8>, SoapFault> {
-    wrap(reply.operation().response_name(), |writer| reply.write(writer))
+pub fn encode(reply: &Reply) -> Vec<u8> {
+    wrap(reply.operation().response_name(), |out| reply.write(out))
 }
 
 /// Writes a request.
-pub fn encode_call(call: &Call) -> Result<Vec<u8>, SoapFault> {
-    wrap(call.operation().name(), |writer| call.write(writer))
+pub fn encode_call(call: &Call) -> Vec<u8> {
+    wrap(call.operation().name(), |out| call.write(out))
 }
 
 /// Writes a fault (SOAP 1.1, section 4.4).
 pub fn encode_fault(fault: &SoapFault) -> Vec<u8> {
-    let text = quick_xml::escape::escape(fault.text.as_str());
     let mut out = envelope_head();
-    out.extend_from_slice(b"<SOAP-ENV:Fault><faultcode>SOAP-ENV:");
-    out.extend_from_slice(fault.code.as_str().as_bytes());
-    out.extend_from_slice(b"</faultcode><faultstring>");
-    out.extend_from_slice(text.as_bytes());
-    out.extend_from_slice(b"</faultstring></SOAP-ENV:Fault>");
-    out.extend_from_slice(ENVELOPE_TAIL);
-    clean(out)
+    out.push_str("<SOAP-ENV:Fault><faultcode>SOAP-ENV:");
+    out.push_str(fault.code.as_str());
+    out.push_str("</faultcode><faultstring>");
+    push_text(&mut out, &fault.text);
+    out.push_str("</faultstring></SOAP-ENV:Fault>");
+    out.push_str(ENVELOPE_TAIL);
+    out.into_bytes()
 }
 
 fn utf8(body: &[u8]) -> Result<&str, SoapFault> {
@@ -237,9 +236,9 @@ fn read_fault(cursor: &mut Cursor<'_>) -> Result<SoapFault, SoapFault> {
     Ok(fault)
 }
 
-const ENVELOPE_TAIL: &[u8] = b"</SOAP-ENV:Body></SOAP-ENV:Envelope>";
+const ENVELOPE_TAIL: &str = "</SOAP-ENV:Body></SOAP-ENV:Envelope>";
 
-fn envelope_head() -> Vec<u8> {
+fn envelope_head() -> String {
     static HEAD: LazyLock<String> = LazyLock::new(|| {
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?><SOAP-ENV:Envelope \
@@ -249,48 +248,23 @@ fn envelope_head() -> Vec<u8> {
         )
     });
     // Room for a short answer; from 1 KiB on, glibc's malloc takes a slower way.
-    let mut out = Vec::with_capacity(1000);
-    out.extend_from_slice(HEAD.as_bytes());
+    let mut out = String::with_capacity(1000);
+    out.push_str(&HEAD);
     out
 }
 
-/// The envelope around one element `srm:<name>`, whose content yaserde writes.
-fn wrap(
-    name: &str,
-    content: impl FnOnce(&mut Serializer<Vec<u8>>) -> yaserde::Result<()>,
-) -> Result<Vec<u8>, SoapFault> {
+/// The envelope around one element `srm:<name>`.
+fn wrap(name: &str, content: impl FnOnce(&mut String)) -> Vec<u8> {
+    static ATTRIBUTES: LazyLock<String> = LazyLock::new(|| {
+        format!(" xmlns:srm=\"{SRM_NAMESPACE}\" SOAP-ENV:encodingStyle=\"{ENCODING_NAMESPACE}\">")
+    });
     let mut out = envelope_head();
-    out.extend_from_slice(
-        format!(
-            "<srm:{name} xmlns:srm=\"{SRM_NAMESPACE}\" \
-             SOAP-ENV:encodingStyle=\"{ENCODING_NAMESPACE}\">"
-        )
-        .as_bytes(),
-    );
-    let mut writer = Serializer::new_for_inner(out);
-    content(&mut writer)
-        .map_err(|error| SoapFault::server(format!("the answer could not be written: {error}")))?;
-    let mut out = writer.into_inner();
-    out.extend_from_slice(format!("</srm:{name}>").as_bytes());
-    out.extend_from_slice(ENVELOPE_TAIL);
-    Ok(clean(out))
-}
-
-/// Replaces what no XML document may hold (a file name may: control characters, U+FFFE, U+FFFF),
-/// and writes CR as a reference, since a bare one reads back as LF.
-fn clean(document: Vec<u8>) -> Vec<u8> {
-    let suspect = |byte: &u8| (*byte < b' ' && !matches!(byte, b'\t' | b'\n')) || *byte == 0xef;
-    if !document.iter().any(suspect) {
-        return document;
+    for part in ["<srm:", name, &ATTRIBUTES] {
+        out.push_str(part);
     }
-    let text = String::from_utf8_lossy(&document);
-    let mut out = String::with_capacity(text.len() + 64);
-    for char in text.chars() {
-        match char {
-            '\r' => out.push_str("&#13;"),
-            char if is_xml_char(char) => out.push(char),
-            _ => out.push('\u{fffd}'),
-        }
+    content(&mut out);
+    for part in ["</srm:", name, ">", ENVELOPE_TAIL] {
+        out.push_str(part);
     }
     out.into_bytes()
 }

@@ -19,6 +19,7 @@ mod operation;
 pub mod requests;
 pub mod responses;
 mod router;
+mod text;
 pub mod types;
 mod value;
 mod wire;
@@ -96,10 +97,7 @@ fn logged_of(decoded: &Decoded) -> Outcome {
 }
 
 fn finish(reply: &Reply, logged: Outcome) -> Answer {
-    match encode(reply) {
-        Ok(body) => Answer::ok(body, logged::answered(logged, reply)),
-        Err(fault) => Answer::failed(&fault, logged),
-    }
+    Answer::ok(encode(reply), logged::answered(logged, reply))
 }
 
 /// Runs `work` here, or on the blocking pool when the message is large.

@@ -1,16 +1,13 @@
 //! The 39 operations of SRM v2.2: one table ties each to its request and its response.
 
-use std::io::Write;
-
 use quick_xml::events::BytesStart;
-use yaserde::ser::Serializer;
 
 use super::cursor::Cursor;
 use super::fault::SoapFault;
 use super::requests::*;
 use super::responses::*;
 use super::types::TReturnStatus;
-use super::value::{TypeInfo, Value};
+use super::value::{TypeInfo, Value, put_element};
 
 macro_rules! operations {
     ($($op:ident = $name:literal, $request:ident => $response:ident;)*) => {
@@ -80,11 +77,9 @@ macro_rules! operations {
             }
 
             /// Writes the accessor.
-            pub(crate) fn write<W: Write>(
-                &self,
-                writer: &mut Serializer<W>,
-            ) -> yaserde::Result<()> {
-                match self { $(Call::$op(request) => write_as($name, "Request", request, writer),)* }
+            pub(crate) fn write(&self, out: &mut String) {
+                let name = self.operation().request_name();
+                match self { $(Call::$op(request) => put_element(out, name, request),)* }
             }
         }
 
@@ -130,15 +125,14 @@ macro_rules! operations {
             }
 
             /// Writes the accessor.
-            pub(crate) fn write<W: Write>(
-                &self,
-                writer: &mut Serializer<W>,
-            ) -> yaserde::Result<()> {
+            pub(crate) fn write(&self, out: &mut String) {
+                let name = self.operation().response_name();
                 match self {
-                    $(Reply::$op(reply) => write_as($name, "Response", reply, writer),)*
-                    Reply::StatusOnly(operation, status) => {
-                        let only = StatusOnly { return_status: status.clone() };
-                        write_as(operation.name(), "Response", &only, writer)
+                    $(Reply::$op(reply) => put_element(out, name, reply),)*
+                    Reply::StatusOnly(_, status) => {
+                        // The response of srmMkdir is a return status and no more.
+                        let only = SrmMkdirResponse { return_status: status.clone() };
+                        put_element(out, name, &only);
                     }
                 }
             }
@@ -188,20 +182,13 @@ operations! {
     Ping = "srmPing", SrmPingRequest => SrmPingResponse;
 }
 
-/// See [`Reply::StatusOnly`].
-#[derive(yaserde::YaSerialize)]
-struct StatusOnly {
-    #[yaserde(rename = "returnStatus")]
-    return_status: TReturnStatus,
-}
-
 fn accessor<T: Value>(
     cursor: &mut Cursor<'_>,
     tag: Option<&BytesStart<'_>>,
     name: &'static str,
 ) -> Result<Option<T>, SoapFault> {
     let value = match tag {
-        Some(tag) => cursor.value(tag, name)?,
+        Some(tag) => cursor.value(tag, name, T::read)?,
         None => None,
     };
     let value = value.or_else(T::absent);
@@ -209,17 +196,6 @@ fn accessor<T: Value>(
         cursor.problem(|| format!("{name} is missing or empty"));
     }
     Ok(value)
-}
-
-fn write_as<W: Write, T: yaserde::YaSerialize>(
-    name: &str,
-    suffix: &str,
-    value: &T,
-    writer: &mut Serializer<W>,
-) -> yaserde::Result<()> {
-    writer.set_start_event_name(Some(format!("{name}{suffix}")));
-    writer.set_skip_start_end(false);
-    value.serialize(writer)
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! How one value is read, and what the WSDL says of it. `wire!` builds the structures from these.
 
 use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
 
 use quick_xml::events::BytesStart;
 
 use super::cursor::{Cursor, MAX_ITEMS};
 use super::fault::SoapFault;
+use super::text::push_text;
 
 /// Longest text, in bytes: texts are kept with their request, and come back with its answers.
 const MAX_TEXT: usize = 64 * 1024;
@@ -39,9 +41,11 @@ pub(crate) trait Value: Sized {
     /// Qualified XSD type.
     const XSD: &'static str;
 
-    /// Reads the rest of the element that was entered last, up to its end. `None` when it is
-    /// empty, or when it does not parse (noted in [`Cursor::problem`]).
+    /// Reads the element that was entered last: see [`Read`](super::cursor::Read).
     fn read(cursor: &mut Cursor<'_>, name: &'static str) -> Result<Option<Self>, SoapFault>;
+
+    /// Writes what stands in the element.
+    fn write(&self, out: &mut String);
 
     /// What an absent or empty element means where the WSDL demands one; `None` where nothing can
     /// be meant.
@@ -76,6 +80,20 @@ pub(crate) trait Slot: Sized {
 
     /// The field of a structure that is empty as a whole.
     fn absent() -> Option<Self>;
+
+    /// Writes an element for each value.
+    fn put(&self, out: &mut String, name: &str);
+}
+
+/// Writes `<name>value</name>`.
+pub(crate) fn put_element<T: Value>(out: &mut String, name: &str, value: &T) {
+    for part in ["<", name, ">"] {
+        out.push_str(part);
+    }
+    value.write(out);
+    for part in ["</", name, ">"] {
+        out.push_str(part);
+    }
 }
 
 impl<T: Value> Slot for T {
@@ -91,7 +109,7 @@ impl<T: Value> Slot for T {
         tag: &BytesStart<'_>,
         name: &'static str,
     ) -> Result<(), SoapFault> {
-        *partial = cursor.value(tag, name)?;
+        *partial = cursor.value(tag, name, T::read)?;
         Ok(())
     }
 
@@ -105,6 +123,10 @@ impl<T: Value> Slot for T {
 
     fn absent() -> Option<T> {
         <T as Value>::absent()
+    }
+
+    fn put(&self, out: &mut String, name: &str) {
+        put_element(out, name, self);
     }
 }
 
@@ -121,7 +143,7 @@ impl<T: Value> Slot for Option<T> {
         tag: &BytesStart<'_>,
         name: &'static str,
     ) -> Result<(), SoapFault> {
-        *partial = cursor.value(tag, name)?;
+        *partial = cursor.value(tag, name, T::read)?;
         Ok(())
     }
 
@@ -131,6 +153,12 @@ impl<T: Value> Slot for Option<T> {
 
     fn absent() -> Option<Option<T>> {
         Some(None)
+    }
+
+    fn put(&self, out: &mut String, name: &str) {
+        if let Some(value) = self {
+            put_element(out, name, value);
+        }
     }
 }
 
@@ -154,7 +182,7 @@ impl<T: Value> Slot for Vec<T> {
             return cursor.skip();
         }
         // An empty item keeps its place: answers come in the order of the request.
-        match cursor.value(tag, name)?.or_else(<T as Value>::absent) {
+        match cursor.value(tag, name, T::read)?.or_else(<T as Value>::absent) {
             Some(value) => partial.push(value),
             None => cursor.problem(|| format!("{name} is empty")),
         }
@@ -168,6 +196,12 @@ impl<T: Value> Slot for Vec<T> {
     fn absent() -> Option<Vec<T>> {
         Some(Vec::new())
     }
+
+    fn put(&self, out: &mut String, name: &str) {
+        for value in self {
+            put_element(out, name, value);
+        }
+    }
 }
 
 impl Value for String {
@@ -180,6 +214,10 @@ impl Value for String {
             return Ok(None);
         }
         Ok((!text.is_empty()).then(|| text.into_owned()))
+    }
+
+    fn write(&self, out: &mut String) {
+        push_text(out, self);
     }
 
     fn absent() -> Option<Self> {
@@ -198,6 +236,10 @@ impl Value for bool {
         })
     }
 
+    fn write(&self, out: &mut String) {
+        out.push_str(if *self { "true" } else { "false" });
+    }
+
     fn absent() -> Option<Self> {
         Some(false)
     }
@@ -209,6 +251,10 @@ impl Value for i32 {
     fn read(cursor: &mut Cursor<'_>, name: &'static str) -> Result<Option<Self>, SoapFault> {
         scalar(cursor, name, "a whole number of 32 bits", |text| text.parse().ok())
     }
+
+    fn write(&self, out: &mut String) {
+        put_number(out, self);
+    }
 }
 
 impl Value for u64 {
@@ -219,6 +265,15 @@ impl Value for u64 {
             text.parse().ok()
         })
     }
+
+    fn write(&self, out: &mut String) {
+        put_number(out, self);
+    }
+}
+
+fn put_number(out: &mut String, number: &impl Display) {
+    // A String takes everything.
+    let _ = write!(out, "{number}");
 }
 
 /// Reads an element that holds one word; notes a problem when `parse` does not take it.

@@ -1,6 +1,5 @@
 //! `wire!`: a structure of the SRM v2.2 WSDL is declared once, and from that come the struct, how it
-//! is read (over [`super::cursor::Cursor`]), how it is written (yaserde's derive) and what the WSDL
-//! says of it.
+//! is read (over [`super::cursor::Cursor`]), how it is written and what the WSDL says of it.
 //!
 //! Requests are read by own code over quick-xml's events, not by serde: only so does a bad value
 //! name its element and leave the rest readable, does an empty element count as absent, and is an
@@ -21,12 +20,10 @@ macro_rules! wire {
         $(
             $(#[$doc])*
             #[doc = concat!("`", $tag, "`.")]
-            #[derive(Clone, Debug, PartialEq, yaserde::YaSerialize)]
-            #[yaserde(rename = $tag)]
+            #[derive(Clone, Debug, PartialEq)]
             pub struct $name {
                 $(
                     #[doc = concat!("`", $wire, "`.")]
-                    #[yaserde(rename = $wire)]
                     pub $field: $first $(< $inner >)?,
                 )*
             }
@@ -84,6 +81,10 @@ macro_rules! wire {
                             <$first $(< $inner >)? as Slot>::finish($field, cursor, $wire);
                     )*
                     Ok((|| Some(Self { $($field: $field?,)* }))())
+                }
+
+                fn write(&self, out: &mut String) {
+                    $(self.$field.put(out, $wire);)*
                 }
 
                 fn absent() -> Option<Self> {

@@ -167,7 +167,7 @@ impl Site {
         needs: Needs,
     ) -> Result<Located, Error> {
         let located = self.locate(who, stfn, needs.access)?;
-        self.permit(who, &located, needs)?;
+        self.permit(who, &located, needs).map_err(|error| with_notes(who, error))?;
         Ok(located)
     }
 
@@ -222,7 +222,8 @@ impl Site {
         told: &mut Trace,
     ) -> Result<Located, Error> {
         self.admit_told(who, told)?;
-        Ok(self.namespace.locate_told(who, stfn, access, told)?)
+        let located = self.namespace.locate_told(who, stfn, access, told);
+        located.map_err(|error| with_notes(who, error.into()))
     }
 
     pub(super) fn permit_told(
@@ -293,6 +294,23 @@ impl Site {
             return self.policy.mapping.explain(person, told);
         }
         self.policy.mapping.account(person, &|_| false)
+    }
+}
+
+/// Who is refused for want of a certificate or a VO should hear of that, and why VOMS attributes that they
+/// came with did not count.
+fn with_notes(who: &Identity, error: Error) -> Error {
+    match who {
+        Identity::Anonymous if error.kind == ErrorKind::Denied => {
+            let why = format!("{}: a client certificate or proxy is needed", error.explanation);
+            Error::new(ErrorKind::Denied, why)
+        }
+        Identity::Person(person) if error.kind == ErrorKind::Denied && !person.notes.is_empty() => {
+            let notes = person.notes.join("; ");
+            let why = format!("{}; your VOMS attributes did not count: {notes}", error.explanation);
+            Error::new(ErrorKind::Denied, why)
+        }
+        _ => error,
     }
 }
 

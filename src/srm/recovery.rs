@@ -126,5 +126,6 @@ fn submitter(user: &str, fqans: &[String]) -> Identity {
         fqans: fqans.iter().filter_map(|text| Fqan::parse(text).ok()).collect(),
         not_after: std::time::SystemTime::now() + std::time::Duration::from_secs(86_400),
         proxy: ProxyKind::EndEntity,
+        notes: Vec::new(),
     }))
 }

@@ -196,6 +196,7 @@ mod tests {
             fqans: Vec::new(),
             not_after: SystemTime::UNIX_EPOCH,
             proxy: ProxyKind::EndEntity,
+            notes: Vec::new(),
         }));
         use ErrorKind as K;
         use Operation as O;

@@ -1,6 +1,6 @@
 //! Real clients, run as a person would run them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -68,14 +68,19 @@ impl std::fmt::Display for Output {
 /// A person at a shell: a proxy, and how their clients are to do TLS.
 pub struct Person<'a> {
     storm: &'a TestStorm,
-    kind: &'a str,
+    proxy: PathBuf,
     tls: Tls,
 }
 
 impl<'a> Person<'a> {
     /// With `proxy-<kind>.pem`.
-    pub fn new(storm: &'a TestStorm, kind: &'a str) -> Self {
-        Self { storm, kind, tls: Tls::Any }
+    pub fn new(storm: &'a TestStorm, kind: &str) -> Self {
+        Self::holding(storm, pki::proxy(kind))
+    }
+
+    /// With another file of certificate, key and chain.
+    pub fn holding(storm: &'a TestStorm, proxy: PathBuf) -> Self {
+        Self { storm, proxy, tls: Tls::Any }
     }
 
     /// Held to one TLS version.
@@ -105,7 +110,7 @@ impl<'a> Person<'a> {
 
     /// curl with the proxy as client certificate.
     pub fn curl<S: AsRef<str>>(&self, args: &[S]) -> Output {
-        let proxy = pki::proxy(self.kind).display().to_string();
+        let proxy = self.proxy.display().to_string();
         let capath = pki::certificates().display().to_string();
         let mut all = vec!["-sS", "--cert", &proxy, "--key", &proxy, "--capath", &capath];
         all.extend(match self.tls {
@@ -122,7 +127,7 @@ impl<'a> Person<'a> {
         command
             .env("HOME", &home)
             .env("LC_ALL", "C.UTF-8")
-            .env("X509_USER_PROXY", pki::proxy(self.kind))
+            .env("X509_USER_PROXY", &self.proxy)
             .env("X509_CERT_DIR", pki::certificates())
             .env("X509_VOMS_DIR", pki::vomsdir())
             // Another python may hide the module of Debian's package.

@@ -50,6 +50,7 @@ pub struct TestStorm {
     /// More keys of `[auth]`, from the next restart on.
     pub auth: String,
     settings: String,
+    trust: String,
 }
 
 /// The ports of the four doors.
@@ -70,6 +71,16 @@ impl TestStorm {
     /// Starts with more of storm.toml and more areas. The text begins inside `[srm]`; further tables
     /// may follow (none of `[site]`, `[paths]`, `[http]`, `[admin]`, `[tls]`, `[auth]`).
     pub fn with(settings: &str, more: Vec<Area>) -> Self {
+        let trust = format!(
+            "trust_anchors = \"{}\"\nvomsdir = \"{}\"\n",
+            pki::certificates().display(),
+            pki::vomsdir().display()
+        );
+        Self::trusting(&trust, settings, more)
+    }
+
+    /// As [`TestStorm::with`]; `trust` is all that `[tls]` says besides the host certificate.
+    pub fn trusting(trust: &str, settings: &str, more: Vec<Area>) -> Self {
         let temp = TempDir::with_prefix("stormd-test-").unwrap();
         let mut areas = standard_areas();
         areas.extend(more);
@@ -87,6 +98,7 @@ impl TestStorm {
             http: String::new(),
             auth: String::new(),
             settings: settings.to_owned(),
+            trust: trust.to_owned(),
         };
         storm.restart();
         storm
@@ -224,12 +236,11 @@ impl TestStorm {
              [paths]\nnamespace = \"namespace.xml\"\nstate = \"var\"\n\
              [http]\nhttps = \"{any}:{}\"\nplain = \"127.0.0.1:{}\"\n{}\n\
              [admin]\nlisten = \"127.0.0.1:{}\"\n\
-             [tls]\ncertificate = \"{pki}/hostcert.pem\"\nkey = \"{pki}/hostkey.pem\"\n\
-             trust_anchors = \"{pki}/certificates\"\nvomsdir = \"{pki}/vomsdir\"\n\
+             [tls]\ncertificate = \"{pki}/hostcert.pem\"\nkey = \"{pki}/hostkey.pem\"\n{}\
              [auth]\ngridmap = \"etc/grid-mapfile\"\ngroupmap = \"etc/groupmapfile\"\n\
              gridmapdir = \"etc/gridmapdir\"\nban = \"etc/ban_users.db\"\n{}\n\
              [srm]\nlisten = \"{any}:{}\"\n{}\n",
-            p.https, p.plain, self.http, p.admin, self.auth, p.srm, self.settings
+            p.https, p.plain, self.http, p.admin, self.trust, self.auth, p.srm, self.settings
         )
     }
 }

@@ -72,5 +72,6 @@ pub fn person(dn: &str, fqans: &[&str]) -> Person {
         fqans: fqans.iter().map(|fqan| Fqan::parse(fqan).unwrap()).collect(),
         not_after: SystemTime::now() + Duration::from_secs(600),
         proxy: ProxyKind::EndEntity,
+        notes: Vec::new(),
     }
 }

@@ -1,9 +1,7 @@
 //! The trust anchor directory (`/etc/grid-security/certificates`): CA certificates and CRLs under
 //! OpenSSL's hash names. The names only say what a file is: certificates are found by their real
-//! subject, so that both hash styles, copies and several keys of one CA all work.
-//!
-//! `HHHHHHHH.signing_policy` and `HHHHHHHH.namespaces` belong here too, beside the CA they bind;
-//! `path` is where they would be asked.
+//! subject, so that both hash styles, copies and several keys of one CA all work. Only the files that say
+//! which names a CA may certify (`policy`) are found by the hash.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -14,11 +12,13 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 
 use super::cert::Cert;
 use super::crl::Crl;
+use super::policy::Policies;
+use super::signature::Strength;
 use super::when::{seconds, span};
-use crate::config::{Problem, Severity};
+use crate::config::{CrlMode, PolicyKind, Problem, Severity, TlsSection};
 
 /// What the directory holds. Immutable.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Anchors {
     /// For messages.
     pub(crate) dir: PathBuf,
@@ -26,16 +26,31 @@ pub(crate) struct Anchors {
     cas: HashMap<Vec<u8>, Vec<Cert>>,
     /// By the issuer's key.
     crls: HashMap<Vec<u8>, Vec<Crl>>,
+    pub(crate) crl_mode: CrlMode,
+    pub(crate) policies: Policies,
+    pub(crate) strength: Strength,
+    /// CAs of our own making, which need neither CRL nor policy file.
+    own: Vec<CertificateDer<'static>>,
 }
 
 impl Anchors {
-    /// Reads `dir`, and takes `extra` as further CAs. What cannot be read is told and left out.
+    /// Reads the directory that `tls` names, and takes `extra` as further CAs. What cannot be read is
+    /// told and left out.
     pub(crate) fn load(
-        dir: &Path,
+        tls: &TlsSection,
         extra: &[CertificateDer<'static>],
         problems: &mut Vec<Problem>,
     ) -> Self {
-        let mut this = Self { dir: dir.to_owned(), ..Self::default() };
+        let dir = tls.trust_anchors.as_path();
+        let mut this = Self {
+            dir: dir.to_owned(),
+            cas: HashMap::new(),
+            crls: HashMap::new(),
+            crl_mode: tls.crl,
+            policies: Policies::new(tls.namespaces),
+            strength: if tls.legacy { Strength::Legacy } else { Strength::Normal },
+            own: extra.to_vec(),
+        };
         let mut seen = HashSet::new();
         for der in extra {
             match Cert::parse(der) {
@@ -44,7 +59,7 @@ impl Anchors {
             }
         }
         let mut lists = Vec::new();
-        for (path, kind) in hashed_files(dir, problems) {
+        for (path, hash, kind) in hashed_files(dir, problems) {
             let bytes = match read_bounded(&path) {
                 Ok(bytes) => bytes,
                 Err(error) => {
@@ -62,8 +77,11 @@ impl Anchors {
                     }
                 }
                 // Both hash names hold the same list, which may be long.
-                Kind::Crl if seen.insert(digest(&bytes)) => lists.push((path, bytes)),
+                Kind::Crl if this.crl_mode != CrlMode::Ignore && seen.insert(digest(&bytes)) => {
+                    lists.push((path, bytes));
+                }
                 Kind::Crl => {}
+                Kind::Policy(kind) => this.policies.add(&hash, kind, &path, &bytes, problems),
             }
         }
         for (path, bytes) in lists {
@@ -71,6 +89,7 @@ impl Anchors {
                 problems.push(warning(&path, text));
             }
         }
+        this.tell_what_lacks(problems);
         this
     }
 
@@ -87,6 +106,11 @@ impl Anchors {
     /// True when this very certificate stands in the directory.
     pub(crate) fn holds(&self, cert: &Cert) -> bool {
         self.cas(cert.subject.key()).iter().any(|ca| ca.der == cert.der)
+    }
+
+    /// True for a CA of our own making.
+    pub(crate) fn is_own(&self, ca: &Cert) -> bool {
+        self.own.contains(&ca.der)
     }
 
     /// How many CAs there are.
@@ -114,7 +138,8 @@ impl Anchors {
             let mut signers = self.cas(crl.issuer.key()).iter().peekable();
             let known = signers.peek().is_some();
             let verified = signers.any(|ca| {
-                ca.key_usage.is_none_or(|usage| usage.crl_sign()) && ca.key.verify(signed).is_ok()
+                ca.key_usage.is_none_or(|usage| usage.crl_sign())
+                    && ca.key.verify(signed, self.strength).is_ok()
             });
             if known && !verified {
                 return Err(format!("this CRL was not signed by `{issuer}`: it is ignored"));
@@ -138,15 +163,41 @@ impl Anchors {
         self.crls.entry(crl.issuer.key().to_vec()).or_default().push(crl);
         Ok(())
     }
+
+    /// A CA without what the modes require has everybody refused: told before somebody comes.
+    fn tell_what_lacks(&self, problems: &mut Vec<Problem>) {
+        let cas = self.cas.values().flatten().filter(|ca| !self.is_own(ca));
+        let mut told: Vec<_> = cas
+            .flat_map(|ca| {
+                let without = |what: &str, key: &str| {
+                    let name = ca.subject.line();
+                    let text = format!(
+                        "the CA `{name}` has no {what}, so that its certificates are refused: install \
+                         it, or see {key} in storm.toml"
+                    );
+                    warning(&self.dir, text)
+                };
+                let policy = (!self.policies.speak_of(ca))
+                    .then(|| without("signing_policy or namespaces file", "tls.namespaces"));
+                let crl = (self.crl_mode == CrlMode::Require
+                    && self.crls(ca.subject.key()).is_empty())
+                .then(|| without("CRL", "tls.crl"));
+                policy.into_iter().chain(crl)
+            })
+            .collect();
+        told.sort_by(|a, b| a.text.cmp(&b.text));
+        problems.extend(told);
+    }
 }
 
 enum Kind {
     Ca,
     Crl,
+    Policy(PolicyKind),
 }
 
-/// `HHHHHHHH.N` and `HHHHHHHH.rN`, in order.
-fn hashed_files(dir: &Path, problems: &mut Vec<Problem>) -> Vec<(PathBuf, Kind)> {
+/// `HHHHHHHH.N`, `.rN`, `.signing_policy` and `.namespaces`, in order, with the hash.
+fn hashed_files(dir: &Path, problems: &mut Vec<Problem>) -> Vec<(PathBuf, String, Kind)> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) => {
@@ -166,16 +217,21 @@ fn hashed_files(dir: &Path, problems: &mut Vec<Problem>) -> Vec<(PathBuf, Kind)>
         if hash.len() != 8 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             continue;
         }
-        let (kind, digits) = match end.strip_prefix('r') {
-            Some(digits) => (Kind::Crl, digits),
-            None => (Kind::Ca, end),
+        let kind = match end {
+            "signing_policy" => Kind::Policy(PolicyKind::SigningPolicy),
+            "namespaces" => Kind::Policy(PolicyKind::Namespaces),
+            end if is_number(end) => Kind::Ca,
+            end if end.strip_prefix('r').is_some_and(is_number) => Kind::Crl,
+            _ => continue,
         };
-        if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            files.push((entry.path(), kind));
-        }
+        files.push((entry.path(), hash.to_owned(), kind));
     }
-    files.sort_by(|(a, _), (b, _)| a.cmp(b));
+    files.sort_by(|(a, ..), (b, ..)| a.cmp(b));
     files
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// All certificates of a file: PEM, or one in DER.

@@ -17,6 +17,14 @@ fn day(days: u64) -> SystemTime {
     SystemTime::now() + Span::from_secs(days * 86_400)
 }
 
+/// What storm.toml says by default, with these trust anchors.
+fn demo_tls(trust_anchors: &Path) -> crate::config::TlsSection {
+    crate::config::TlsSection {
+        trust_anchors: trust_anchors.to_owned(),
+        ..crate::config::Config::defaults(Path::new("/nonexistent")).tls
+    }
+}
+
 #[test]
 fn made_once_and_again_before_its_end() {
     let dir = tempfile::tempdir().unwrap();
@@ -30,8 +38,8 @@ fn made_once_and_again_before_its_end() {
     // Clients' directory and our own judge agree on it.
     let now = SystemTime::now();
     for trust in [
-        Trust::load(&first.trust_anchors, dir.path(), &[], HOST),
-        Trust::load(Path::new("/nonexistent"), dir.path(), std::slice::from_ref(&first.ca), HOST),
+        Trust::load(&demo_tls(&first.trust_anchors), &[], HOST),
+        Trust::load(&demo_tls(Path::new("/nonexistent")), std::slice::from_ref(&first.ca), HOST),
     ] {
         let user = trust.0.judge(&read_chain(&first.user_certificate), now).unwrap();
         assert_eq!(user.person.dn, first.user_dn);

@@ -9,15 +9,24 @@
 //! ```
 
 mod anchors;
+mod asn1;
 mod cert;
 mod constraints;
 mod crl;
 pub mod delegation;
 pub mod demo;
 mod der;
+// The integration tests build these too, and use other parts of them.
+#[cfg(test)]
+#[allow(dead_code)]
+mod forge;
+#[cfg(test)]
+#[allow(dead_code)]
+mod forge_ac;
 mod md5;
 mod name;
 mod path;
+mod policy;
 mod proxy;
 mod signature;
 #[cfg(test)]
@@ -27,9 +36,14 @@ mod verifier;
 mod voms;
 mod when;
 
-pub(crate) use name::{comparable_entry, comparable_line};
 pub use trust::{Judgement, MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES, Trust};
 pub use verifier::ClientVerifier;
+
+/// The now of everything that is forged.
+#[cfg(test)]
+fn tests_now() -> i64 {
+    testing::NOW
+}
 
 /// When the first certificate of a PEM or DER file runs out; `None` when there is none that can be
 /// read.

@@ -1,10 +1,11 @@
-//! Distinguished names: how they read (OpenSSL's one-line form), when two are the same, and which file
-//! names a trust anchor directory gives them.
+//! Distinguished names of certificates: how they read (OpenSSL's one-line form), when two are the same, and
+//! which file names a trust anchor directory gives them. What people write is compared in `auth::dn`.
 
 use std::fmt::Write;
 
 use super::der::{DerError, Reader, oid, tag, tlv};
 use super::md5::md5;
+use crate::auth::dn::folded;
 
 /// One distinguished name.
 #[derive(Clone, Debug)]
@@ -147,38 +148,6 @@ impl Name {
     }
 }
 
-/// A DN in one-line form as an administrator wrote it, made comparable: `\/` and `\+` of newer OpenSSL
-/// are `/` and `+`, and see [`comparable_line`].
-pub(crate) fn comparable_entry(line: &str) -> String {
-    let line = line.trim().trim_matches('"').replace("\\/", "/").replace("\\+", "+");
-    comparable_line(&line)
-}
-
-/// A DN in one-line form, made comparable: labels and capitals and white space no longer differ.
-pub(crate) fn comparable_line(line: &str) -> String {
-    let mut out = String::with_capacity(line.len());
-    for part in line.split('/').skip(1) {
-        out.push('/');
-        match part.split_once('=') {
-            Some((label, value)) => {
-                let label = label.trim().to_ascii_lowercase();
-                out.push_str(match label.as_str() {
-                    "e" | "email" => "emailaddress",
-                    "userid" | "0.9.2342.19200300.100.1.1" => "uid",
-                    "0.9.2342.19200300.100.1.25" => "dc",
-                    "1.2.840.113549.1.9.1" => "emailaddress",
-                    "s" => "st",
-                    other => other,
-                });
-                out.push('=');
-                out.push_str(&folded(value));
-            }
-            None => out.push_str(&folded(part)),
-        }
-    }
-    out
-}
-
 /// True for a value that can be told from what stands around it in the one-line form.
 fn is_plain(value: &str) -> bool {
     let bytes = value.as_bytes();
@@ -210,18 +179,6 @@ fn canonical_pair(kind: &[u8], tag: u8, raw: &[u8], text: Option<&str>) -> Vec<u
         _ => tlv(tag, &[raw]),
     };
     tlv(tag::SEQUENCE, &[&tlv(tag::OID, &[kind]), &value])
-}
-
-fn folded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let words = text.split(|c: char| c.is_ascii_whitespace() || c == '\x0b');
-    for word in words.filter(|word| !word.is_empty()) {
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        out.extend(word.chars().map(|c| c.to_ascii_lowercase()));
-    }
-    out
 }
 
 /// The text of a string type; `None` for other types and for broken text.
@@ -442,12 +399,5 @@ mod tests {
         // No text: shown as the bytes it has, which may be another's text.
         assert!(!name(&[&[(oid::CN, tag::OCTET_STRING, b"Bob")]]).is_plain());
         assert!(!name(&[&[(oid::CN, tag::UTF8, b"Bob\xff")]]).is_plain());
-    }
-
-    #[test]
-    fn lines_of_administrators_compare() {
-        let line = comparable_entry("\"/DC=ch/E=a@b/USERID=x/CN=host\\/voms.example.org\"");
-        assert_eq!(line, comparable_line("/dc=ch/emailAddress=a@b/UID=x/CN=host/VOMS.example.org"));
-        assert_ne!(line, comparable_line("/dc=ch/emailAddress=a@b/UID=y/CN=host/voms.example.org"));
     }
 }

@@ -9,6 +9,7 @@ use super::constraints;
 use super::der::oid;
 use super::signature::SignatureError;
 use super::when::span;
+use crate::config::CrlMode;
 
 /// What a certificate at the bottom of a path is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +69,8 @@ impl<'a> Search<'a> {
             };
         }
         if path.len() == MAX_PATH {
-            let why = format!("more than {MAX_PATH} certificates up to a trust anchor");
+            let why =
+                format!("more than {MAX_PATH} certificates up to a trust anchor: ask your CA");
             return self.fail(2, why);
         }
         let known = self.anchors.cas(last.issuer.key());
@@ -90,16 +92,23 @@ impl<'a> Search<'a> {
         for ca in likely.into_iter().chain(rest) {
             self.signatures = match self.signatures.checked_sub(1) {
                 Some(left) => left,
-                None => return self.fail(2, "too many possible chains of CAs".to_owned()),
+                None => {
+                    return self
+                        .fail(2, "too many possible chains of CAs: send fewer of them".to_owned());
+                }
             };
-            if let Err(error) = ca.key.verify(&last.signed) {
+            if let Err(error) = ca.key.verify(&last.signed, self.anchors.strength) {
                 let why = match error {
                     SignatureError::Mismatch => format!(
-                        "`{}` was not signed by the CA `{}` that is known here",
+                        "`{}` was not signed by the CA `{}` that is known here: ask the site to update its \
+                         trust anchors, or your CA for a new certificate",
                         last.subject.line(),
                         ca.subject.line()
                     ),
-                    error => format!("the signature of `{}` {error}", last.subject.line()),
+                    error => error.explain(
+                        &format!("`{}`", last.subject.line()),
+                        "ask your CA for a new certificate",
+                    ),
                 };
                 self.fail(1, why);
                 continue;
@@ -121,8 +130,7 @@ impl<'a> Search<'a> {
         None
     }
 
-    /// The rules for a whole path, whose signatures hold. signing_policy and namespaces would be asked
-    /// here, for each pair.
+    /// The rules for a whole path, whose signatures hold.
     fn check(&self, path: &[&Cert]) -> Result<Found, String> {
         let mut found = Found { not_after: i64::MAX, review_at: i64::MAX };
         // Intermediate CAs below the one that is looked at; self-issued ones do not count.
@@ -134,7 +142,7 @@ impl<'a> Search<'a> {
                     let inner = lower.is_self_issued() && lower.der != path[0].der;
                     if !inner && !constraints::allow(cert, lower).unwrap_or(false) {
                         return Err(format!(
-                            "the CA `{}` may not certify the names of `{}` (nameConstraints)",
+                            "the CA `{}` may not certify the names of `{}` (nameConstraints): ask your CA",
                             cert.subject.line(),
                             lower.subject.line()
                         ));
@@ -143,7 +151,12 @@ impl<'a> Search<'a> {
                 below += u32::from(!cert.is_self_issued());
             }
             found.not_after = found.not_after.min(cert.not_after);
-            if let Some(issuer) = path.get(at + 1) {
+        }
+        // What the site has to say of the CAs comes after what they say of themselves.
+        for (at, &cert) in path.iter().enumerate() {
+            let issuers = &path[at + 1..];
+            if let Some(issuer) = issuers.first().filter(|ca| !self.anchors.is_own(ca)) {
+                self.anchors.policies.check(cert, issuers, &self.anchors.dir)?;
                 found.review_at = found.review_at.min(self.check_revocation(cert, issuer)?);
             }
         }
@@ -153,22 +166,30 @@ impl<'a> Search<'a> {
 
     fn check_ca(&self, ca: &Cert, below: u32) -> Result<(), String> {
         let name = ca.subject.line();
+        if !ca.subject.is_plain() {
+            return Err(not_plain(name));
+        }
         // Roots of version 1 know no extensions; who put one into the directory meant it.
         let old_root = ca.version == 1 && self.anchors.holds(ca);
         if !ca.is_ca && !old_root {
-            return Err(format!("the chain goes through `{name}`, which is no CA"));
+            return Err(format!(
+                "the chain goes through `{name}`, which is no CA: send your own certificate and its \
+                 CAs, no others"
+            ));
         }
         if ca.key_usage.is_some_and(|usage| !usage.key_cert_sign()) {
-            return Err(format!("the CA `{name}` may not sign certificates (keyUsage)"));
+            return Err(format!(
+                "the CA `{name}` may not sign certificates (keyUsage): ask your CA"
+            ));
         }
         if ca.path_len.is_some_and(|most| below > most) {
-            return Err(format!("too many CAs below `{name}` (pathLenConstraint)"));
+            return Err(format!("too many CAs below `{name}` (pathLenConstraint): ask your CA"));
         }
         if let Some(extension) = ca.unknown_critical(KNOWN_CRITICAL) {
-            return Err(critical(name, &extension.oid));
+            return Err(critical(name, &extension.oid) + ": ask your CA for one without it");
         }
         if self.now < ca.not_before {
-            return Err(format!("the CA `{name}` is not valid yet"));
+            return Err(format!("the CA `{name}` is not valid yet: wait, or check the clock"));
         }
         if self.now > ca.not_after {
             let ago = span(self.now - ca.not_after);
@@ -181,12 +202,17 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Mode "if valid": no CRL is fine, one that ran out is not. Returns until when that holds.
+    /// Returns until when the answer holds.
     fn check_revocation(&self, cert: &Cert, issuer: &Cert) -> Result<i64, String> {
+        // In mode "ignore" no list was read.
         let mut whole = 0;
         let mut until: Option<i64> = None;
         for crl in self.anchors.crls(issuer.subject.key()) {
-            if crl.unverified.as_ref().is_some_and(|signed| issuer.key.verify(signed).is_err()) {
+            if crl
+                .unverified
+                .as_ref()
+                .is_some_and(|signed| issuer.key.verify(signed, self.anchors.strength).is_err())
+            {
                 continue;
             }
             if crl.revokes(&cert.serial) {
@@ -204,6 +230,11 @@ impl<'a> Search<'a> {
         }
         match until {
             Some(until) => Ok(until),
+            None if whole == 0 && self.anchors.crl_mode == CrlMode::Require => Err(format!(
+                "there is no revocation list of the CA `{}`: ask the site to run fetch-crl for {}",
+                issuer.subject.line(),
+                self.anchors.dir.display()
+            )),
             None if whole == 0 => Ok(i64::MAX),
             None => Err(format!(
                 "the revocation list of the CA `{}` is out of date: ask the site to run fetch-crl \
@@ -218,16 +249,16 @@ impl<'a> Search<'a> {
 fn end_entity(cert: &Cert, purpose: Purpose, now: i64) -> Result<(), String> {
     let name = cert.subject.line();
     if cert.subject.is_empty() {
-        return Err("your certificate has no name (its subject is empty)".to_owned());
+        return Err(
+            "your certificate has no name (its subject is empty): ask your CA for one that has"
+                .to_owned(),
+        );
     }
     if !cert.subject.is_plain() {
-        return Err(format!(
-            "the name `{name}` cannot be told from another's: one of its parts holds what reads like a \
-             further part (`/CN=...`), or is no text; get a certificate with another name"
-        ));
+        return Err(not_plain(name));
     }
     if cert.is_ca {
-        return Err(format!("`{name}` is a CA: a person's or a host's certificate is needed"));
+        return Err(format!("`{name}` is a CA: use a person's or a host's certificate"));
     }
     if now > cert.not_after {
         let ago = span(now - cert.not_after);
@@ -245,7 +276,7 @@ fn end_entity(cert: &Cert, purpose: Purpose, now: i64) -> Result<(), String> {
         ));
     }
     if let Some(extension) = cert.unknown_critical(KNOWN_CRITICAL) {
-        return Err(critical(name, &extension.oid));
+        return Err(critical(name, &extension.oid) + ": ask your CA for one without it");
     }
     if cert.key_usage.is_some_and(|usage| !usage.digital_signature()) {
         return Err(format!(
@@ -253,15 +284,24 @@ fn end_entity(cert: &Cert, purpose: Purpose, now: i64) -> Result<(), String> {
         ));
     }
     // Host certificates of public CAs say serverAuth only, and hosts are clients on the grid.
-    let purposes = cert
-        .extended_key_usage()
-        .map_err(|_| format!("the certificate `{name}` cannot be read (extendedKeyUsage)"))?;
+    let purposes = cert.extended_key_usage().map_err(|_| {
+        format!(
+            "the certificate `{name}` cannot be read (extendedKeyUsage): ask your CA for a new one"
+        )
+    })?;
     if purposes.is_some_and(|list| !list.iter().any(|one| KNOWN_PURPOSES.contains(one))) {
         return Err(format!(
             "the certificate `{name}` is not meant for TLS (extendedKeyUsage): get one with clientAuth"
         ));
     }
     Ok(())
+}
+
+fn not_plain(name: &str) -> String {
+    format!(
+        "the name `{name}` cannot be told from another's: one of its parts holds what reads like a \
+         further part (`/CN=...`), or is no text; get a certificate with another name"
+    )
 }
 
 /// "has a critical extension nobody knows", for people.

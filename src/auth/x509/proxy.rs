@@ -7,7 +7,7 @@
 use super::cert::Cert;
 use super::der::{DerError, Reader, oid, small_integer, tag};
 use super::path::critical;
-use super::signature::SignatureError;
+use super::signature::{SignatureError, Strength};
 use super::when::{GRACE, span};
 use crate::model::ProxyKind;
 
@@ -55,9 +55,9 @@ pub(crate) fn classify(cert: &Cert) -> Result<Option<Proxy>, String> {
     let rfc = cert.extension(oid::PROXY_CERT_INFO);
     let draft = cert.extension(oid::DRAFT_PROXY_CERT_INFO);
     let (kind, extension) = match (rfc, draft) {
-        (Some(_), Some(_)) => return Err("the proxy is of two kinds at once".to_owned()),
+        (Some(_), Some(_)) => return Err(anew("the proxy is of two kinds at once".to_owned())),
         (Some(rfc), None) if !rfc.critical => {
-            return Err("the proxy's proxyCertInfo is not critical (RFC 3820)".to_owned());
+            return Err(anew("the proxy's proxyCertInfo is not critical (RFC 3820)".to_owned()));
         }
         (Some(rfc), None) => (Kind::Rfc, rfc),
         (None, Some(draft)) => (Kind::Draft, draft),
@@ -70,10 +70,10 @@ pub(crate) fn classify(cert: &Cert) -> Result<Option<Proxy>, String> {
         }
     };
     let info = CertInfo::parse(&extension.value, kind)
-        .map_err(|_| "the proxy's proxyCertInfo cannot be read".to_owned())?;
+        .map_err(|_| anew("the proxy's proxyCertInfo cannot be read".to_owned()))?;
     let limited = match info.language {
         oid::POLICY_INHERIT_ALL if info.has_policy && kind == Kind::Rfc => {
-            return Err("the proxy's policy must be empty (RFC 3820 3.8.2)".to_owned());
+            return Err(anew("the proxy's policy must be empty (RFC 3820 3.8.2)".to_owned()));
         }
         oid::POLICY_INHERIT_ALL => false,
         oid::POLICY_LIMITED => true,
@@ -96,67 +96,77 @@ pub(crate) fn classify(cert: &Cert) -> Result<Option<Proxy>, String> {
 /// How many more proxies may follow below, `None` without a bound.
 pub(crate) type Depth = Option<u32>;
 
-/// Checks one proxy against the certificate that issued it, and returns the depth that is left below.
-/// `above` is the issuer's own proxy data, `None` for the end entity.
-///
-/// # Errors
-/// The rule that is broken (RFC 3820 3 and 4.1; canl's for the older kinds), for the person.
-pub(crate) fn check_pair(
-    issuer: &Cert,
-    above: Option<&Proxy>,
-    cert: &Cert,
-    proxy: &Proxy,
-    depth: Depth,
-    now: i64,
-) -> Result<Depth, String> {
-    let name = cert.subject.line();
-    if issuer.is_ca {
-        return Err(format!(
-            "`{name}` is a proxy that a CA issued, and only a person's certificate may do that"
-        ));
-    }
-    if issuer.subject.is_empty() || cert.issuer != issuer.subject {
-        return Err(format!(
-            "the issuer of the proxy `{name}` is not the next certificate of the chain, `{}`",
-            issuer.subject.line()
-        ));
-    }
-    if !cert.subject.is_one_cn_below(&issuer.subject) {
-        return Err(format!(
-            "the proxy's name `{name}` is not its issuer's name and exactly one CN more"
-        ));
-    }
-    if cert.is_ca {
-        return Err(format!("the proxy `{name}` says that it is a CA"));
-    }
-    for alternative in [oid::SUBJECT_ALT_NAME, oid::ISSUER_ALT_NAME] {
-        if cert.extension(alternative).is_some() {
-            return Err(format!("the proxy `{name}` has an alternative name, which is forbidden"));
+/// A proxy and the certificate that issued it.
+pub(crate) struct Pair<'a> {
+    pub(crate) issuer: &'a Cert,
+    /// The issuer's own proxy data, `None` for the end entity.
+    pub(crate) above: Option<&'a Proxy>,
+    pub(crate) cert: &'a Cert,
+    pub(crate) proxy: &'a Proxy,
+}
+
+impl Pair<'_> {
+    /// Checks the proxy against its issuer, and returns the depth that is left below.
+    ///
+    /// # Errors
+    /// The rule that is broken (RFC 3820 3 and 4.1; canl's for the older kinds), for the person.
+    pub(crate) fn check(
+        &self,
+        depth: Depth,
+        strength: Strength,
+        now: i64,
+    ) -> Result<Depth, String> {
+        let &Self { issuer, above, cert, proxy } = self;
+        let name = cert.subject.line();
+        if issuer.is_ca {
+            return Err(anew(format!(
+                "`{name}` is a proxy that a CA issued, and only a person's certificate may do that"
+            )));
         }
-    }
-    if let Some(extension) = cert.unknown_critical(KNOWN_CRITICAL) {
-        return Err(critical(name, &extension.oid));
-    }
-    check_usage(issuer, cert)?;
-    if let Some(above) = above {
-        if above.kind != proxy.kind {
-            return Err(format!(
-                "the proxy `{name}` is of another kind ({}) than the proxy above it ({})",
-                proxy.kind(),
-                above.kind()
-            ));
+        if issuer.subject.is_empty() || cert.issuer != issuer.subject {
+            return Err(anew(format!(
+                "the issuer of the proxy `{name}` is not the next certificate of the chain, `{}`",
+                issuer.subject.line()
+            )));
         }
-        if above.limited && !proxy.limited {
-            return Err(format!("the proxy `{name}` is a full one below a limited one"));
+        if !cert.subject.is_one_cn_below(&issuer.subject) {
+            return Err(anew(format!(
+                "the proxy's name `{name}` is not its issuer's name and exactly one CN more"
+            )));
         }
-    }
-    if depth == Some(0) {
-        return Err(format!(
-            "the proxy `{name}` is one more than its issuer allows (pCPathLenConstraint)"
-        ));
-    }
-    check_dates(cert, now)?;
-    issuer.key.verify(&cert.signed).map_err(|error| match error {
+        if cert.is_ca {
+            return Err(anew(format!("the proxy `{name}` says that it is a CA")));
+        }
+        for alternative in [oid::SUBJECT_ALT_NAME, oid::ISSUER_ALT_NAME] {
+            if cert.extension(alternative).is_some() {
+                return Err(anew(format!(
+                    "the proxy `{name}` has an alternative name, which is forbidden"
+                )));
+            }
+        }
+        if let Some(extension) = cert.unknown_critical(KNOWN_CRITICAL) {
+            return Err(anew(critical(name, &extension.oid)));
+        }
+        check_usage(issuer, cert)?;
+        if let Some(above) = above {
+            if above.kind != proxy.kind {
+                return Err(anew(format!(
+                    "the proxy `{name}` is of another kind ({}) than the proxy above it ({})",
+                    proxy.kind(),
+                    above.kind()
+                )));
+            }
+            if above.limited && !proxy.limited {
+                return Err(anew(format!("the proxy `{name}` is a full one below a limited one")));
+            }
+        }
+        if depth == Some(0) {
+            return Err(anew(format!(
+                "the proxy `{name}` is one more than its issuer allows (pCPathLenConstraint)"
+            )));
+        }
+        check_dates(cert, now)?;
+        issuer.key.verify(&cert.signed, strength).map_err(|error| match error {
         SignatureError::Mismatch => {
             format!(
                 "the proxy `{name}` was not signed by `{}`: its signature is forged or damaged, \
@@ -164,32 +174,36 @@ pub(crate) fn check_pair(
                 issuer.subject.line()
             )
         }
-        error => format!("the signature of the proxy `{name}` {error}"),
+        error => error.explain(
+            &format!("the proxy `{name}`"),
+            "make a new one with voms-proxy-init",
+        ),
     })?;
-    Ok(match (depth.map(|left| left - 1), proxy.path_len) {
-        (Some(left), Some(own)) => Some(left.min(own)),
-        (left, own) => left.or(own),
-    })
+        Ok(match (depth.map(|left| left - 1), proxy.path_len) {
+            (Some(left), Some(own)) => Some(left.min(own)),
+            (left, own) => left.or(own),
+        })
+    }
 }
 
 fn check_usage(issuer: &Cert, cert: &Cert) -> Result<(), String> {
     let name = cert.subject.line();
     if issuer.key_usage.is_some_and(|usage| !usage.digital_signature()) {
-        return Err(format!(
+        return Err(anew(format!(
             "`{}` may not sign proxies (keyUsage lacks digitalSignature)",
             issuer.subject.line()
-        ));
+        )));
     }
     if cert.key_usage.is_some_and(|usage| !usage.digital_signature() || usage.key_cert_sign()) {
-        return Err(format!("the keyUsage of the proxy `{name}` does not suit a proxy"));
+        return Err(anew(format!("the keyUsage of the proxy `{name}` does not suit a proxy")));
     }
     let purposes = cert
         .extended_key_usage()
-        .map_err(|_| format!("the proxy `{name}` cannot be read (extendedKeyUsage)"))?;
+        .map_err(|_| anew(format!("the proxy `{name}` cannot be read (extendedKeyUsage)")))?;
     if purposes.is_some_and(|list| !list.iter().any(|one| CLIENT_PURPOSES.contains(one))) {
-        return Err(format!(
+        return Err(anew(format!(
             "the proxy `{name}` is not meant for a client (extendedKeyUsage lacks clientAuth)"
-        ));
+        )));
     }
     Ok(())
 }
@@ -206,6 +220,11 @@ fn check_dates(cert: &Cert, now: i64) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// A cause with the remedy that helps against whatever is wrong with a proxy.
+fn anew(cause: String) -> String {
+    cause + ": make a new one with voms-proxy-init"
 }
 
 /// `Some(limited)` when the last CN is that of a legacy proxy.

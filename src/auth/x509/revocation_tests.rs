@@ -1,4 +1,6 @@
-//! CRLs and the trust anchor directory: mode "if valid", and what is ignored with a warning.
+//! CRLs and the trust anchor directory: the modes, and what is ignored with a warning.
+
+use std::path::Path;
 
 use super::*;
 
@@ -15,7 +17,7 @@ fn directory(ca: &Holder, crls: &[Vec<u8>]) -> (tempfile::TempDir, Trust, Vec<Pr
             std::fs::write(dir.path().join(format!("{hash}.r{number}")), crl).unwrap();
         }
     }
-    let (trust, problems) = Trust::load(dir.path(), dir.path(), &[], HOST);
+    let (trust, problems) = Trust::load(&tls(dir.path(), dir.path()), &[], HOST);
     (dir, trust, problems)
 }
 
@@ -110,12 +112,12 @@ fn the_crl_of_a_ca_that_only_came_in_the_chain_counts() {
 #[test]
 fn missing_and_broken_directories_are_warnings() {
     let nowhere = Path::new("/nonexistent");
-    let (trust, problems) = Trust::load(nowhere, nowhere, &[], HOST);
+    let (trust, problems) = Trust::load(&tls(nowhere, nowhere), &[], HOST);
     assert_eq!((trust.ca_count(), problems.len()), (0, 2));
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("0123abcd.0"), "nothing").unwrap();
     std::fs::write(dir.path().join("readme.txt"), "nothing").unwrap();
-    let (_, problems) = Trust::load(dir.path(), dir.path(), &[], HOST);
+    let (_, problems) = Trust::load(&tls(dir.path(), dir.path()), &[], HOST);
     assert_eq!(problems.len(), 1);
     assert!(problems[0].text.contains("no certificate in PEM or DER"), "{problems:?}");
     assert_eq!(problems[0].severity, crate::config::Severity::Warning);
@@ -148,4 +150,34 @@ fn a_broken_crl_does_no_harm() {
         assert!(super::super::super::crl::Crl::parse(&list[..end]).is_err());
     }
     super::super::super::crl::Crl::parse(&list).unwrap();
+}
+
+#[test]
+fn modes() {
+    use crate::config::CrlMode;
+    let w = world();
+    let old = crl(&w.ca, &w.ca.key, &[], (NOW - 3 * DAY, NOW - DAY), &[]);
+    let fresh = crl(&w.ca, &w.ca.key, &[], FRESH, &[]);
+    let revoking = crl(&w.ca, &w.ca.key, &[&[0x11, 0x22]], FRESH, &[]);
+    let cases: [(&[Vec<u8>], [&str; 3]); 4] = [
+        (&[], ["there is no revocation list", "", ""]),
+        (&[old], ["out of date", "out of date", ""]),
+        (&[fresh], ["", "", ""]),
+        (&[revoking], ["was revoked", "was revoked", ""]),
+    ];
+    for (crls, wanted) in cases {
+        let (dir, ..) = directory(&w.ca, crls);
+        for (mode, says) in
+            [CrlMode::Require, CrlMode::IfValid, CrlMode::Ignore].into_iter().zip(wanted)
+        {
+            let tls = crate::config::TlsSection { crl: mode, ..tls(dir.path(), dir.path()) };
+            let (trust, problems) = Trust::load(&tls, &[], HOST);
+            match says {
+                "" => drop(holds(&trust, &[&w.user])),
+                says => refused(&trust, &[&w.user], says),
+            }
+            let lacks = problems.iter().any(|one| one.text.contains("has no CRL"));
+            assert_eq!(lacks, mode == CrlMode::Require && crls.is_empty());
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! The snapshot of everything that is trusted, and the judge over chains.
 
-use std::path::Path;
 use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
@@ -11,7 +10,7 @@ use super::path::{self, Purpose};
 use super::proxy::{self, Proxy};
 use super::voms::{self, Vomsdir};
 use super::when::{GRACE, seconds, system_time};
-use crate::config::Problem;
+use crate::config::{Problem, TlsSection};
 use crate::model::{Person, ProxyKind, Refusal};
 
 /// Longest chain that is looked at.
@@ -36,24 +35,22 @@ pub struct Judgement {
     /// Until then a second look gives the same answer: the first end among certificates, attribute
     /// certificates and CRLs.
     pub review_at: SystemTime,
-    /// Why attribute certificates were dropped, a line each, for the log.
-    pub notes: Vec<String>,
 }
 
 impl Trust {
-    /// Reads the CA directory (hash names: certificates and CRLs) and vomsdir. `extra` are further CAs (the
-    /// demo one); `host` is our own name, to which attribute certificates may be targeted.
+    /// Reads the CA directory (hash names: certificates, CRLs, policies) and vomsdir, to be used as `tls`
+    /// says. `extra` are further CAs (the demo one); `host` is our own name, to which attribute certificates may
+    /// be targeted.
     ///
     /// Nothing here fails: what cannot be read is left out, and told as a warning.
     pub fn load(
-        anchors: &Path,
-        vomsdir: &Path,
+        tls: &TlsSection,
         extra: &[CertificateDer<'static>],
         host: &str,
     ) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
-        let anchors = Anchors::load(anchors, extra, &mut problems);
-        let vomsdir = Vomsdir::load(vomsdir, &mut problems);
+        let anchors = Anchors::load(tls, extra, &mut problems);
+        let vomsdir = Vomsdir::load(&tls.vomsdir, &mut problems);
         (Self { anchors, vomsdir, host: host.to_owned() }, problems)
     }
 
@@ -113,7 +110,8 @@ impl Trust {
             let Some(proxy) = proxy::classify(cert)? else {
                 return Err(format!("`{}` is no proxy", cert.subject.line()));
             };
-            depth = proxy::check_pair(issuer, above.as_ref(), cert, &proxy, depth, now)?;
+            let pair = proxy::Pair { issuer, above: above.as_ref(), cert, proxy: &proxy };
+            depth = pair.check(depth, self.anchors.strength, now)?;
             // With the same grace as the check, so that the two agree.
             not_after = not_after.min(cert.not_after.saturating_add(GRACE));
             issuer = cert;
@@ -135,9 +133,9 @@ impl Trust {
                 fqans: voms.fqans,
                 not_after: system_time(not_after),
                 proxy: above.map_or(ProxyKind::EndEntity, |proxy| proxy.kind()),
+                notes: voms.notes,
             },
             review_at: system_time(review_at),
-            notes: voms.notes,
         })
     }
 }

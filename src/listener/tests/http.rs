@@ -110,12 +110,18 @@ struct Lines(Arc<Mutex<Vec<HashMap<String, String>>>>);
 struct Fields<'a>(&'a mut HashMap<String, String>);
 
 impl Visit for Fields<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.insert(field.name().to_owned(), format!("{value:?}"));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name().to_owned(), value.to_owned());
+    /// The message: `key=value`, texts in quotes.
+    fn record_debug(&mut self, _: &Field, value: &dyn Debug) {
+        let line = format!("{value:?}");
+        let mut rest = line.as_str();
+        while let Some((key, more)) = rest.split_once('=') {
+            let (value, after) = match more.strip_prefix('"') {
+                Some(text) => text.split_once('"').unwrap(),
+                None => more.split_at(more.find(' ').unwrap_or(more.len())),
+            };
+            self.0.insert(key.trim().to_owned(), value.to_owned());
+            rest = after;
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -30,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Limits;
 use crate::listener::{
     ConnectionInfo, DelegatedCredential, Front, Judge, Listener, Outcome, PendingDelegation,
-    PortKind, RequestId, provider, serve, server_config,
+    PortKind, provider, serve, server_config,
 };
 use crate::model::{Fqan, Identity, Person, ProxyKind, Refusal};
 
@@ -143,6 +144,7 @@ impl Judge for FakeJudge {
             fqans: fqans.to_vec(),
             not_after: *self.not_after.lock().unwrap(),
             proxy: ProxyKind::Rfc { limited: false },
+            notes: Vec::new(),
         }))
     }
 
@@ -202,6 +204,7 @@ impl Server {
         let listener = Listener::bind(kind, "127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr();
         let shutdown = CancellationToken::new();
+        let door = Arc::new(ArcSwap::from_pointee(door));
         let task = tokio::spawn(serve(listener, door, front.clone(), shutdown.clone()));
         Self { address, judge, front, shutdown, task, host }
     }
@@ -233,7 +236,10 @@ pub fn host_config() -> (Arc<ServerConfig>, CertificateDer<'static>) {
     let [certificate, key] = ["cert.pem", "key.pem"].map(|name| dir.path().join(name));
     std::fs::write(&certificate, host.cert.pem()).unwrap();
     std::fs::write(&key, host.signing_key.serialize_pem()).unwrap();
-    (server_config(&certificate, &key, Arc::new(AnyClient)).unwrap(), host.cert.der().clone())
+    (
+        server_config(&certificate, &key, Arc::new(AnyClient), false).unwrap(),
+        host.cert.der().clone(),
+    )
 }
 
 pub struct ClientBuilder {
@@ -348,7 +354,6 @@ async fn tell(request: Request) -> Result<String, Response> {
     let delegated =
         extensions.get::<Arc<DelegatedCredential>>().map_or(0, |credential| credential.chain.len());
     assert_eq!(delegated > 0, info.delegated);
-    assert!(!extensions.get::<RequestId>().unwrap().0.is_empty());
     let host = request.headers().get("host").map(|host| host.to_str().unwrap().to_owned());
     let (method, target) = (request.method().clone(), request.uri().to_string());
     let tls = info.tls.unwrap_or("-");

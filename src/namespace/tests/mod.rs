@@ -56,6 +56,7 @@ fn person(dn: &str, fqans: &[&str]) -> Identity {
         fqans: fqans.iter().map(|text| Fqan::parse(text).unwrap()).collect(),
         not_after: SystemTime::UNIX_EPOCH,
         proxy: ProxyKind::EndEntity,
+        notes: Vec::new(),
     }))
 }
 

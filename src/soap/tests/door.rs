@@ -31,6 +31,7 @@ fn person() -> Identity {
         fqans: Vec::new(),
         not_after: std::time::SystemTime::now(),
         proxy: ProxyKind::EndEntity,
+        notes: Vec::new(),
     }))
 }
 

@@ -83,6 +83,7 @@ fn person(dn: &str) -> Identity {
         fqans: Vec::new(),
         not_after: SystemTime::now() + Duration::from_secs(3600),
         proxy: ProxyKind::EndEntity,
+        notes: Vec::new(),
     }))
 }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::anchors::{certificates, read_bounded, warning};
 use super::super::cert::Cert;
-use super::super::name::{Name, comparable_entry, comparable_line};
+use super::super::name::Name;
+use crate::auth::dn::{comparable_entry, comparable_line};
 use crate::config::Problem;
 
 /// The directory's content.

@@ -44,13 +44,11 @@ impl Scene<'_> {
         let Some(extension) = proxies.iter().find_map(|one| one.extension(oid::VOMS_ACS)) else {
             return granted;
         };
-        let mut drop = |why: &str| {
-            granted.notes.push(format!("VOMS attributes of `{}` dropped: {why}", self.dn()));
-        };
+        let mut drop = |why: &str| granted.notes.push(why.to_owned());
         let list = match ac::split(&extension.value) {
             Ok(list) if list.len() <= MAX_ACS => list,
             Ok(_) => {
-                drop(&format!("more than {MAX_ACS} attribute certificates"));
+                drop(&format!("more than {MAX_ACS} attribute certificates: ask for fewer VOs"));
                 return granted;
             }
             Err(_) => {
@@ -78,14 +76,10 @@ impl Scene<'_> {
         granted
     }
 
-    fn dn(&self) -> &str {
-        self.eec.subject.line()
-    }
-
     /// One attribute certificate: its FQANs and until when they hold, or why it grants nothing.
     fn accept(&self, der: &[u8]) -> Result<(Vec<Fqan>, i64), String> {
         let ac = AttributeCertificate::parse(der)
-            .map_err(|_| "the attribute certificate cannot be read".to_owned())?;
+            .map_err(|_| anew("the attribute certificate cannot be read"))?;
         let (vo, server) = authority(&ac)?;
         let fqans = fqans(&ac, vo)?;
         self.check_dates(&ac)?;
@@ -118,22 +112,23 @@ impl Scene<'_> {
             HolderName::Entity(names) => names.contains(&self.eec.subject),
             HolderName::Unknown => false,
         };
-        if held { Ok(()) } else { Err("they were given to somebody else".to_owned()) }
+        if held { Ok(()) } else { Err(anew("they were given to somebody else")) }
     }
 
     fn check_extensions(&self, ac: &AttributeCertificate) -> Result<(), String> {
         if ac.extensions.iter().any(|one| one.critical && one.oid != oid::TARGETS) {
-            return Err(
-                "the attribute certificate has a critical extension that is not known".into()
-            );
+            return Err(anew(
+                "the attribute certificate has a critical extension that is not known",
+            ));
         }
         if find(&ac.extensions, oid::NO_REV_AVAIL).is_none() {
-            return Err("the attribute certificate lacks noRevAvail".to_owned());
+            return Err(anew("the attribute certificate lacks noRevAvail"));
         }
         match find(&ac.extensions, oid::TARGETS) {
-            Some(targets) if !targets_include(targets, self.host) => {
-                Err(format!("they are meant for other hosts than `{}`", self.host))
-            }
+            Some(targets) if !targets_include(targets, self.host) => Err(format!(
+                "they are meant for other hosts than `{}`: run voms-proxy-init without -target",
+                self.host
+            )),
             _ => Ok(()),
         }
     }
@@ -145,15 +140,17 @@ impl Scene<'_> {
         vo: &str,
         server: &str,
     ) -> Result<i64, String> {
-        let sent = ac.aa_certs().map_err(|_| "the VOMS server's certificate cannot be read")?;
+        let strength = self.anchors.strength;
+        let sent =
+            ac.aa_certs().map_err(|_| anew("the VOMS server's certificate cannot be read"))?;
         let (signer, rest) = match self.vomsdir.lsc(vo, server) {
             Some(lsc) => {
                 let Some((first, rest)) = sent.split_first() else {
-                    return Err("the VOMS server's certificate did not come with them".to_owned());
+                    return Err(anew("the VOMS server's certificate did not come with them"));
                 };
                 if !lsc.matches(&sent) {
                     return Err(format!(
-                        "they were signed by `{}` (CA `{}`), which is not what {} says",
+                        "they were signed by `{}` (CA `{}`), which is not what {} says: ask the site to update it",
                         first.subject.line(),
                         first.issuer.line(),
                         lsc.path.display()
@@ -171,9 +168,11 @@ impl Scene<'_> {
                         self.vomsdir.lsc_path(vo, server).display()
                     ));
                 }
-                let Some(signer) = named.find(|one| one.key.verify(&ac.signed).is_ok()) else {
+                let Some(signer) = named.find(|one| one.key.verify(&ac.signed, strength).is_ok())
+                else {
                     return Err(format!(
-                        "the signature does not match the certificate of `{}` in {}",
+                        "the signature does not match the certificate of `{}` in {}: ask the site to \
+                         update it",
                         ac.issuer.line(),
                         self.vomsdir.path.display()
                     ));
@@ -184,26 +183,35 @@ impl Scene<'_> {
         let name = signer.subject.line();
         if signer.subject != ac.issuer {
             return Err(format!(
-                "they say to be from `{}` and came with the certificate of `{name}`",
+                "they say to be from `{}` and came with the certificate of `{name}`: tell the VO",
                 ac.issuer.line()
             ));
         }
         ac.key_id_names(signer)?;
-        signer
-            .key
-            .verify(&ac.signed)
-            .map_err(|error| format!("the signature of the VOMS server `{name}` {error}"))?;
+        signer.key.verify(&ac.signed, strength).map_err(|error| {
+            let what = format!("the attribute certificate of the VOMS server `{name}`");
+            error.explain(&what, "run voms-proxy-init again, and tell the VO if that does not help")
+        })?;
         path::verify(self.anchors, signer, rest, Purpose::AttributeAuthority, self.now)
             .map(|found| found.review_at)
             .map_err(|why| format!("the VOMS server's certificate does not hold: {why}"))
     }
 }
 
+/// A cause with the remedy that helps against whatever is wrong with an attribute certificate.
+fn anew(cause: &str) -> String {
+    format!("{cause}: run voms-proxy-init again")
+}
+
 /// VO and server name of the one policyAuthority, `vo://host:port`. Both may become a file name, and are
 /// held to what is harmless in one.
 fn authority(ac: &AttributeCertificate) -> Result<(&str, &str), String> {
-    let bad =
-        || format!("the policy authority `{}` is not vo://host:port", ac.authority.escape_debug());
+    let bad = || {
+        format!(
+            "the policy authority `{}` is not vo://host:port: tell the VO",
+            ac.authority.escape_debug()
+        )
+    };
     let (vo, rest) = ac.authority.split_once("://").ok_or_else(bad)?;
     let host = match rest.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -215,7 +223,7 @@ fn authority(ac: &AttributeCertificate) -> Result<(&str, &str), String> {
 
 fn fqans(ac: &AttributeCertificate, vo: &str) -> Result<Vec<Fqan>, String> {
     if ac.fqans.is_empty() {
-        return Err("they name no group".to_owned());
+        return Err(anew("they name no group"));
     }
     ac.fqans
         .iter()
@@ -224,7 +232,7 @@ fn fqans(ac: &AttributeCertificate, vo: &str) -> Result<Vec<Fqan>, String> {
             if fqan.vo() == vo {
                 Ok(fqan)
             } else {
-                Err(format!("`{fqan}` is not of the VO `{vo}` that signed it"))
+                Err(format!("`{fqan}` is not of the VO `{vo}` that signed it: tell the VO"))
             }
         })
         .collect()

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::super::der::tlv;
+use super::super::forge_ac::ac_list;
 use super::super::testing::*;
 use super::super::{Judgement, Trust};
 use super::*;
@@ -43,36 +44,16 @@ impl World {
     }
 
     fn trust(&self) -> Trust {
-        Trust::load(Path::new("/nonexistent"), self.dir.path(), &chain(&[&self.ca]), HOST).0
+        let tls = tls(Path::new("/nonexistent"), self.dir.path());
+        Trust::load(&tls, &chain(&[&self.ca]), HOST).0
     }
 
     fn ac(&self) -> Ac {
-        let key_id = Cert::parse(&self.voms.der).unwrap().key.identifier();
-        let certs = tlv(tag::SEQUENCE, &[&tlv(tag::SEQUENCE, &[&self.voms.der])]);
-        Ac {
-            holder_name: USER.to_owned(),
-            holder_serial: vec![0x11, 0x22],
-            entity: false,
-            issuer: VOMS.to_owned(),
-            not_before: NOW - HOUR,
-            not_after: NOW + 11 * HOUR,
-            authority: "test.vo://voms.example.org:15000".to_owned(),
-            fqans: vec!["/test.vo/Role=NULL/Capability=NULL".into(), "/test.vo/Role=admin".into()],
-            twice: false,
-            extensions: vec![
-                (oid::NO_REV_AVAIL.to_vec(), false, vec![5, 0]),
-                (
-                    oid::AUTHORITY_KEY_ID.to_vec(),
-                    false,
-                    tlv(tag::SEQUENCE, &[&tlv(0x80, &[&key_id])]),
-                ),
-                (oid::VOMS_AA_CERTS.to_vec(), false, certs),
-            ],
-        }
+        Ac::of(&self.user, &self.voms)
     }
 
     fn judge_acs(&self, acs: &[Vec<u8>]) -> Judgement {
-        let proxy = self.user.proxy("1", |f| f.set(oid::VOMS_ACS, false, list(acs)));
+        let proxy = self.user.proxy("1", |f| f.set(oid::VOMS_ACS, false, ac_list(acs)));
         judge(&self.trust(), &[&proxy, &self.user]).unwrap()
     }
 
@@ -85,7 +66,7 @@ impl World {
     #[track_caller]
     fn good(&self, change: impl FnOnce(&mut Ac)) {
         let judgement = self.judge(change);
-        assert_eq!(judgement.notes, Vec::<String>::new());
+        assert_eq!(judgement.person.notes, Vec::<String>::new());
         assert_eq!(names(&judgement), ["/test.vo", "/test.vo/Role=admin"]);
     }
 
@@ -99,88 +80,16 @@ impl World {
 fn dropped(judgement: &Judgement, says: &str) {
     assert_eq!(judgement.person.dn, USER);
     assert!(judgement.person.fqans.is_empty(), "{:?}", judgement.person.fqans);
-    assert_eq!(judgement.notes.len(), 1, "{:?}", judgement.notes);
-    assert!(judgement.notes[0].contains(says), "{:?} does not say {says:?}", judgement.notes);
+    assert_eq!(judgement.person.notes.len(), 1, "{:?}", judgement.person.notes);
+    assert!(
+        judgement.person.notes[0].contains(says),
+        "{:?} does not say {says:?}",
+        judgement.person.notes
+    );
 }
 
 fn names(judgement: &Judgement) -> Vec<&str> {
     judgement.person.fqans.iter().map(Fqan::as_str).collect()
-}
-
-fn list(acs: &[Vec<u8>]) -> Vec<u8> {
-    let parts: Vec<&[u8]> = acs.iter().map(Vec::as_slice).collect();
-    tlv(tag::SEQUENCE, &[&tlv(tag::SEQUENCE, &parts)])
-}
-
-struct Ac {
-    holder_name: String,
-    holder_serial: Vec<u8>,
-    entity: bool,
-    issuer: String,
-    not_before: i64,
-    not_after: i64,
-    authority: String,
-    fqans: Vec<String>,
-    twice: bool,
-    extensions: Vec<(Vec<u8>, bool, Vec<u8>)>,
-}
-
-impl Ac {
-    fn drop(&mut self, oid: &[u8]) {
-        self.extensions.retain(|(kind, _, _)| kind != oid);
-    }
-
-    fn set(&mut self, oid: &[u8], critical: bool, value: Vec<u8>) {
-        self.drop(oid);
-        self.extensions.push((oid.to_vec(), critical, value));
-    }
-
-    fn target(&mut self, critical: bool, hosts: &[&str]) {
-        let targets: Vec<u8> = hosts
-            .iter()
-            .flat_map(|host| {
-                let name = tlv(tag::context(0), &[&tlv(0x86, &[host.as_bytes()])]);
-                tlv(tag::SEQUENCE, &[&name])
-            })
-            .collect();
-        self.set(oid::TARGETS, critical, tlv(0x30, &[&tlv(0x30, &[&targets])]));
-    }
-
-    fn sign(&self, signer: &rcgen::KeyPair) -> Vec<u8> {
-        let general = |name: &str| tlv(tag::context(4), &[&dn(name)]);
-        let serial = tlv(tag::INTEGER, &[&self.holder_serial]);
-        let holder = if self.entity {
-            tlv(tag::context(1), &[&general(&self.holder_name)])
-        } else {
-            let names = tlv(tag::SEQUENCE, &[&general(&self.holder_name)]);
-            tlv(tag::context(0), &[&names, &serial])
-        };
-        let issuer = tlv(tag::context(0), &[&tlv(tag::SEQUENCE, &[&general(&self.issuer)])]);
-        let validity = tlv(tag::SEQUENCE, &[&gen_time(self.not_before), &gen_time(self.not_after)]);
-        let fqans: Vec<u8> =
-            self.fqans.iter().flat_map(|fqan| tlv(tag::OCTET_STRING, &[fqan.as_bytes()])).collect();
-        let authority = tlv(tag::context(0), &[&tlv(0x86, &[self.authority.as_bytes()])]);
-        let syntax = tlv(tag::SEQUENCE, &[&authority, &tlv(tag::SEQUENCE, &[&fqans])]);
-        let attribute =
-            tlv(tag::SEQUENCE, &[&tlv(tag::OID, &[oid::VOMS_FQANS]), &tlv(tag::SET, &[&syntax])]);
-        let again: &[u8] = if self.twice { &attribute } else { &[] };
-        let attributes = tlv(tag::SEQUENCE, &[&attribute, again]);
-        signed(signer, |algorithm| {
-            tlv(
-                tag::SEQUENCE,
-                &[
-                    &tlv(tag::INTEGER, &[&[1]]),
-                    &tlv(tag::SEQUENCE, &[&holder]),
-                    &issuer,
-                    algorithm,
-                    &tlv(tag::INTEGER, &[&[9]]),
-                    &validity,
-                    &attributes,
-                    &extension_list(&self.extensions),
-                ],
-            )
-        })
-    }
 }
 
 #[test]
@@ -197,19 +106,19 @@ fn attributes_may_sit_in_any_proxy_and_the_nearest_counts() {
     let w = world();
     let trust = w.trust();
     let first = w.user.proxy("1", |f| {
-        f.set(oid::VOMS_ACS, false, list(&[w.ac().sign(&w.voms.key)]));
+        f.set(oid::VOMS_ACS, false, ac_list(&[w.ac().sign(&w.voms.key)]));
     });
     let plain = first.proxy("2", |_| {});
     let judgement = judge(&trust, &[&plain, &first, &w.user]).unwrap();
     assert_eq!(names(&judgement), ["/test.vo", "/test.vo/Role=admin"]);
     let mut ac = w.ac();
     ac.fqans = vec!["/test.vo/other".to_owned()];
-    let newer = first.proxy("2", |f| f.set(oid::VOMS_ACS, false, list(&[ac.sign(&w.voms.key)])));
+    let newer = first.proxy("2", |f| f.set(oid::VOMS_ACS, false, ac_list(&[ac.sign(&w.voms.key)])));
     let judgement = judge(&trust, &[&newer, &first, &w.user]).unwrap();
     assert_eq!(names(&judgement), ["/test.vo/other"]);
     // A CA puts none into an end entity.
     let eec = w.ca.issue(USER, |f| {
-        f.set(oid::VOMS_ACS, false, list(&[w.ac().sign(&w.voms.key)]));
+        f.set(oid::VOMS_ACS, false, ac_list(&[w.ac().sign(&w.voms.key)]));
     });
     assert!(judge(&trust, &[&eec]).unwrap().person.fqans.is_empty());
 }
@@ -226,9 +135,8 @@ fn a_bad_one_does_not_take_the_others_along() {
     let signed: Vec<_> = [w.ac(), old, other].iter().map(|ac| ac.sign(&w.voms.key)).collect();
     let judgement = w.judge_acs(&signed);
     assert_eq!(names(&judgement), ["/test.vo", "/test.vo/Role=admin", "/other.vo"]);
-    assert_eq!(judgement.notes.len(), 1);
-    assert!(judgement.notes[0].contains("expired 60 min ago: run voms-proxy-init"));
-    assert!(judgement.notes[0].contains(USER));
+    assert_eq!(judgement.person.notes.len(), 1);
+    assert!(judgement.person.notes[0].contains("expired 60 min ago: run voms-proxy-init"));
 }
 
 #[test]
@@ -393,7 +301,7 @@ fn authority_and_fqans_agree() {
 #[test]
 fn broken_lists_do_no_harm() {
     let w = world();
-    let good = list(&[w.ac().sign(&w.voms.key)]);
+    let good = ac_list(&[w.ac().sign(&w.voms.key)]);
     for end in (0..good.len()).step_by(7) {
         let proxy = w.user.proxy("1", |f| f.set(oid::VOMS_ACS, false, good[..end].to_vec()));
         dropped(&judge(&w.trust(), &[&proxy, &w.user]).unwrap(), "cannot be read");
@@ -404,7 +312,7 @@ fn broken_lists_do_no_harm() {
         bent[at] ^= 0x21;
         let judgement = w.judge_acs(&[bent]);
         assert!(judgement.person.fqans.is_empty(), "byte {at}");
-        assert_eq!(judgement.notes.len(), 1);
+        assert_eq!(judgement.person.notes.len(), 1);
     }
     dropped(&w.judge_acs(&vec![vec![0x30, 0]; 33]), "more than 32");
 }
