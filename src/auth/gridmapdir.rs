@@ -20,6 +20,8 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
 const TRIES: u32 = 10;
 /// Between two of these.
 const PAUSE: Duration = Duration::from_millis(5);
+/// Pauses that a lease waits for another one on its account to go; fewer than [`TRIES`].
+const PATIENCE: u32 = 4;
 
 /// Why no pool account could be given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -162,7 +164,7 @@ impl GridMapDir {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(self.io(error)),
             }
-            if self.links(&account) == Some(2) {
+            if self.alone(&account, lease)? {
                 self.touch(lease)?;
                 // The directory is what remembers it.
                 File::open(&self.path).and_then(|d| d.sync_all()).map_err(|e| self.io(e))?;
@@ -172,6 +174,27 @@ impl GridMapDir {
             raced = true;
         }
         if raced { Ok(None) } else { Err(self.full(pool)) }
+    }
+
+    /// Is ours the one lease on the account? Where two were made at once the first by name stays, so
+    /// that nobody who looks meanwhile finds a lease that is about to go.
+    fn alone(&self, account: &str, lease: &Path) -> Result<bool, LeaseError> {
+        for _ in 0..PATIENCE {
+            if self.links(account) == Some(2) {
+                return Ok(true);
+            }
+            let ours = fs::metadata(lease).map_err(|e| self.io(e))?;
+            for entry in fs::read_dir(&self.path).map_err(|e| self.io(e))? {
+                let entry = entry.map_err(|e| self.io(e))?;
+                let name = entry.file_name();
+                let other = entry.ino() == ours.ino() && name.as_encoded_bytes().contains(&b'%');
+                if other && Some(name.as_os_str()) < lease.file_name() {
+                    return Ok(false);
+                }
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(self.links(account) == Some(2))
     }
 
     fn held(&self, lease: &Path, key: &str, pool: &str) -> Result<Existing, LeaseError> {

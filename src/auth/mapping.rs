@@ -17,7 +17,7 @@ use crate::config::{AuthSection, MapEntry, MappingMode, Problem, Severity};
 use crate::model::{LocalAccount, Person};
 
 /// How long an account is remembered: within it no lease is looked at, and no name service asked.
-const REMEMBERED_FOR: Duration = Duration::from_secs(60);
+const REMEMBERED_FOR: Duration = Duration::from_secs(10);
 /// How long it is remembered that there was none.
 const REFUSED_FOR: Duration = Duration::from_secs(2);
 /// Accounts remembered at once; one more, and all are forgotten.

@@ -49,6 +49,8 @@ pub struct TestStorm {
     pub ports: Ports,
     /// More keys of `[http]`, from the next restart on.
     pub http: String,
+    /// More keys of `[auth]`, from the next restart on.
+    pub auth: String,
     settings: String,
     trust: String,
     /// Certificates, keys and trust anchors.
@@ -147,6 +149,7 @@ impl TestStorm {
             settings: setup.settings,
             pki,
             account: setup.account,
+            auth: String::new(),
         };
         storm.restart();
         storm
@@ -290,9 +293,9 @@ impl TestStorm {
              [admin]\nlisten = \"127.0.0.1:{}\"\n\
              [tls]\ncertificate = \"{pki}/hostcert.pem\"\nkey = \"{pki}/hostkey.pem\"\n{}\
              [auth]\ngridmap = \"etc/grid-mapfile\"\ngroupmap = \"etc/groupmapfile\"\n\
-             gridmapdir = \"etc/gridmapdir\"\nban = \"etc/ban_users.db\"\n\
+             gridmapdir = \"etc/gridmapdir\"\nban = \"etc/ban_users.db\"\n{}\n\
              [srm]\nlisten = \"{any}:{}\"\n{}\n",
-            p.https, p.plain, self.http, p.admin, self.trust, p.srm, self.settings
+            p.https, p.plain, self.http, p.admin, self.trust, self.auth, p.srm, self.settings
         )
     }
 }
