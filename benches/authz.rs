@@ -123,5 +123,5 @@ fn site(folder: &Path) -> Site {
     let (policy, warnings) = Policy::load(&config.auth, &file, None).unwrap();
     assert_eq!(warnings, []);
     let namespace = Arc::new(namespace.with_ports(Ports::of(&config)));
-    Site { config, namespace, policy }
+    Site::new(config, namespace, policy)
 }

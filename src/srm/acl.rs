@@ -82,7 +82,7 @@ impl<'a> Accounts<'a> {
             let open = driver.open_directory(&key.path).map_err(|e| driver_error(e, &key.path))?;
             let _guard = self.site.leases.lock_path(&key);
             let object = Object { driver, file: &open, name: &key };
-            object.add(Some((subject, Permission::TRAVERSE, account)), &[])?;
+            object.add(Some(Need::new(subject, Permission::TRAVERSE, account)), &[])?;
             self.passed.borrow_mut().insert(key);
         }
         Ok(())
@@ -102,7 +102,8 @@ impl<'a> Accounts<'a> {
         let _guard = self.site.leases.lock_path(&key);
         let subject = Subject::Group(primary(account)?);
         let object = Object { driver, file: &open, name: &key };
-        object.add(Some((subject, Permission::READ, account)), &file_defaults(area))
+        let need = Need::new(subject, Permission::READ, account);
+        object.add(Some(need), &file_defaults(area))
     }
 
     /// Makes a put's hidden file, empty, for its writer alone, whatever the directory hands down; in AoT
@@ -228,26 +229,41 @@ pub(super) struct Object<'a> {
     pub(super) name: &'a dyn Display,
 }
 
+/// What an account can't do without.
+#[derive(Clone, Copy)]
+pub(super) struct Need<'a> {
+    pub(super) subject: Subject,
+    /// What its entry is to say.
+    pub(super) given: Permission,
+    /// What must be left of it.
+    pub(super) permission: Permission,
+    pub(super) account: &'a LocalAccount,
+}
+
+impl<'a> Need<'a> {
+    fn new(subject: Subject, permission: Permission, account: &'a LocalAccount) -> Self {
+        Self { subject, given: permission, permission, account }
+    }
+}
+
 impl Object<'_> {
     /// Adds what is missing of `needed` and `more`, and reads again whether `needed` is there: the
     /// mask may take it away. What the account has without an entry of ours is enough too, where the
     /// ACL is not ours to change.
     pub(super) fn add(
         &self,
-        needed: Option<(Subject, Permission, &LocalAccount)>,
+        needed: Option<Need<'_>>,
         more: &[(Subject, Permission)],
     ) -> Result<(), Error> {
         let told = |e| driver_error(e, self.name);
-        let needs = needed.iter().map(|(subject, permission, _)| (*subject, *permission));
+        let needs = needed.iter().map(|need| (need.subject, need.given));
         let granted = grant(self.driver, self.file, needs.chain(more.iter().copied()));
         match (granted, needed) {
-            (Ok(now), Some((subject, permission, account)))
-                if !now.effective(subject).contains(permission) =>
-            {
-                Err(self.masked(&now, permission, account))
+            (Ok(now), Some(need)) if !now.effective(need.subject).contains(need.permission) => {
+                Err(self.masked(&now, need.permission, need.account))
             }
             (Ok(_), _) => Ok(()),
-            (Err(DriverError::Denied), Some((_, permission, account))) => {
+            (Err(DriverError::Denied), Some(Need { permission, account, .. })) => {
                 let acl = self.driver.acl(self.file).map_err(told)?;
                 let stat = self.driver.stat_file(self.file).map_err(told)?;
                 let who = (account.uid, account.gids.as_slice());

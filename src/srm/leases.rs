@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::access::driver_error;
-use super::acl::{Object, file_defaults, way};
+use super::acl::{Need, Object, file_defaults, way};
 use super::{Error, ErrorKind};
 use crate::fsdriver::{Acl, DriverError, Kind, Permission, Subject, restore};
 use crate::model::{FileKey, LocalAccount, RelPath};
@@ -135,15 +135,16 @@ impl Leases {
 
     /// Sets on disk what was noted. Blocks.
     pub(super) fn give(&self, request: RequestId, loan: &Loan) -> Result<(), Error> {
-        for (key, kind, _) in loan.places() {
+        for (key, kind, permission) in loan.places() {
             let _guard = self.lock_path(&key);
             let given = self.table().given(&key, loan.account.uid);
             let more = if kind == Kind::File { file_defaults(&loan.area) } else { Vec::new() };
             if given.is_none() && more.is_empty() {
                 continue;
             }
-            let subject = Subject::User(loan.account.uid);
-            let needed = given.map(|given| (subject, given, &loan.account));
+            let account = &loan.account;
+            let subject = Subject::User(account.uid);
+            let needed = given.map(|given| Need { subject, given, permission, account });
             let driver = &*loan.area.driver;
             let file = loan.open(&key, kind)?;
             Object { driver, file: &file, name: &key }.add(needed, &more)?;

@@ -41,7 +41,8 @@ async fn many_at_once_end_as_they_began() {
     let turn = |n: usize| {
         let grid = &grid;
         async move {
-            let (who, me) = if n.is_multiple_of(2) { (&grid.user, one()) } else { (&grid.user2, two()) };
+            let (who, me) =
+                if n.is_multiple_of(2) { (&grid.user, one()) } else { (&grid.user2, two()) };
             for round in 0..4 {
                 let get = grid.get(who, &format!("/jit/f{}", (n + round) % 5), "file").await;
                 assert!(me.read(get.path()).is_some(), "{n} {round}");
@@ -97,4 +98,21 @@ async fn what_is_lent_moves_with_its_directory() {
     grid.release(&grid.user, &get).await;
     let now = (grid.acl("/jit/b"), grid.acl("/jit/b/d"), grid.acl("/jit/b/d/f"));
     assert_eq!(now, before);
+}
+
+#[tokio::test]
+async fn what_belongs_to_no_live_file_is_taken_back_at_the_start() {
+    let mut grid = Grid::new();
+    grid.plant("/jit/f", "text");
+    let before = (grid.acl("/jit"), grid.acl("/jit/f"));
+    let get = grid.get(&grid.user, "/jit/f", "file").await;
+    assert!(one().read(get.path()).is_some());
+    grid.storm.kill9();
+    // As a crash leaves it between what is lent and the file that becomes ready.
+    let database = rusqlite::Connection::open(grid.storm.dir().join("var/stormd.db")).unwrap();
+    let gone = database.execute("UPDATE files SET state = 'RELEASED', live = 0", ()).unwrap();
+    assert_eq!(gone, 1);
+    drop(database);
+    grid.storm.restart();
+    assert_eq!((grid.acl("/jit"), grid.acl("/jit/f")), before);
 }

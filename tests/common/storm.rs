@@ -138,7 +138,8 @@ impl TestStorm {
         let mut trust = setup.trust;
         if trust.is_empty() {
             let pki = pki.display();
-            trust = format!("trust_anchors = \"{pki}/certificates\"\nvomsdir = \"{pki}/vomsdir\"\n");
+            trust =
+                format!("trust_anchors = \"{pki}/certificates\"\nvomsdir = \"{pki}/vomsdir\"\n");
         }
         let mut storm = Self {
             temp,
