@@ -4,11 +4,12 @@
 #   make test           everything: style, lints, unit tests, and every suite with real clients
 #   make test T=gfal    one suite: fmt, clippy, unit, or the name of a tests/*.rs
 #   make lint           style and lints only
-#   make bench          benchmarks with their bounds: soap, store, doors, load (about 2 minutes)
+#   make bench          benchmarks with their bounds: soap, store, doors, connections, load (about 3 minutes)
 #   make bench B=doors  one of them
+#   make fuzz           hostile bytes for the parsers, guided by coverage: RUNS=1000000 in all, F=soap for one of them
 #   make try            clone this repository, make run, and do what the demo says
 
-.PHONY: run test lint bench try build-tools test-tools
+.PHONY: run test lint bench fuzz try build-tools test-tools
 
 run: build-tools
 	cargo build --release
@@ -22,6 +23,10 @@ lint: build-tools
 
 bench: build-tools test-tools
 	@benches/run.sh $(B)
+
+fuzz: build-tools
+	@packaging/install.sh fuzz
+	@fuzz/run.sh $(or $(RUNS),1000000) $(F)
 
 try: build-tools
 	@tests/try.sh

@@ -12,33 +12,22 @@
 //! turns of a fraction of a second; what is told are medians, and the median of the turns' ratios.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A bench may die.
 
+#[path = "support/bare.rs"]
+mod bare;
 #[path = "../tests/common/mod.rs"]
 mod common;
 mod support;
 
-use std::io::{self, BufRead as _, BufReader};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::io;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::routing::post;
-use bytes::Bytes;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
-use rustls::client::danger::HandshakeSignatureValid;
-use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, SignatureScheme};
-use stormd::auth::x509::ClientVerifier;
-use stormd::listener::server_config;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
+use rustls::ClientConfig;
 
+use bare::Bare;
 use common::client::Tls;
-use common::{TestStorm, pki, soap, wire};
+use common::{TestStorm, soap, wire};
 use support::{Bounds, Client, median, rate};
 
 const LEAST_OF_ECHO: f64 = 0.70;
@@ -52,12 +41,9 @@ const OPENERS: usize = 4;
 const TURN: Duration = Duration::from_millis(300);
 const TURNS: usize = 21;
 
-/// Set in the bare server: the length of its answers.
-const BARE: &str = "STORMD_BENCH_BARE";
-
 fn main() -> ExitCode {
-    if let Some(length) = std::env::var_os(BARE) {
-        return bare_server(length.to_str().and_then(|l| l.parse().ok()).unwrap()).unwrap();
+    if let Some(code) = bare::serve_if_asked() {
+        return code;
     }
     let storm = TestStorm::start();
     let request = support::post(&soap::envelope("srmPing", ""));
@@ -131,151 +117,4 @@ fn all_at_once(clients: &mut [Client], request: &[u8]) -> io::Result<u32> {
         client.answer()?;
     }
     Ok(clients.len() as u32)
-}
-
-/// The other process.
-struct Bare {
-    child: Child,
-    echo: u16,
-    handshake: u16,
-}
-
-impl Bare {
-    fn start(answer: usize) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .env(BARE, answer.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let (echo, handshake) = line.trim().split_once(' ').unwrap();
-        Self { child, echo: echo.parse().unwrap(), handshake: handshake.parse().unwrap() }
-    }
-}
-
-impl Drop for Bare {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Tells its two ports and serves until it is killed, or its parent is gone.
-fn bare_server(answer: usize) -> io::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let bound = runtime.block_on(async {
-        let echo = TcpListener::bind("127.0.0.1:0").await?;
-        let handshake = TcpListener::bind("127.0.0.1:0").await?;
-        let ports = (echo.local_addr()?.port(), handshake.local_addr()?.port());
-        runtime.spawn(serve_echo(echo, answer));
-        runtime.spawn(serve_handshakes(handshake, answer));
-        Ok::<_, io::Error>(ports)
-    })?;
-    println!("{} {}", bound.0, bound.1);
-    let _ = io::stdin().read_line(&mut String::new());
-    Ok(ExitCode::SUCCESS)
-}
-
-fn tls(verifier: Arc<dyn ClientCertVerifier>) -> TlsAcceptor {
-    let [certificate, key] = ["hostcert.pem", "hostkey.pem"].map(|name| pki::dir().join(name));
-    TlsAcceptor::from(server_config(&certificate, &key, verifier, false).unwrap())
-}
-
-/// axum over hyper over the TLS configuration of stormd; answers with the request's own bytes, made
-/// as long as stormd's answer.
-async fn serve_echo(listener: TcpListener, answer: usize) {
-    let tls = tls(Arc::new(ClientVerifier::new(false)));
-    let echo = move |body: Bytes| async move {
-        let mut body = Vec::from(body);
-        body.resize(answer, b' ');
-        body
-    };
-    let router: Router = Router::new().route("/srm/managerv2", post(echo));
-    while let Ok((tcp, _)) = listener.accept().await {
-        let (tls, router) = (tls.clone(), router.clone());
-        tokio::spawn(async move {
-            tcp.set_nodelay(true)?;
-            let io = TokioIo::new(tls.accept(tcp).await?);
-            let service = TowerToHyperService::new(router);
-            let _ = http1::Builder::new().serve_connection(io, service).await;
-            Ok::<_, io::Error>(())
-        });
-    }
-}
-
-/// Handshake, the byte `0`, one request, one answer.
-async fn serve_handshakes(listener: TcpListener, answer: usize) {
-    let tls = tls(Arc::new(AcceptAll));
-    while let Ok((tcp, _)) = listener.accept().await {
-        let tls = tls.clone();
-        tokio::spawn(async move {
-            tcp.set_nodelay(true)?;
-            let mut io = tls.accept(tcp).await?;
-            let mut read = Vec::with_capacity(4096);
-            let body = loop {
-                io.read_buf(&mut read).await?;
-                if let Some(at) = read.windows(4).position(|four| four == b"\r\n\r\n")
-                    && read.len() >= at + 4 + support::length(&read[..at])?
-                {
-                    break at + 4;
-                }
-            };
-            let mut out =
-                format!("HTTP/1.1 200 OK\r\ncontent-length: {answer}\r\n\r\n").into_bytes();
-            let head = out.len();
-            out.extend_from_slice(&read[body..]);
-            out.resize(head + answer, b' ');
-            io.write_all(&out).await?;
-            io.flush().await?;
-            while io.read(&mut [0; 64]).await? > 0 {}
-            Ok::<_, io::Error>(())
-        });
-    }
-}
-
-/// Asks for a certificate as stormd does, and believes everything.
-#[derive(Debug)]
-struct AcceptAll;
-
-impl ClientCertVerifier for AcceptAll {
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ClientVerifier::new(false).supported_verify_schemes()
-    }
 }

@@ -6,6 +6,8 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod fsdriver;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod listener;
 pub mod model;
 pub mod namespace;

@@ -195,6 +195,7 @@ async fn a_reload_takes_everything() {
         }
     };
     copy(&pki::certificates(), "0");
+    copy(&pki::certificates(), "signing_policy");
     for file in ["hostcert.pem", "hostkey.pem"] {
         std::fs::copy(pki::dir().join(file), site.path(file)).unwrap();
     }
@@ -214,6 +215,7 @@ async fn a_reload_takes_everything() {
     assert_eq!(get(&mut user, "/demo/").await, 207);
 
     copy(&pki::dir().join("evilca/certificates"), "0");
+    copy(&pki::dir().join("evilca/certificates"), "signing_policy");
     copy(&pki::certificates(), "r0");
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -296,7 +298,8 @@ async fn a_reload_takes_everything() {
     let toml = std::fs::read_to_string(site.path("storm.toml")).unwrap();
     let toml = toml
         .replace("[admin]\nlisten = \"127.0.0.1:0\"", "[admin]\nlisten = \"127.0.0.1:1\"")
-        + "[paths]\nstate = \"elsewhere\"\nnamespace = \"none.xml\"\n[daemon]\nuser = \"nobody\"\n";
+        .replace("[daemon]\n", "[daemon]\nuser = \"nobody\"\n")
+        + "[paths]\nstate = \"elsewhere\"\nnamespace = \"none.xml\"\n";
     std::fs::write(site.path("storm.toml"), toml).unwrap();
     let told = site.reload();
     for key in ["admin.listen", "paths.state", "paths.namespace", "daemon.user"] {

@@ -25,6 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("daemon", 7),
     ("cli", 8),
     ("main", 8),
+    ("fuzz", 8),
 ];
 
 /// room -> room it uses -> a place where it does.

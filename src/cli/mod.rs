@@ -58,6 +58,10 @@ pub fn main() -> ExitCode {
 }
 
 fn serve(config: &Path) -> ExitCode {
+    if let Err(error) = daemon::lock_down() {
+        say(format!("stormd: cannot give up rights that it does not need: {error}"));
+        return ExitCode::FAILURE;
+    }
     let lines = match log_to_stderr() {
         Ok(lines) => lines,
         Err(error) => {

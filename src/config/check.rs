@@ -11,6 +11,9 @@ pub(super) type KeyName = (&'static str, &'static str);
 /// Smallest `limits.envelope`: a request for a handful of files must fit.
 const MIN_ENVELOPE: u64 = 4096;
 
+/// Shortest `daemon.watch`: looking costs some milliseconds.
+const MIN_WATCH: Duration = Duration::from_millis(100);
+
 impl Config {
     /// Contradictions, in words; empty when there are none. [`Config::load`] has looked already:
     /// this is for configurations that were put together by hand.
@@ -48,6 +51,12 @@ impl Config {
             if value.is_zero() {
                 tell(&[("limits", name)], format!("limits.{name}: must be longer than 0"));
             }
+        }
+        if !self.daemon.watch.is_zero() && self.daemon.watch < MIN_WATCH {
+            tell(
+                &[("daemon", "watch")],
+                format!("daemon.watch: must be \"0s\" or at least {MIN_WATCH:?}"),
+            );
         }
         if limits.envelope < MIN_ENVELOPE {
             tell(

@@ -144,6 +144,13 @@ pub const KEYS: &[Key] = &[
         "account to drop to after binding, when started as root; \"\" = stay who we are",
     ),
     key(
+        "daemon",
+        "watch",
+        Kind::Duration(|c| &mut c.daemon.watch),
+        r#""10s""#,
+        "how often files are looked at for changes (this one, namespace.xml, certificates, CRLs, vomsdir); \"0s\" = read at SIGHUP only",
+    ),
+    key(
         "srm",
         "listen",
         Kind::Address(|c| &mut c.srm.listen),
@@ -397,6 +404,13 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "limits",
+        "connections_per_address",
+        Kind::Count(|c| &mut c.limits.connections_per_address),
+        "2048",
+        "of these, from one address (IPv6: one /64 network); this host itself is not counted",
+    ),
+    key(
+        "limits",
         "ls_entries",
         Kind::Count(|c| &mut c.limits.ls_entries),
         "2000",
@@ -449,7 +463,7 @@ pub(super) fn blank() -> Config {
     Config {
         site: Site { name: String::new(), host: String::new(), surl_hosts: Vec::new() },
         paths: Paths { namespace: PathBuf::new(), state: PathBuf::new() },
-        daemon: DaemonSection { user: String::new() },
+        daemon: DaemonSection { user: String::new(), watch: Duration::ZERO },
         srm: SrmSection {
             listen: nowhere,
             answer_wait: Duration::ZERO,
@@ -489,6 +503,7 @@ pub(super) fn blank() -> Config {
             files_per_request: 0,
             envelope: 0,
             connections: 0,
+            connections_per_address: 0,
             ls_entries: 0,
             handshake: Duration::ZERO,
             idle_body: Duration::ZERO,

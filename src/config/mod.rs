@@ -65,6 +65,8 @@ pub struct Paths {
 pub struct DaemonSection {
     /// Empty: stay who we are.
     pub user: String,
+    /// Zero: never.
+    pub watch: Duration,
 }
 
 /// `[srm]`
@@ -195,6 +197,7 @@ pub struct Limits {
     /// Bytes.
     pub envelope: u64,
     pub connections: usize,
+    pub connections_per_address: usize,
     pub ls_entries: usize,
     pub handshake: Duration,
     pub idle_body: Duration,

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::Router;
 use futures_util::FutureExt;
+use http::StatusCode;
+use http::header::{CONNECTION, RETRY_AFTER};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::health::Monitor;
@@ -81,6 +83,22 @@ impl Doors {
     pub(super) fn door(&self, kind: PortKind) -> Door {
         let open = self.open.iter().find(|(k, _)| *k == kind);
         open.map(|(_, door)| Arc::clone(door)).unwrap_or_default()
+    }
+
+    /// What clients hear for whom there is no room at a port.
+    pub(super) fn busy(kind: PortKind) -> Door {
+        const WHY: &str =
+            "too many connections, in all or from your address: try again in ten seconds";
+        if kind == PortKind::Srm {
+            return Arc::new(ArcSwap::from_pointee(soap::busy(WHY)));
+        }
+        let answer = (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(RETRY_AFTER, "10"), (CONNECTION, "close")],
+            format!("{WHY}\n"),
+        );
+        let router = Router::new().fallback(move || async { answer });
+        Arc::new(ArcSwap::from_pointee(router))
     }
 
     /// Requests that come from now on meet these limits.

@@ -1,6 +1,5 @@
 //! Who a certificate chain is: the trust store behind the listener's question.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -24,7 +23,7 @@ const KEYS_AHEAD: usize = 4;
 
 /// Judges chains by the newest trust anchors.
 pub(super) struct Gatekeeper {
-    reading: ArcSwap<Reading>,
+    trust: ArcSwap<Trust>,
     generation: AtomicU64,
     remembered: Remembered,
     keys: delegation::KeyPool,
@@ -32,18 +31,10 @@ pub(super) struct Gatekeeper {
     vain: OnceCell<Arc<[u8]>>,
 }
 
-/// The trust anchors as they were read at one moment.
-pub(super) struct Reading {
-    trust: Arc<Trust>,
-    anchors: PathBuf,
-    /// How many of the CAs are our own demo CA.
-    demo_cas: usize,
-}
-
 impl Gatekeeper {
-    pub(super) fn new(reading: Reading) -> std::io::Result<Arc<Self>> {
+    pub(super) fn new(trust: Trust) -> std::io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
-            reading: ArcSwap::from_pointee(reading),
+            trust: ArcSwap::from_pointee(trust),
             generation: AtomicU64::new(0),
             remembered: Remembered::default(),
             keys: delegation::KeyPool::start(KEYS_AHEAD)?,
@@ -51,35 +42,31 @@ impl Gatekeeper {
         }))
     }
 
-    /// Reads the directories that the configuration names. The demo CA is trusted only while its
-    /// host certificate is in use.
-    pub(super) fn read(config: &Config, identity: &HostIdentity) -> (Reading, Vec<Problem>) {
+    /// Reads the directories that the configuration names, the first time or once more. The demo CA
+    /// is trusted only while its host certificate is in use.
+    pub(super) fn read(
+        last: Option<&Self>,
+        config: &Config,
+        identity: &HostIdentity,
+    ) -> (Trust, Vec<Problem>) {
         let demo_ca: Vec<_> = identity.demo.iter().map(|demo| demo.ca.clone()).collect();
-        let anchors = &config.tls.trust_anchors;
-        let (trust, problems) = Trust::load(&config.tls, &demo_ca, &config.site.host);
-        let reading =
-            Reading { trust: Arc::new(trust), anchors: anchors.clone(), demo_cas: demo_ca.len() };
-        (reading, problems)
+        let (tls, host) = (&config.tls, &config.site.host);
+        match last {
+            None => Trust::load(tls, &demo_ca, host),
+            Some(last) => last.trust.load().reload(tls, &demo_ca, host),
+        }
     }
 
-    /// Judges by this reading from now on. A directory that was caught empty does not empty the
-    /// store.
-    pub(super) fn take(&self, new: Reading) {
-        let old = self.reading.load();
-        let same_place = new.anchors == old.anchors && new.demo_cas == old.demo_cas;
-        if same_place && new.trust.ca_count() == new.demo_cas && old.trust.ca_count() > old.demo_cas
-        {
-            tracing::warn!("no CA found in {}: the old ones stay", new.anchors.display());
-            return;
-        }
-        self.reading.store(Arc::new(new));
+    /// Judges by this from now on, also on connections that live.
+    pub(super) fn take(&self, new: Trust) {
+        self.trust.store(Arc::new(new));
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 }
 
 impl Judge for Gatekeeper {
     fn identity(&self, chain: &[CertificateDer<'static>], now: SystemTime) -> Identity {
-        let judge = || match self.reading.load().trust.judge(chain, now) {
+        let judge = || match self.trust.load().judge(chain, now) {
             Ok(judgement) => {
                 for note in &judgement.person.notes {
                     tracing::info!(dn = %judgement.person.dn, "attribute certificate dropped: {note}");
@@ -104,14 +91,14 @@ impl Judge for Gatekeeper {
         now: SystemTime,
     ) -> BoxFuture<'a, Result<Box<dyn PendingDelegation>, String>> {
         async move {
-            if let Err(refusal) = self.reading.load().trust.judge(chain, now) {
+            if let Err(refusal) = self.trust.load().judge(chain, now) {
                 let request = self.nobodys_request().await?;
                 let why = refusal.why;
                 return Ok(Box::new(Vain { request, why }) as Box<dyn PendingDelegation>);
             }
             let key = self.keys.take().await?;
             let request = delegation::request(&key)?;
-            let trust = Arc::clone(&self.reading.load().trust);
+            let trust = self.trust.load_full();
             Ok(Box::new(Pending { key, request, trust }) as Box<dyn PendingDelegation>)
         }
         .boxed()

@@ -1,5 +1,6 @@
 //! Configuration, namespace and policy, read and checked together.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,7 +9,7 @@ use rustls::ServerConfig;
 
 use super::DaemonError;
 use super::demo::{HostIdentity, demo_directory};
-use super::state::Account;
+use super::privileges::Account;
 use crate::auth::policy::Policy;
 use crate::auth::trace::Trace;
 use crate::auth::x509::{ClientVerifier, Trust, runs_out};
@@ -71,16 +72,17 @@ fn open_driver(root: &Path, others: &[PathBuf]) -> Result<Arc<dyn Driver>, Strin
 pub(super) fn all(
     config_path: &Path,
     config: &Arc<Config>,
+    identity: &HostIdentity,
     ports: Ports,
     old: Option<&Policy>,
 ) -> Result<All, DaemonError> {
-    let identity = HostIdentity::find(config).map_err(DaemonError::Start)?;
     let tls = identity.server_config().map_err(|error| certificate(config_path, &error));
     match (tls, site(config_path, config, ports, old)) {
         (Ok(tls), Ok((site, mut warnings))) => {
             warnings.extend(demo_warning(config_path, config));
             warnings.extend(expiry_warning(&identity.certificate, SystemTime::now()));
-            Ok(All { identity, tls, site, warnings })
+            warnings.extend(open_key(&identity.key));
+            Ok(All { tls, site, warnings })
         }
         (tls, site) => {
             let problems = tls.err().into_iter().chain(site.err().into_iter().flatten());
@@ -91,7 +93,6 @@ pub(super) fn all(
 
 /// What [`all`] gives.
 pub(super) struct All {
-    pub(super) identity: HostIdentity,
     pub(super) tls: Arc<ServerConfig>,
     pub(super) site: Site,
     pub(super) warnings: Vec<Problem>,
@@ -107,7 +108,7 @@ fn certificate(config_path: &Path, error: &TlsError) -> Problem {
 }
 
 /// Clients refuse a host certificate that has run out.
-fn expiry_warning(certificate: &Path, now: SystemTime) -> Option<Problem> {
+pub(super) fn expiry_warning(certificate: &Path, now: SystemTime) -> Option<Problem> {
     let end = runs_out(certificate)?;
     let text = match end.duration_since(now) {
         Ok(left) if left > EXPIRY_WARNING => return None,
@@ -119,6 +120,18 @@ fn expiry_warning(certificate: &Path, now: SystemTime) -> Option<Problem> {
         file,
         line: None,
         text: format!("the host certificate {text}"),
+        severity: Severity::Warning,
+    })
+}
+
+/// Who can read the key can be us.
+fn open_key(key: &Path) -> Option<Problem> {
+    let mode = std::fs::metadata(key).ok()?.permissions().mode() & 0o7777;
+    // A group may be the account's own; a group that may write has no business here.
+    (mode & 0o027 != 0).then(|| Problem {
+        file: key.to_owned(),
+        line: None,
+        text: format!("others can read or replace the host key (mode {mode:o}): chmod 0400"),
         severity: Severity::Warning,
     })
 }
@@ -205,6 +218,7 @@ pub fn check(config_path: &Path) -> Vec<Problem> {
         let tls = listener::server_config(certificate_file, key, verifier, config.tls.legacy);
         problems.extend(tls.err().map(|error| certificate(config_path, &error)));
         problems.extend(expiry_warning(certificate_file, SystemTime::now()));
+        problems.extend(open_key(key));
     } else if whole {
         problems.extend(demo_warning(config_path, &config));
     }

@@ -6,13 +6,15 @@ mod gatekeeper;
 mod health;
 mod load;
 mod notify;
+mod privileges;
 mod reload;
 mod remembered;
 mod state;
+mod watch;
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -27,19 +29,20 @@ use crate::store::Store;
 use crate::web::admin;
 
 pub use load::{Explanation, check, explain, problems_text};
+pub use privileges::lock_down;
 
+use demo::HostIdentity;
 use doors::{Bound, Doors};
 use gatekeeper::Gatekeeper;
 use health::Monitor;
 use load::All;
 use notify::Notifier;
-use reload::Reload;
-use state::{Account, StateDirectory};
+use privileges::Account;
+use reload::{Reload, Seen};
+use state::StateDirectory;
 
 /// Between two clean-ups of old requests.
 const PURGE_EVERY: Duration = Duration::from_secs(600);
-/// Between two readings of host certificate, CA directory, CRLs and vomsdir.
-const TRUST_EVERY: Duration = Duration::from_secs(600);
 /// What workers and the store may take when the doors are closed.
 const AFTER_DRAIN: Duration = Duration::from_secs(10);
 
@@ -74,34 +77,29 @@ pub async fn run(config_path: &Path) -> Result<(), DaemonError> {
     };
     notifier.ready("serving");
 
-    let reload = Arc::clone(&running.reload);
-    let mut refresh = tokio::time::interval(TRUST_EVERY);
-    // The first tick is at once, and everything was read a moment ago.
-    refresh.tick().await;
     loop {
-        let reload = Arc::clone(&reload);
-        // One reading at a time, on the blocking pool: a file system that hangs does not keep us
-        // from ending. One that was cut short leaves the old state in place.
+        let reload = Arc::clone(&running.reload);
         let hangup = tokio::select! {
             told = signals.next() => match told {
                 Told::End => break,
                 Told::Reload => true,
             },
-            _ = refresh.tick() => false,
+            () = running.next_look() => false,
         };
         if hangup {
             notifier.reloading();
         }
-        let reading =
-            tokio::task::spawn_blocking(
-                move || {
-                    if hangup { reload.run() } else { reload.refresh() }
-                },
-            );
+        // One reading at a time, on the blocking pool: a file system that hangs does not keep us
+        // from ending. One that was cut short leaves the old state in place.
+        let reading = tokio::task::spawn_blocking(move || match hangup {
+            true => Some(reload.run()),
+            false => reload.look(),
+        });
         tokio::select! {
             () = signals.end() => break,
             done = reading => match done {
-                Ok(true) => notifier.ready("serving"),
+                Ok(None) => {}
+                Ok(Some(true)) => notifier.ready("serving"),
                 _ => notifier.ready("serving; the last reading failed: see the log"),
             },
         }
@@ -141,15 +139,16 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
     })?;
     let ports = Bound::bind(&config)?;
     state::raise_open_files(config.limits.connections);
-    state::set_umask();
     account.make_state_directory(&config.paths.state).map_err(DaemonError::Start)?;
     account.become_it().map_err(DaemonError::Start)?;
     let state = StateDirectory::open(&config.paths.state).map_err(DaemonError::Start)?;
 
     let numbers = ports.numbers();
-    let All { identity, tls, site, warnings } = load::all(config_path, &config, numbers, None)?;
+    let identity = HostIdentity::find(&config).map_err(DaemonError::Start)?;
+    let seen = Seen::new(config_path, &config, &identity);
+    let All { tls, site, warnings } = load::all(config_path, &config, &identity, numbers, None)?;
     log(&warnings);
-    let (trust, notes) = Gatekeeper::read(&config, &identity);
+    let (trust, notes) = Gatekeeper::read(None, &config, &identity);
     log(&notes);
     let gatekeeper = Gatekeeper::new(trust).map_err(start_error)?;
     let front = Front::new(config.limits.clone(), tls, Arc::clone(&gatekeeper) as Arc<_>);
@@ -171,8 +170,8 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
     let addresses = ports.addresses();
     let serving = TaskTracker::new();
     for port in ports.listeners {
-        let door = doors.door(port.kind());
-        serving.spawn(listener::serve(port, door, Arc::clone(&front), stop.clone()));
+        let (door, busy) = (doors.door(port.kind()), Doors::busy(port.kind()));
+        serving.spawn(listener::serve(port, door, busy, Arc::clone(&front), stop.clone()));
     }
     serving.close();
     background.close();
@@ -189,11 +188,20 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
         front: Arc::clone(&front),
         gatekeeper,
         doors,
+        seen: Mutex::new(seen),
     });
     Ok(Running { state, store, srm, front, reload, serving, background, stop })
 }
 
 impl Running {
+    /// When the files are to be looked at the next time; perhaps never.
+    async fn next_look(&self) {
+        match self.srm.site().config.daemon.watch {
+            Duration::ZERO => std::future::pending().await,
+            watch => tokio::time::sleep(watch).await,
+        }
+    }
+
     /// Doors first, then what works for them, the store last.
     async fn stop(self) {
         self.stop.cancel();

@@ -3,13 +3,12 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::unistd::{User, geteuid, initgroups, setgid, setuid};
 
 use crate::listener::PortKind;
 
@@ -45,6 +44,7 @@ impl StateDirectory {
                 },
             )?;
         let this = Self { path: path.to_owned(), _lock: lock };
+        this.close_to_others();
         // After a kill they would lead scripts to ports that nobody, or somebody else, serves.
         this.remove_addresses();
         Ok(this)
@@ -88,6 +88,32 @@ impl StateDirectory {
         let _ = std::fs::remove_file(self.path.join("addresses.json"));
     }
 
+    /// What others may read or write here is told; files are mended. A copy from a backup may have
+    /// got other modes. Folders are not mended: a storage area may lie below.
+    fn close_to_others(&self) {
+        let demo = self.path.join("demo");
+        for folder in [&self.path, &demo, &self.path.join("delegated")] {
+            let Ok(about) = folder.symlink_metadata() else { continue };
+            if about.permissions().mode() & 0o077 != 0 {
+                tracing::warn!(
+                    "{}: others may look into it (mode {:o}): chmod 0700",
+                    folder.display(),
+                    about.permissions().mode() & 0o7777
+                );
+            }
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                let file = entry.path();
+                // What everybody may know: the demo's certificates.
+                if *folder == demo && !is_key(&file) {
+                    continue;
+                }
+                if let Err(error) = close_file(&file) {
+                    tracing::warn!("{}: cannot be given mode 0600: {error}", file.display());
+                }
+            }
+        }
+    }
+
     fn write_whole(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         let passing = path.with_extension("new");
         let mut file = std::fs::OpenOptions::new()
@@ -124,58 +150,20 @@ pub(super) fn raise_open_files(connections: usize) {
     }
 }
 
-/// Files get 0660, directories 0770, whatever the shell had.
-pub(super) fn set_umask() {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o007));
+/// Takes a file's rights from all but its owner. What is no file is left as it is.
+fn close_file(path: &Path) -> io::Result<()> {
+    let about = path.symlink_metadata()?;
+    let mode = about.permissions().mode();
+    if !about.is_file() || mode & 0o077 == 0 {
+        return Ok(());
+    }
+    tracing::warn!("{}: others had rights on it (mode {:o}): taken", path.display(), mode & 0o7777);
+    // Not by its name, which may lead elsewhere by now.
+    let flags = nix::libc::O_NOFOLLOW;
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    file.set_permissions(std::fs::Permissions::from_mode(mode & 0o700))
 }
 
-/// The account of `[daemon] user`; none: whoever started us.
-pub(super) struct Account(Option<User>);
-
-impl Account {
-    /// Looks the name up. The error is one of the configuration.
-    pub(super) fn find(name: &str) -> Result<Self, String> {
-        if name.is_empty() {
-            return Ok(Self(None));
-        }
-        match User::from_name(name) {
-            Ok(Some(user)) => Ok(Self(Some(user))),
-            Ok(None) => Err(format!("daemon.user: there is no account {name:?} on this host")),
-            Err(error) => Err(format!("daemon.user: cannot look up {name:?}: {error}")),
-        }
-    }
-
-    /// Makes the state directory (0700) where it is missing, and gives it to the account, which
-    /// may not be allowed to make it.
-    pub(super) fn make_state_directory(&self, path: &Path) -> Result<(), String> {
-        if path.exists() {
-            return Ok(());
-        }
-        let told = |e: io::Error| format!("paths.state: cannot make {}: {e}", path.display());
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(told)?;
-        match &self.0 {
-            Some(user) if geteuid().is_root() => {
-                let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
-                std::os::unix::fs::chown(path, Some(uid), Some(gid)).map_err(told)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Drops to the account, with its groups, for good.
-    pub(super) fn become_it(&self) -> Result<(), String> {
-        let Some(user) = &self.0 else { return Ok(()) };
-        if geteuid() == user.uid {
-            return Ok(());
-        }
-        let name = &user.name;
-        let told = |e: nix::Error| {
-            format!("daemon.user: cannot become {name:?}: {e}; start as root or as that account")
-        };
-        let c_name = std::ffi::CString::new(name.as_str())
-            .map_err(|_| format!("daemon.user: {name:?} is no account name"))?;
-        initgroups(&c_name, user.gid).map_err(told)?;
-        setgid(user.gid).map_err(told)?;
-        setuid(user.uid).map_err(told)
-    }
+fn is_key(path: &Path) -> bool {
+    path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| stem.ends_with("key"))
 }

@@ -7,22 +7,22 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Client};
 use super::{Door, Front, PortKind};
 
-/// Connections the kernel keeps for us until we accept them.
-const BACKLOG: i32 = 1024;
+/// Connections the kernel keeps for us until we accept them; `net.core.somaxconn` may say less. What
+/// comes beyond it tries again after a second.
+const BACKLOG: i32 = 4096;
 
 /// How long the loop rests when the system has no file descriptor or memory for one more.
 const REST: Duration = Duration::from_millis(100);
 
-/// Refused clients of plain ports that get a 503 at the same time; the rest are just closed.
+/// Clients for whom there is no room and who are told so at the same time; the rest are just closed.
 const REFUSALS: usize = 64;
 
 /// A port that is bound but not served yet. Bound first, so that the daemon can drop its
@@ -73,8 +73,15 @@ impl Listener {
 }
 
 /// Serves a port until `shutdown` is cancelled, then lets the requests under way finish for up to
-/// `limits.drain`, cuts the rest and returns. Every request goes to `door`.
-pub async fn serve(listener: Listener, door: Door, front: Arc<Front>, shutdown: CancellationToken) {
+/// `limits.drain`, cuts the rest and returns. Every request goes to `door`; of clients for whom there
+/// is no room, one goes to `busy`, which has to close the connection by its answer.
+pub async fn serve(
+    listener: Listener,
+    door: Door,
+    busy: Door,
+    front: Arc<Front>,
+    shutdown: CancellationToken,
+) {
     let Listener { kind, socket, local } = listener;
     tracing::info!(address = %local, port = kind.as_str(), "listening");
     let connections = TaskTracker::new();
@@ -103,14 +110,17 @@ pub async fn serve(listener: Listener, door: Door, front: Arc<Front>, shutdown: 
             }
         };
         trouble = 0;
-        let Some(place) = front.admit(kind) else {
-            tracing::debug!(%peer, port = kind.as_str(), "too many connections: refused");
-            if !kind.has_tls() && refusals.len() < REFUSALS {
-                refusals.spawn(refuse(stream));
+        let client = Client { stream, peer: canonical(peer), kind };
+        let Some(place) = front.admit(kind, client.peer.ip()) else {
+            tracing::debug!(peer = %client.peer, port = kind.as_str(), "no room: refused");
+            if refusals.len() < REFUSALS {
+                let told =
+                    connection::serve(client, busy.clone(), front.clone(), None, shutdown.clone());
+                refusals.spawn(timeout(front.limits().handshake, told));
             }
             continue;
         };
-        let client = Client { stream, peer: canonical(peer), kind };
+        let place = Some(place);
         let served =
             connection::serve(client, door.clone(), front.clone(), place, shutdown.clone());
         let cut = cut.clone();
@@ -166,27 +176,10 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
     SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
-/// Tells a client that there is no room. It is read from for a moment: closing with its request
-/// unread would reset the connection, and the answer with it.
-async fn refuse(mut stream: TcpStream) {
-    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\n\
-        Content-Type: text/plain\r\nContent-Length: 47\r\nConnection: close\r\n\r\n\
-        too many connections: try again in ten seconds\n";
-    let talk = async {
-        stream.write_all(ANSWER).await?;
-        stream.shutdown().await?;
-        let mut waste = [0; 1024];
-        while stream.read(&mut waste).await? > 0 {}
-        io::Result::Ok(())
-    };
-    tokio::select! {
-        _ = talk => {}
-        () = sleep(Duration::from_secs(1)) => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpStream;
+
     use super::*;
 
     #[tokio::test]

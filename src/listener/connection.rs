@@ -38,6 +38,9 @@ const BUFFER_MAX: usize = HEAD_MAX + 16 * 1024;
 /// large and can say so.
 const ENVELOPE_SLACK: u64 = 64 * 1024;
 
+/// How long a handshake may have a turn: two round trips to a client not too far away.
+const TURN: Duration = Duration::from_millis(100);
+
 /// A client that was accepted.
 pub(super) struct Client {
     pub(super) stream: TcpStream,
@@ -58,12 +61,13 @@ enum Failure {
     Gsi(#[from] GsiError),
 }
 
-/// Serves one connection to its end; after `shutdown`, to the end of its request.
+/// Serves one connection to its end; after `shutdown`, to the end of its request. It is counted by
+/// its `place`, where it has one.
 pub(super) async fn serve(
     client: Client,
     door: Door,
     front: Arc<Front>,
-    place: Place,
+    place: Option<Place>,
     shutdown: CancellationToken,
 ) {
     let (kind, peer) = (client.kind, client.peer);
@@ -153,16 +157,26 @@ fn refused(caller: Caller, why: &str) -> Caller {
     Caller::fixed(Identity::Refused(Arc::new(Refusal { dn, why })))
 }
 
+/// Handshakes take their turn, so that thousands at once do not hold up the requests of those who are
+/// there already, nor each other beyond their time: who waits for his turn is not timed. A turn is
+/// short: who makes us wait goes on without one.
 async fn handshake(
     stream: TcpStream,
     front: &Front,
     patience: Duration,
 ) -> Result<TlsStream<TcpStream>, Failure> {
-    match timeout(patience, TlsAcceptor::from(front.tls()).accept(stream)).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(e)) => Err(Failure::Handshake(e)),
-        Err(_) => Err(Failure::SlowHandshake(patience)),
-    }
+    let slow = |_| Failure::SlowHandshake(patience);
+    timeout(patience, stream.readable()).await.map_err(slow)?.map_err(Failure::Socket)?;
+    let turn = front.turn().await;
+    let mut shaken = pin!(timeout(patience, TlsAcceptor::from(front.tls()).accept(stream)));
+    let done = match timeout(TURN, shaken.as_mut()).await {
+        Ok(done) => done,
+        Err(_) => {
+            drop(turn);
+            shaken.await
+        }
+    };
+    done.map_err(slow)?.map_err(Failure::Handshake)
 }
 
 /// Speaks HTTP/1.1 until one side has enough.

@@ -1,12 +1,15 @@
 //! What all ports share: limits, TLS, the judge of certificates, the count of connections. TLS and
 //! limits can be exchanged while connections live; new ones take the newest.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use rustls::ServerConfig;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::PortKind;
 use super::judge::Judge;
@@ -16,12 +19,20 @@ use crate::config::Limits;
 /// most when nothing else goes.
 const ADMIN_RESERVE: usize = 32;
 
+/// Handshakes that go on at once, for each processor: each costs about a millisecond of one, and more
+/// of them would make everybody else wait for their sum.
+const HANDSHAKES_PER_CORE: usize = 32;
+
 /// What all ports share. One per daemon.
 pub struct Front {
     limits: ArcSwap<Limits>,
     tls: ArcSwap<ServerConfig>,
     judge: Arc<dyn Judge>,
     open: AtomicUsize,
+    /// How many of them come from one address; those of this host are not counted.
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+    /// Handshakes whose turn it is.
+    turns: Semaphore,
 }
 
 impl Front {
@@ -33,17 +44,20 @@ impl Front {
         describe_gauge!("stormd_connections", "connections open now");
         describe_counter!(
             "stormd_connections_refused_total",
-            "connections beyond limits.connections"
+            "connections beyond limits.connections or connections_per_address"
         );
         describe_counter!(
             "stormd_tls_handshake_failures_total",
             "connections that did not get through the TLS handshake"
         );
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Arc::new(Self {
             limits: ArcSwap::from_pointee(limits),
             tls: ArcSwap::new(tls),
             judge,
             open: AtomicUsize::new(0),
+            by_address: Mutex::default(),
+            turns: Semaphore::new(cores * HANDSHAKES_PER_CORE),
         })
     }
 
@@ -75,19 +89,52 @@ impl Front {
         self.judge.clone()
     }
 
-    /// A place for one more connection, until it is dropped. `None`: there is none.
-    pub(super) fn admit(self: &Arc<Self>, kind: PortKind) -> Option<Place> {
-        let reserve = if kind == PortKind::Admin { ADMIN_RESERVE } else { 0 };
-        let limit = self.limits.load().connections.saturating_add(reserve);
-        let taken = self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| {
-            (open < limit).then_some(open + 1)
-        });
-        if taken.is_err() {
+    /// A place for one more connection of this client, until it is dropped. `None`: there is none.
+    /// The admin port has some in reserve, for every address.
+    pub(super) fn admit(self: &Arc<Self>, kind: PortKind, client: IpAddr) -> Option<Place> {
+        let admin = kind == PortKind::Admin;
+        let limits = self.limits.load();
+        let limit = limits.connections.saturating_add(if admin { ADMIN_RESERVE } else { 0 });
+        let address = (!admin && !client.is_loopback()).then(|| network(client));
+        let open = self.open.fetch_add(1, Ordering::AcqRel);
+        // Gives back what it took when it is dropped.
+        let mut place = Place { front: self.clone(), kind, address: None };
+        gauge!("stormd_connections", "port" => kind.as_str()).increment(1.0);
+        let mut room = open < limit;
+        if let Some(address) = address.filter(|_| room) {
+            let mut by_address = self.by_address();
+            let open = by_address.entry(address).or_default();
+            room = *open < limits.connections_per_address;
+            if room {
+                *open += 1;
+                place.address = Some(address);
+            }
+        }
+        if !room {
             counter!("stormd_connections_refused_total", "port" => kind.as_str()).increment(1);
             return None;
         }
-        gauge!("stormd_connections", "port" => kind.as_str()).increment(1.0);
-        Some(Place { front: self.clone(), kind })
+        Some(place)
+    }
+
+    /// A handshake's turn, first come, first served. The semaphore is never closed.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok()
+    }
+
+    fn by_address(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // Nothing between lock and unlock can panic.
+        self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one client can have addresses from: of IPv6 a whole /64.
+fn network(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(_) => client,
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
+        }
     }
 }
 
@@ -95,11 +142,21 @@ impl Front {
 pub(super) struct Place {
     front: Arc<Front>,
     kind: PortKind,
+    /// Where it is counted in [`Front::by_address`].
+    address: Option<IpAddr>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.front.open.fetch_sub(1, Ordering::AcqRel);
         gauge!("stormd_connections", "port" => self.kind.as_str()).decrement(1.0);
+        let Some(address) = self.address else { return };
+        let mut by_address = self.front.by_address();
+        if let Some(open) = by_address.get_mut(&address) {
+            *open -= 1;
+            if *open == 0 {
+                by_address.remove(&address);
+            }
+        }
     }
 }

@@ -130,6 +130,7 @@ impl<'a> Loader<'a> {
             hosts: Hosts::of(self.config),
             ports: Ports::of(self.config),
             anonymous_write: self.config.http.anonymous_write,
+            parting: Vec::new(),
         };
         let every_root = roots.clone();
         for (at, (draft, root)) in drafts.iter_mut().zip(roots).enumerate() {

@@ -22,14 +22,27 @@ impl Namespace {
         self
     }
 
+    /// Takes over the areas that `old` had and this has not, where `under_way` says that something
+    /// still goes on: nobody sees them any more, but what goes on finds its end.
+    pub fn keep_parting(&mut self, old: &Self, under_way: impl Fn(&str) -> bool) {
+        let gone = old.areas.iter().chain(&old.parting);
+        let parting = gone.filter(|area| self.area(&area.name).is_none() && under_way(&area.name));
+        self.parting = parting.cloned().collect();
+    }
+
+    /// Areas that are no longer in the file, for what still goes on there.
+    pub fn parting(&self) -> &[Arc<StorageArea>] {
+        &self.parting
+    }
+
     /// Every area, in the file's order.
     pub fn areas(&self) -> &[Arc<StorageArea>] {
         &self.areas
     }
 
-    /// The area of that name.
+    /// The area of that name, for what is under way; also one that takes nothing new.
     pub fn area(&self, name: &str) -> Option<&Arc<StorageArea>> {
-        self.areas.iter().find(|area| &*area.name == name)
+        self.areas.iter().chain(&self.parting).find(|area| &*area.name == name)
     }
 
     /// The area whose `space-token-description` this is.

@@ -214,6 +214,8 @@ pub struct Namespace {
     hosts: hosts::Hosts,
     ports: Ports,
     anonymous_write: bool,
+    /// See [`Namespace::keep_parting`].
+    parting: Vec<Arc<StorageArea>>,
 }
 
 /// `<map-rule>`.

@@ -35,7 +35,7 @@ pub use envelope::{
 };
 pub use fault::{FaultCode, SoapFault};
 pub use operation::{Call, Operation, Reply};
-pub use router::{SoapLimits, router};
+pub use router::{SoapLimits, busy, router};
 pub use value::{FieldInfo, TypeInfo};
 pub use wsdl::wsdl;
 

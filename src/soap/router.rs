@@ -47,6 +47,12 @@ pub fn router(srm: Arc<Srm>, limits: SoapLimits) -> Router {
     })
 }
 
+/// A door that serves nobody: every request gets a fault with this text, and no second one is taken.
+pub fn busy(why: &'static str) -> Router {
+    Router::new()
+        .fallback(move || async move { last(respond(Answer::fault(&SoapFault::server(why)))) })
+}
+
 /// The router over whatever answers envelopes.
 pub(super) fn routes<F, A>(limits: SoapLimits, answer: F) -> Router
 where
@@ -103,13 +109,16 @@ where
         }
         Err(fault) => {
             let fault = stranger.map_or(fault, |status| SoapFault::client(status.to_string()));
-            let mut response = respond(Answer::fault(&fault));
             // The rest of the body is not read, so nothing more can come over this connection.
-            let headers = response.headers_mut();
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-            response
+            last(respond(Answer::fault(&fault)))
         }
     }
+}
+
+/// The last answer of a connection.
+fn last(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// True for a request that a page in a browser made. The browser would show its reader's certificate,

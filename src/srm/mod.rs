@@ -103,8 +103,21 @@ impl Srm {
         Self { core: Arc::new(core) }
     }
 
-    /// Takes over a new configuration: requests that come from now on see it whole.
-    pub fn reload(&self, site: Site) {
+    /// Takes over a new configuration: requests that come from now on see it whole. An area that it
+    /// lacks stays until what is live there has ended.
+    pub fn reload(&self, mut site: Site) {
+        let old = self.site();
+        // It was just read: nobody else has it yet.
+        if let Some(namespace) = Arc::get_mut(&mut site.namespace) {
+            namespace.keep_parting(&old.namespace, |area| self.core.requests.use_area(area));
+        }
+        for area in site.namespace.parting() {
+            tracing::warn!(
+                "storage area {} is gone from namespace.xml: what is under way there may end, \
+                 nothing new begins; a later reload lets go of its root",
+                area.name
+            );
+        }
         self.core.site.store(Arc::new(site));
     }
 

@@ -125,6 +125,13 @@ impl Requests {
         self.lock().forget(live, n, key);
     }
 
+    /// A put or a pin is live in this area.
+    pub(super) fn use_area(&self, name: &str) -> bool {
+        let index = self.lock();
+        let mut keys = index.puts.keys().chain(index.pins.keys());
+        keys.any(|key| &*key.area == name)
+    }
+
     pub(super) fn put_on(&self, key: &FileKey) -> Option<Holder> {
         self.lock().puts.get(key).cloned()
     }

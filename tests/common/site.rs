@@ -46,8 +46,13 @@ impl Site {
         )
     }
 
-    /// Writes storm.toml anew.
+    /// Writes storm.toml anew. Unless `more` says otherwise, files are read at SIGHUP only.
     pub fn configure(&self, more: &str) {
+        let more = match (more.contains("watch = "), more.contains("[daemon]\n")) {
+            (true, _) => more.to_owned(),
+            (false, true) => more.replace("[daemon]\n", "[daemon]\nwatch = \"0s\"\n"),
+            (false, false) => format!("{more}[daemon]\nwatch = \"0s\"\n"),
+        };
         let any = if std::net::TcpListener::bind("[::1]:0").is_ok() { "[::]" } else { "127.0.0.1" };
         let text = format!(
             "[srm]\nlisten = \"{any}:0\"\n[http]\nhttps = \"{any}:0\"\nplain = \"127.0.0.1:0\"\n\

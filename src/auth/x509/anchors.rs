@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 
 use super::cert::Cert;
 use super::crl::Crl;
+use super::kept::{Files, wrong};
 use super::policy::Policies;
 use super::signature::Strength;
 use super::when::{seconds, span};
@@ -39,6 +40,7 @@ impl Anchors {
     pub(crate) fn load(
         tls: &TlsSection,
         extra: &[CertificateDer<'static>],
+        files: &mut Files<'_>,
         problems: &mut Vec<Problem>,
     ) -> Self {
         let dir = tls.trust_anchors.as_path();
@@ -60,33 +62,39 @@ impl Anchors {
         }
         let mut lists = Vec::new();
         for (path, hash, kind) in hashed_files(dir, problems) {
-            let bytes = match read_bounded(&path) {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    problems.push(warning(&path, format!("cannot be read: {error}")));
-                    continue;
-                }
-            };
             match kind {
                 Kind::Ca => {
-                    for cert in certificates(&bytes) {
-                        match cert {
-                            Ok(cert) => this.add_ca(cert, &mut seen),
-                            Err(text) => problems.push(warning(&path, text)),
-                        }
+                    let parse = |bytes: &[u8]| {
+                        let (good, bad): (Vec<_>, Vec<_>) =
+                            certificates(bytes).into_iter().partition(Result::is_ok);
+                        (good, bad.into_iter().filter_map(Result::err).map(wrong).collect())
+                    };
+                    let found = files.read(&path, problems, parse).unwrap_or_default();
+                    for cert in found.into_iter().flatten() {
+                        this.add_ca(cert, &mut seen);
                     }
                 }
-                // Both hash names hold the same list, which may be long.
-                Kind::Crl if this.crl_mode != CrlMode::Ignore && seen.insert(digest(&bytes)) => {
-                    lists.push((path, bytes));
-                }
+                Kind::Crl if this.crl_mode != CrlMode::Ignore => lists.push(path),
                 Kind::Crl => {}
-                Kind::Policy(kind) => this.policies.add(&hash, kind, &path, &bytes, problems),
+                Kind::Policy(kind) => this.policies.add(&hash, kind, &path, files, problems),
             }
         }
-        for (path, bytes) in lists {
-            if let Err(text) = this.add_crl(&bytes, &path, problems) {
-                problems.push(warning(&path, text));
+        // When all CAs are there: who signed it is looked at.
+        for path in lists {
+            let parse = |bytes: &[u8]| {
+                let digest = digest(bytes);
+                // Both hash names hold the same list, which may be long.
+                if seen.contains(&digest) {
+                    return (None, Vec::new());
+                }
+                match this.crl(bytes) {
+                    Ok(crl) => (Some((crl, digest)), Vec::new()),
+                    Err(text) => (None, vec![wrong(text)]),
+                }
+            };
+            if let Some((crl, digest)) = files.read(&path, problems, parse).flatten() {
+                seen.insert(digest);
+                this.add_crl(crl, &path, problems);
             }
         }
         this.tell_what_lacks(problems);
@@ -118,22 +126,27 @@ impl Anchors {
         self.cas.values().map(Vec::len).sum()
     }
 
+    /// The directory held no CA at all.
+    pub(crate) fn found_none(&self) -> bool {
+        self.cas.values().flatten().all(|ca| self.is_own(ca))
+    }
+
+    /// Read from the same directory, beside the same CAs of our own.
+    pub(crate) fn same_place(&self, other: &Self) -> bool {
+        (&self.dir, &self.own) == (&other.dir, &other.own)
+    }
+
     fn add_ca(&mut self, cert: Cert, seen: &mut HashSet<[u8; 32]>) {
         if seen.insert(digest(&cert.der)) {
             self.cas.entry(cert.subject.key().to_vec()).or_default().push(cert);
         }
     }
 
-    fn add_crl(
-        &mut self,
-        bytes: &[u8],
-        path: &Path,
-        problems: &mut Vec<Problem>,
-    ) -> Result<(), String> {
+    /// One CRL, signed by its issuer where the directory has that.
+    fn crl(&self, bytes: &[u8]) -> Result<Crl, String> {
         let pem = CertificateRevocationListDer::pem_slice_iter(bytes).next().and_then(Result::ok);
         let der = pem.as_ref().map_or(bytes, |list| list.as_ref());
         let mut crl = Crl::parse(der).map_err(|error| error.to_string())?;
-        let issuer = crl.issuer.line().to_owned();
         if let Some(signed) = &crl.unverified {
             let mut signers = self.cas(crl.issuer.key()).iter().peekable();
             let known = signers.peek().is_some();
@@ -142,6 +155,7 @@ impl Anchors {
                     && ca.key.verify(signed, self.strength).is_ok()
             });
             if known && !verified {
+                let issuer = crl.issuer.line();
                 return Err(format!("this CRL was not signed by `{issuer}`: it is ignored"));
             }
             // A CA that is not here may still come in somebody's chain: the path check looks again.
@@ -149,9 +163,13 @@ impl Anchors {
                 crl.unverified = None;
             }
         }
+        Ok(crl)
+    }
+
+    fn add_crl(&mut self, crl: Crl, path: &Path, problems: &mut Vec<Problem>) {
         let now = seconds(std::time::SystemTime::now());
         if let Some(end) = crl.next_update.filter(|&end| end < now) {
-            let ago = span(now - end);
+            let (ago, issuer) = (span(now - end), crl.issuer.line());
             problems.push(warning(
                 path,
                 format!(
@@ -161,7 +179,6 @@ impl Anchors {
             ));
         }
         self.crls.entry(crl.issuer.key().to_vec()).or_default().push(crl);
-        Ok(())
     }
 
     /// A CA without what the modes require has everybody refused: told before somebody comes.

@@ -5,7 +5,7 @@
 //! [`Trust::judge`] then says who that is, or why not in words that the person can act upon. No sockets here.
 //!
 //! ```text
-//! chain -> proxy (leaf up to the end entity) -> path (end entity up to an anchor) -> voms -> Person
+//! chain -> proxy (leaf up to the end entity) -> path (end entity up to an anchor; policy) -> voms -> Person
 //! ```
 
 mod anchors;
@@ -23,6 +23,9 @@ mod forge;
 #[cfg(test)]
 #[allow(dead_code)]
 mod forge_ac;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+mod kept;
 mod md5;
 mod name;
 mod path;

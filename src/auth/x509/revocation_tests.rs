@@ -92,7 +92,8 @@ fn a_forged_or_odd_crl_is_ignored_and_told() {
     let indirect = [(oid::ISSUING_DISTRIBUTION_POINT.to_vec(), true, indirect)];
     let indirect = crl(&w.ca, &w.ca.key, &[&[0x11, 0x22]], FRESH, &indirect);
     let (_dir, trust, problems) = directory(&w.ca, &[odd, indirect, b"garbage".to_vec()]);
-    assert_eq!(problems.len(), 3, "{problems:?}");
+    // Each under both its names.
+    assert_eq!(problems.len(), 6, "{problems:?}");
     holds(&trust, &[&w.user]);
 }
 
@@ -121,6 +122,46 @@ fn missing_and_broken_directories_are_warnings() {
     assert_eq!(problems.len(), 1);
     assert!(problems[0].text.contains("no certificate in PEM or DER"), "{problems:?}");
     assert_eq!(problems[0].severity, crate::config::Severity::Warning);
+}
+
+/// Files that are being written, and a directory that is being filled, empty no store.
+#[test]
+fn what_is_half_written_takes_nothing_away() {
+    let w = world();
+    let list = crl(&w.ca, &w.ca.key, &[&[0x11, 0x22]], FRESH, &[]);
+    let (dir, mut trust, problems) = directory(&w.ca, std::slice::from_ref(&list));
+    assert_eq!(problems, []);
+    refused(&trust, &[&w.user], "was revoked");
+    let files = || {
+        let entries = std::fs::read_dir(dir.path()).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    let whole: Vec<_> = files().iter().map(|path| std::fs::read(path).unwrap()).collect();
+    let mut again = || {
+        let (new, problems) = trust.reload(&tls(dir.path(), Path::new("/nonexistent")), &[], HOST);
+        trust = new;
+        assert_eq!(trust.ca_count(), 1);
+        refused(&trust, &[&w.user], "was revoked");
+        problems
+    };
+    for share in [0, 2, 3] {
+        for (path, whole) in files().iter().zip(&whole) {
+            std::fs::write(path, &whole[..whole.len() * share / 4]).unwrap();
+        }
+        let problems = again();
+        let stay = |text: &str| text.contains("what it held before stays in use");
+        assert_eq!(problems.iter().filter(|one| stay(&one.text)).count(), files().len(), "{share}");
+    }
+    for path in files() {
+        std::fs::remove_file(path).unwrap();
+    }
+    assert!(again().iter().any(|one| one.text.contains("what was there before stays")));
+    // Of two CAs one may go.
+    let other = Holder::root("/C=IT/CN=Another CA");
+    std::fs::write(dir.path().join("00000001.0"), &other.der).unwrap();
+    let (trust, _) = trust.reload(&tls(dir.path(), Path::new("/nonexistent")), &[], HOST);
+    assert_eq!(trust.ca_count(), 1);
+    refused(&trust, &[&w.user], "is not among the trust anchors");
 }
 
 #[test]

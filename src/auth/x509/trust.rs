@@ -1,11 +1,14 @@
 //! The snapshot of everything that is trusted, and the judge over chains.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
 
-use super::anchors::Anchors;
+use super::anchors::{Anchors, warning};
 use super::cert::Cert;
+use super::kept::{Files, Kept};
 use super::path::{self, Purpose};
 use super::proxy::{self, Proxy};
 use super::voms::{self, Vomsdir};
@@ -22,9 +25,10 @@ pub const MAX_CHAIN_BYTES: usize = 64 << 10;
 /// new one and swaps it in.
 #[derive(Debug)]
 pub struct Trust {
-    anchors: Anchors,
-    vomsdir: Vomsdir,
+    anchors: Arc<Anchors>,
+    vomsdir: Arc<Vomsdir>,
     host: String,
+    kept: Kept,
 }
 
 /// What the judge found out.
@@ -48,10 +52,46 @@ impl Trust {
         extra: &[CertificateDer<'static>],
         host: &str,
     ) -> (Self, Vec<Problem>) {
-        let mut problems = Vec::new();
-        let anchors = Anchors::load(tls, extra, &mut problems);
-        let vomsdir = Vomsdir::load(&tls.vomsdir, &mut problems);
-        (Self { anchors, vomsdir, host: host.to_owned() }, problems)
+        Self::read(tls, extra, host, &Kept::default())
+    }
+
+    /// [`Trust::load`] once more. A file that is broken now goes on as it was last good, and a
+    /// directory that is empty now as it was: somebody is about to fill them.
+    pub fn reload(
+        &self,
+        tls: &TlsSection,
+        extra: &[CertificateDer<'static>],
+        host: &str,
+    ) -> (Self, Vec<Problem>) {
+        let (mut new, mut problems) = Self::read(tls, extra, host, &self.kept);
+        let mut stays = |dir: &Path| {
+            problems.push(warning(dir, "nothing is in it: what was there before stays".to_owned()));
+            new.kept.add(&self.kept);
+        };
+        let same = self.anchors.same_place(&new.anchors);
+        if same && new.anchors.found_none() && !self.anchors.found_none() {
+            stays(&tls.trust_anchors);
+            new.anchors = Arc::clone(&self.anchors);
+        }
+        let same = self.vomsdir.path == tls.vomsdir;
+        if same && new.vomsdir.found_none() && !self.vomsdir.found_none() {
+            stays(&tls.vomsdir);
+            new.vomsdir = Arc::clone(&self.vomsdir);
+        }
+        (new, problems)
+    }
+
+    fn read(
+        tls: &TlsSection,
+        extra: &[CertificateDer<'static>],
+        host: &str,
+        last: &Kept,
+    ) -> (Self, Vec<Problem>) {
+        let (mut files, mut problems) = (Files::after(last), Vec::new());
+        let anchors = Arc::new(Anchors::load(tls, extra, &mut files, &mut problems));
+        let vomsdir = Arc::new(Vomsdir::load(&tls.vomsdir, &mut files, &mut problems));
+        let kept = files.kept();
+        (Self { anchors, vomsdir, host: host.to_owned(), kept }, problems)
     }
 
     /// How many CA certificates there are.

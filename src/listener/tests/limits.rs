@@ -15,13 +15,20 @@ async fn one_too_many() {
         while server.front.open_connections() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let mut second = server.tcp().await;
-        if kind == PortKind::Plain {
-            let answer = ask(&mut second, post("/", "")).await;
-            assert_eq!((answer.status(), answer.header("retry-after")), (503, Some("10")));
-            assert_eq!(answer.body.lines().count(), 1);
-        }
-        assert_eq!(closed(&mut second).await, b"");
+        // He is told, and that is all.
+        let told = if kind == PortKind::Plain {
+            let mut second = server.tcp().await;
+            let told = ask(&mut second, post("/", "")).await;
+            assert_eq!(closed(&mut second).await, b"");
+            told
+        } else {
+            let mut second = server.connect().await;
+            let told = ask(&mut second, post("/", "")).await;
+            assert_eq!(closed(&mut second).await, b"");
+            told
+        };
+        assert_eq!((told.status(), told.body.as_str()), (503, "busy"));
+        assert_eq!(server.front.open_connections(), 1);
         drop(first);
         while server.front.open_connections() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -34,6 +41,32 @@ async fn one_too_many() {
             assert_eq!(ask(&mut second, post("/", "")).await.status(), 200);
         }
     }
+}
+
+#[tokio::test]
+async fn one_address_does_not_take_all_places() {
+    let mut limits = limits();
+    limits.connections = 6;
+    limits.connections_per_address = 2;
+    let server = Server::start(PortKind::Srm, limits).await;
+    let mut places = Vec::new();
+    let mut comes = |address: &str, kind| {
+        places.push(server.front.admit(kind, address.parse().unwrap()));
+        places.last().is_some_and(Option::is_some)
+    };
+    assert!(comes("192.0.2.1", PortKind::Srm) && comes("192.0.2.1", PortKind::Https));
+    assert!(!comes("192.0.2.1", PortKind::Srm));
+    assert!(comes("192.0.2.1", PortKind::Admin), "health and metrics are for everybody");
+    assert!(comes("2001:db8::1", PortKind::Srm) && comes("2001:db8::2", PortKind::Srm));
+    assert!(!comes("2001:db8::ffff:3", PortKind::Srm), "one network");
+    assert!(comes("127.0.0.1", PortKind::Srm), "this host is not counted");
+    assert!(!comes("192.0.2.2", PortKind::Srm), "six in all");
+    assert_eq!(server.front.open_connections(), 6);
+    places.clear();
+    assert_eq!(server.front.open_connections(), 0);
+    let client = [192, 0, 2, 1].into();
+    let again: Vec<_> = (0..3).map(|_| server.front.admit(PortKind::Srm, client)).collect();
+    assert_eq!(again.iter().flatten().count(), 2, "what was given back can be had again");
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use futures_util::future::BoxFuture;
+use http::StatusCode;
+use http::header::CONNECTION;
 use rcgen::{CertificateParams, CertifiedKey, DnType, KeyPair};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::pem::PemObject;
@@ -46,12 +48,19 @@ pub fn limits() -> Limits {
         files_per_request: 10,
         envelope: 1 << 20,
         connections: 100,
+        connections_per_address: 100,
         ls_entries: 10,
         handshake: PATIENCE,
         idle_body: PATIENCE,
         keep_alive: PATIENCE,
         drain: PATIENCE,
     }
+}
+
+/// What refused clients hear.
+pub fn busy() -> Router {
+    Router::new()
+        .fallback(|| async { (StatusCode::SERVICE_UNAVAILABLE, [(CONNECTION, "close")], "busy") })
 }
 
 /// A self-signed certificate with that CN, which is also its DNS name.
@@ -204,8 +213,8 @@ impl Server {
         let listener = Listener::bind(kind, "127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr();
         let shutdown = CancellationToken::new();
-        let door = Arc::new(ArcSwap::from_pointee(door));
-        let task = tokio::spawn(serve(listener, door, front.clone(), shutdown.clone()));
+        let [door, busy] = [door, busy()].map(|door| Arc::new(ArcSwap::from_pointee(door)));
+        let task = tokio::spawn(serve(listener, door, busy, front.clone(), shutdown.clone()));
         Self { address, judge, front, shutdown, task, host }
     }
 

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use regex_lite::Regex;
 
 use super::cert::Cert;
+use super::kept::Files;
 use super::name::Name;
 use crate::auth::dn::{comparable_entry, comparable_line};
-use crate::config::{NamespacesMode, PolicyKind, Problem, Severity};
+use crate::config::{NamespacesMode, PolicyKind, Problem};
 
 /// All policy files of a directory.
 #[derive(Debug)]
@@ -93,26 +94,26 @@ impl Policies {
         hash: &str,
         kind: PolicyKind,
         path: &Path,
-        bytes: &[u8],
+        files: &mut Files<'_>,
         problems: &mut Vec<Problem>,
     ) {
         if !self.mode.kinds.contains(&kind) {
             return;
         }
-        let text = text(bytes);
-        let content = match kind {
-            PolicyKind::SigningPolicy => signing::parse(&text),
-            PolicyKind::Namespaces => namespaces::parse(&text),
+        let parse = |bytes: &[u8]| {
+            let text = text(bytes);
+            let content = match kind {
+                PolicyKind::SigningPolicy => signing::parse(&text),
+                PolicyKind::Namespaces => namespaces::parse(&text),
+            };
+            let wrong = content.as_ref().err().map(|fault| (Some(fault.line), fault.text.clone()));
+            (content, wrong.into_iter().collect())
         };
-        if let Err(Fault { line, text }) = &content {
-            problems.push(Problem {
-                file: path.to_owned(),
-                line: Some(*line),
-                text: format!(
-                    "{text}; until this is mended every certificate of this CA is refused"
-                ),
-                severity: Severity::Warning,
-            });
+        let Some(content) = files.read(path, problems, parse) else { return };
+        if content.is_err()
+            && let Some(told) = problems.last_mut()
+        {
+            told.text += "; until this is mended every certificate of this CA is refused";
         }
         let file = PolicyFile { path: path.to_owned(), content };
         self.files.insert((hash.to_ascii_lowercase(), kind), file);
@@ -223,6 +224,21 @@ fn issuer(dn: &str) -> Result<String, String> {
     match dn.trim().starts_with('/') {
         true => Ok(comparable_entry(dn)),
         false => Err(format!("`{}` is no DN in the form /C=.../CN=...", dn.escape_debug())),
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+pub(crate) use {namespaces::parse as parse_namespaces, signing::parse as parse_signing_policy};
+
+/// Parses any bytes, and holds a name against all that it found.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8], parse: fn(&str) -> Result<Vec<Statement>, Fault>, subject: &Name) {
+    let text = text(bytes);
+    match parse(&text) {
+        Ok(list) => {
+            let _ = list.iter().any(|one| one.is_about("/cn=ca", true) & one.matches(subject));
+        }
+        Err(fault) => assert!(fault.line >= 1 && fault.line <= text.lines().count().max(1)),
     }
 }
 

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::anchors::{certificates, read_bounded, warning};
+use super::super::anchors::{certificates, warning};
 use super::super::cert::Cert;
+use super::super::kept::{Files, wrong};
 use super::super::name::Name;
 use crate::auth::dn::{comparable_entry, comparable_line};
 use crate::config::Problem;
@@ -89,7 +90,7 @@ impl Lsc {
 impl Vomsdir {
     /// Reads the directory; what cannot be read is told. A broken LSC stays, and accepts nobody: it
     /// exists, so it decides.
-    pub(crate) fn load(path: &Path, problems: &mut Vec<Problem>) -> Self {
+    pub(crate) fn load(path: &Path, files: &mut Files<'_>, problems: &mut Vec<Problem>) -> Self {
         let mut this = Self { path: path.to_owned(), ..Self::default() };
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
@@ -104,9 +105,9 @@ impl Vomsdir {
             let file = entry.path();
             let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
             if file.is_dir() && is_file_name(&name) {
-                this.load_vo(&file, &name, problems);
+                this.load_vo(&file, &name, files, problems);
             } else if let Some("pem") = file.extension().and_then(|end| end.to_str()) {
-                this.load_pem(&file, "", problems);
+                this.load_pem(&file, "", files, problems);
             }
         }
         this
@@ -128,7 +129,13 @@ impl Vomsdir {
         of(vo).iter().chain(of(""))
     }
 
-    fn load_vo(&mut self, dir: &Path, vo: &str, problems: &mut Vec<Problem>) {
+    fn load_vo(
+        &mut self,
+        dir: &Path,
+        vo: &str,
+        files: &mut Files<'_>,
+        problems: &mut Vec<Problem>,
+    ) {
         let entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
             Err(error) => {
@@ -141,37 +148,43 @@ impl Vomsdir {
             let Some(stem) = file.file_stem().and_then(|stem| stem.to_str()) else { continue };
             match file.extension().and_then(|end| end.to_str()) {
                 Some("lsc") => {
-                    let text =
-                        read_bounded(&file).map_err(|error| format!("cannot be read: {error}"));
-                    let lsc =
-                        text.and_then(|text| Lsc::parse(&file, &String::from_utf8_lossy(&text)));
-                    let lsc = lsc.unwrap_or_else(|text| {
-                        problems.push(warning(&file, text));
-                        Lsc { path: file.clone(), chains: Vec::new() }
-                    });
+                    let broken = || Lsc { path: file.clone(), chains: Vec::new() };
+                    let parse =
+                        |bytes: &[u8]| match Lsc::parse(&file, &String::from_utf8_lossy(bytes)) {
+                            Ok(lsc) => (lsc, Vec::new()),
+                            Err(text) => (broken(), vec![wrong(text)]),
+                        };
+                    let lsc = files.read(&file, problems, parse).unwrap_or_else(broken);
                     let of_vo = self.lsc.entry(vo.to_owned()).or_default();
                     of_vo.insert(stem.to_ascii_lowercase(), lsc);
                 }
-                Some("pem") => self.load_pem(&file, vo, problems),
+                Some("pem") => self.load_pem(&file, vo, files, problems),
                 _ => {}
             }
         }
     }
 
-    fn load_pem(&mut self, file: &Path, vo: &str, problems: &mut Vec<Problem>) {
-        let bytes = match read_bounded(file) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                problems.push(warning(file, format!("cannot be read: {error}")));
-                return;
-            }
-        };
+    fn load_pem(
+        &mut self,
+        file: &Path,
+        vo: &str,
+        files: &mut Files<'_>,
+        problems: &mut Vec<Problem>,
+    ) {
         // The first certificate is the server's; others are its CAs.
-        match certificates(&bytes).into_iter().next() {
-            Some(Ok(cert)) => self.pem.entry(vo.to_owned()).or_default().push(cert),
-            Some(Err(text)) => problems.push(warning(file, text)),
-            None => {}
+        let parse = |bytes: &[u8]| match certificates(bytes).into_iter().next() {
+            Some(Ok(cert)) => (Some(cert), Vec::new()),
+            Some(Err(text)) => (None, vec![wrong(text)]),
+            None => (None, Vec::new()),
+        };
+        if let Some(cert) = files.read(file, problems, parse).flatten() {
+            self.pem.entry(vo.to_owned()).or_default().push(cert);
         }
+    }
+
+    /// The directory named no server at all.
+    pub(crate) fn found_none(&self) -> bool {
+        self.lsc.is_empty() && self.pem.is_empty()
     }
 }
 

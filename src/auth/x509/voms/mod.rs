@@ -267,6 +267,24 @@ fn targets_include(targets: &Extension, host: &str) -> bool {
     false
 }
 
+/// Takes any bytes apart as far as that goes without trust.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    for der in ac::split(bytes).unwrap_or_default() {
+        let Ok(ac) = AttributeCertificate::parse(der) else { continue };
+        if let Ok((vo, server)) = authority(&ac) {
+            assert!(!vo.contains('/') && !server.contains('/'));
+            let _ = fqans(&ac, vo);
+        }
+        for extension in &ac.extensions {
+            let _ = targets_include(extension, "se.example.org");
+        }
+        for cert in ac.aa_certs().unwrap_or_default() {
+            let _ = ac.key_id_names(&cert);
+        }
+    }
+}
+
 /// Nobody belongs to more VOs at once.
 const MAX_ACS: usize = 32;
 /// Nesting of the targets.
