@@ -86,6 +86,11 @@ pub struct GridMap {
 }
 
 impl GridMap {
+    /// True when some line names a pool.
+    pub fn has_pools(&self) -> bool {
+        !self.pools.entries.is_empty()
+    }
+
     /// The account of the first FQAN that a line names one for.
     pub fn account_by_fqan(&self, person: &Person) -> Option<&Entry> {
         person.fqans.iter().find_map(|fqan| self.accounts.of_fqan(fqan))
