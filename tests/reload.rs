@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use common::client::Tls;
 use common::site::Site;
 use common::wire::{self, Conn};
-use common::{leftovers, pki, soap, wait_until};
+use common::{USER2_DN, leftovers, pki, soap, wait_until};
 use nix::sys::signal::Signal;
 use rustls::ClientConfig;
 
@@ -293,18 +293,26 @@ fn storm_toml(site: &Site) {
     assert!(!refused());
 }
 
-/// Files of who may do what, in halves, with and without a signal.
+/// Files of who may do what: they are read again by themselves, and half of one, or a broken one with
+/// or without a signal, leaves in force what was.
 fn authorisation(site: &Site) {
     let rights = "# everybody, everything\n@ALL@ / WRFDLMN permit\n";
     half_by_half(&site.path("path-authz.db"), rights.as_bytes());
-    let ban = "# nobody we know\n\"/C=IT/O=Elsewhere/CN=Somebody\"\n";
-    half_by_half(&site.path("ban.db"), ban.as_bytes());
-    let map = "\"/C=IT/O=Elsewhere/CN=Somebody\" nobody\n";
-    half_by_half(&site.path("grid-mapfile"), map.as_bytes());
     write(&site.path("path-authz.db"), b"@ALL@ / WRFD");
-    assert!(site.reload().contains("was not changed"), "{}", site.log());
+    sleep(A_WHILE);
+    site.reload();
     write(&site.path("path-authz.db"), rights.as_bytes());
     assert!(site.reload().contains("read again"));
+    let map = "\"/C=IT/O=Elsewhere/CN=Somebody\" nobody\n";
+    half_by_half(&site.path("grid-mapfile"), map.as_bytes());
+
+    let banned = Visitor::new(site, "voms-user2");
+    assert_eq!(banned.status(), 207);
+    half_by_half(&site.path("ban.db"), format!("# not him\n\"{USER2_DN}\"\n").as_bytes());
+    let refused = |status: u16| status == 401 || status == 403;
+    assert!(wait_until(SOON, || refused(banned.status())), "{}", banned.status());
+    write(&site.path("ban.db"), b"# nobody\n");
+    assert!(wait_until(SOON, || banned.status() == 207), "{}", banned.status());
 }
 
 /// An area that is taken out of namespace.xml lets what is under way end, and begins nothing new.

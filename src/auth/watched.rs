@@ -3,7 +3,7 @@
 //!
 //! Whoever asks for the content looks at the file first (one `stat`, some times a second at most). A
 //! file that changed a moment ago is left alone until its writer has been quiet. One that is gone, has
-//! become empty, or does not read changes nothing, and the log says so once: nobody gets back in, and
+//! become empty, ends within a line, or does not read changes nothing, and the log says so once: nobody gets back in, and
 //! nobody is put out, because a disk was full or an editor half way.
 
 use std::fs::{File, Metadata};
@@ -50,6 +50,8 @@ struct Seen {
     taken: Option<Stamp>,
     /// A newer one that is still being written, as far as one can tell, and since when it looks so.
     changing: Option<(Stamp, Instant)>,
+    /// That file ended with the end of a line.
+    ended: bool,
     /// What was told of already; `Some(None)`: that it is gone.
     told: Option<Option<Stamp>>,
 }
@@ -79,19 +81,20 @@ impl Stamp {
 impl<T: Format> Watched<T> {
     /// Reads the file: its content and warnings, or what is wrong with it.
     pub fn open(path: &Path) -> Result<(Arc<Self>, Vec<Problem>), Vec<Problem>> {
-        let (taken, content, warnings) = match read(path)? {
-            None => (None, T::absent(), Vec::new()),
+        let (seen, content, warnings) = match read(path)? {
+            None => (Seen::default(), T::absent(), Vec::new()),
             Some((stamp, text)) => {
                 let (content, warnings) = T::parse(&text, path)?;
-                (Some(stamp), content, warnings)
+                let ended = text.ends_with('\n');
+                (Seen { taken: Some(stamp), ended, ..Seen::default() }, content, warnings)
             }
         };
-        Ok((Arc::new(Self::holding(path, taken, content)), warnings))
+        Ok((Arc::new(Self::holding(path, seen, content)), warnings))
     }
 
     /// For a file that does not read: `instead` counts until it does.
     pub fn holding_back(path: &Path, instead: T) -> Arc<Self> {
-        Arc::new(Self::holding(path, None, instead))
+        Arc::new(Self::holding(path, Seen::default(), instead))
     }
 
     /// For a reload: `old` where it is the same file, after a look that waits for no writer; else the
@@ -109,12 +112,12 @@ impl<T: Format> Watched<T> {
         Ok((Arc::clone(old), warnings))
     }
 
-    fn holding(path: &Path, taken: Option<Stamp>, content: T) -> Self {
+    fn holding(path: &Path, seen: Seen, content: T) -> Self {
         Self {
             path: path.to_owned(),
             content: ArcSwap::from_pointee(content),
             due: AtomicU64::new(0),
-            seen: Mutex::new(Seen { taken, ..Seen::default() }),
+            seen: Mutex::new(seen),
         }
     }
 
@@ -189,9 +192,17 @@ impl<T: Format> Watched<T> {
             // Gone, or written to, since: the next look tells.
             Ok(Some((read, _))) if read != stamp => Look::Kept(None),
             Ok(None) => Look::Kept(None),
+            Ok(Some((_, text))) if patient && seen.ended && !text.ends_with('\n') => {
+                seen.told = Some(Some(stamp));
+                Look::Kept(Some(
+                    "ends within a line: is somebody still writing? What was read before stays in use"
+                        .to_owned(),
+                ))
+            }
             Ok(Some((_, text))) => match T::parse(&text, &self.path) {
                 Ok((content, warnings)) => {
                     self.content.store(Arc::new(content));
+                    seen.ended = text.ends_with('\n');
                     (seen.taken, seen.told) = (Some(stamp), None);
                     Look::Taken(warnings)
                 }
@@ -329,6 +340,12 @@ mod tests {
         assert_eq!(settled(&watched), "c");
         std::fs::write(&path, " ").unwrap();
         assert_eq!(settled(&watched), "");
+        std::fs::write(&path, "long\nlist\n").unwrap();
+        assert_eq!(settled(&watched), "long list");
+        std::fs::write(&path, "long\nli").unwrap();
+        assert_eq!(settled(&watched), "long list", "the rest is still to come");
+        std::fs::write(&path, "long\n").unwrap();
+        assert_eq!(settled(&watched), "long");
     }
 
     #[test]
