@@ -10,8 +10,11 @@ use crate::auth::watched::Format;
 use crate::auth::x509::fuzz as x509;
 use crate::soap;
 
+/// A parser with the work that follows on it.
+pub type Target = fn(&[u8]);
+
 /// Each takes any bytes; whatever it makes of them, it must not panic, hang or eat memory.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("ac", x509::attribute_certificates),
     ("chain", x509::chain),
     ("gridmap", gridmap),

@@ -13,6 +13,7 @@
 #   user2cert.pem …           another person: …/CN=Test User 2
 #   proxy-KIND.pem            certificate, key and chain in one file, mode 0600 (X509_USER_PROXY):
 #     good     rfc rfc-limited rfc2 draft legacy legacy-limited voms voms-admin voms-legacy user2 voms-user2
+#              voms-other (of another VO, other.vo)
 #     refused  independent expired forged evil revoked bad-pathlen
 set -eEuo pipefail
 
@@ -122,6 +123,8 @@ voms voms user "/$VO /$VO/Role=admin" -rfc
 voms voms-admin user "/$VO/Role=admin /$VO" -rfc -newformat
 voms voms-legacy user "/$VO /$VO/Role=admin" -proxyver 2
 voms voms-user2 user2 "/$VO" -rfc
+cp -r vomsdir/$VO vomsdir/other.vo
+VO=other.vo voms voms-other user2 /other.vo -rfc
 
 # What must be refused. pCPathLen 0 allows no further proxy below it; grid-proxy-init cannot make one.
 rawproxy pl0 4242 3 language:id-ppl-inheritAll,pathlen:0
@@ -136,7 +139,7 @@ X509_CERT_DIR=$OUT/evilca/certificates proxy evil evilca/usercert.pem evilca/use
 awk '/BEGIN CERTIFICATE/ { n++ } n < 2' proxy-evil.pem >proxy-forged.pem
 cat usercert.pem >>proxy-forged.pem
 chmod 600 proxy-*.pem
-for kind in rfc rfc-limited rfc2 draft legacy legacy-limited voms voms-admin voms-legacy user2 voms-user2 \
+for kind in rfc rfc-limited rfc2 draft legacy legacy-limited voms voms-admin voms-legacy user2 voms-user2 voms-other \
             independent expired forged evil revoked bad-pathlen; do
   [ -s "proxy-$kind.pem" ]
 done

@@ -5,9 +5,9 @@ use std::process::exit;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use stormd::fuzz::TARGETS;
+use stormd::fuzz::{TARGETS, Target};
 
-static TARGET: LazyLock<fn(&[u8])> = LazyLock::new(|| {
+static TARGET: LazyLock<Target> = LazyLock::new(|| {
     let name = std::env::var("STORMD_FUZZ").unwrap_or_default();
     match TARGETS.iter().find(|(target, _)| *target == name) {
         Some((_, run)) => *run,

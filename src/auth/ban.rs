@@ -5,7 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::gridmap::{Entry, Lines, each_line, parse_subject};
+use super::dn::comparable_line;
+use super::glob::Glob;
+use super::gridmap::{Entry, Lines, Subject, each_line, parse_subject};
 use super::trace::Trace;
 use super::watched::Format;
 use crate::config::{Problem, Severity};
@@ -16,13 +18,19 @@ use crate::model::Person;
 pub struct BanList {
     file: PathBuf,
     lines: Lines,
+    /// DNs with wildcards: rather one too many kept out than one let in.
+    dn_patterns: Vec<(Glob, Entry)>,
 }
 
 impl BanList {
     /// True when a line names the DN or one of the FQANs.
     pub fn bans(&self, person: &Person, told: &mut Trace) -> bool {
         let by_fqan = || person.fqans.iter().find_map(|fqan| self.lines.of_fqan(fqan));
-        let found = self.lines.of_dn(&person.dn).or_else(by_fqan);
+        let by_dn_pattern = || {
+            let dn = (!self.dn_patterns.is_empty()).then(|| comparable_line(&person.dn))?;
+            self.dn_patterns.iter().find(|(glob, _)| glob.matches(&dn)).map(|(_, entry)| entry)
+        };
+        let found = self.lines.of_dn(&person.dn).or_else(by_dn_pattern).or_else(by_fqan);
         told.tell("ban list", || match found {
             Some(entry) => {
                 format!("{}:{}: {:?} is banned", self.file.display(), entry.line, entry.subject)
@@ -39,10 +47,16 @@ impl Format for BanList {
     }
 
     fn parse(text: &str, file: &Path) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let mut list = Self { file: file.to_owned(), lines: Lines::default() };
+        let mut list = Self { file: file.to_owned(), ..Self::default() };
         let problems = each_line(text, file, Severity::Error, true, |line, subject, _| {
             let parsed = parse_subject(&subject)?;
-            list.lines.push(parsed, Entry { line, subject, name: String::new() });
+            let entry = Entry { line, subject, name: String::new() };
+            match &parsed {
+                Subject::Dn(dn) if dn.contains(['*', '?']) => {
+                    list.dn_patterns.push((Glob::parse(dn), entry));
+                }
+                _ => list.lines.push(parsed, entry),
+            }
             Ok(())
         });
         if problems.is_empty() { Ok((list, Vec::new())) } else { Err(problems) }
@@ -59,7 +73,7 @@ mod tests {
     #[test]
     fn by_dn_and_by_fqan() {
         let text = "# who\n\"/C=IT/O=x/CN=Bad Person\"\n/C=IT/O=x/CN=Bare Person, Jr.\n\
-                    /C=IT/CN=host\\/se.example\n\"/bad.vo\"\n/vo/Role=out*\n";
+                    /C=IT/CN=host\\/se.example\n\"/bad.vo\"\n/vo/Role=out*\n/C=XX/*\n";
         let (list, _) = BanList::parse(text, Path::new("b")).unwrap();
         for (dn, fqans, line) in [
             ("/C=IT/O=x/CN=Bad Person", &[][..], 2),
@@ -67,6 +81,8 @@ mod tests {
             ("/C=IT/CN=host/se.example", &[], 4),
             ("/C=IT/CN=x", &["/vo", "/bad.vo"], 5),
             ("/C=IT/CN=x", &["/vo/Role=outcast"], 6),
+            ("/c=xx/CN=Anybody", &[], 7),
+            ("/C=XY/CN=Anybody", &[], 0),
             ("/C=IT/CN=x", &["/bad.vo2", "/vo", "/vo/Role=in"], 0),
             ("/C=IT/O=x/CN=Bad Person/CN=x", &[], 0),
             ("/C=IT/O=x/CN=Bad Person 2", &[], 0),

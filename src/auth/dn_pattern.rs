@@ -76,7 +76,7 @@ impl Expression {
         if is_wildcard(text) {
             return Ok(Self::Anything);
         }
-        if !text.contains(|c: char| "\\.+*?()|[]{}^$#&-~".contains(c)) {
+        if !text.contains(|c: char| "\\.+*?()|[]{}^$".contains(c)) {
             return Ok(Self::Word(text.to_owned()));
         }
         let wrong = |error: regex_lite::Error| PatternError::Expression {

@@ -86,6 +86,11 @@ pub struct GridMap {
 }
 
 impl GridMap {
+    /// True when some line names a pool.
+    pub fn has_pools(&self) -> bool {
+        !self.pools.entries.is_empty()
+    }
+
     /// The account of the first FQAN that a line names one for.
     pub fn account_by_fqan(&self, person: &Person) -> Option<&Entry> {
         person.fqans.iter().find_map(|fqan| self.accounts.of_fqan(fqan))
@@ -362,5 +367,18 @@ mod tests {
         let (map, warnings) = GroupMap::parse(text, Path::new("g")).unwrap();
         assert_eq!(warnings.len(), 2);
         assert_eq!(name(map.group(&Fqan::parse("/vo/a").unwrap())), "g");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_ends_with_an_answer(text in "[\"\\\\x0-9a-f/=*\\[\\]!é, .#\n-]{0,120}") {
+            let file = Path::new("f");
+            let (map, _) = GridMap::parse(&text, file).unwrap();
+            let person = person("/C=IT/CN=x", &["/vo/a", "/x"]);
+            let _ = (map.account_by_dn(&person), map.pool_by_fqan(&person));
+            let _ = GroupMap::parse(&text, file).unwrap();
+            let _ = crate::auth::ban::BanList::parse(&text, file);
+            let _ = crate::auth::path_authz::PathAuthz::parse(&text, file);
+        }
     }
 }

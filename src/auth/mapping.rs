@@ -17,7 +17,7 @@ use crate::config::{AuthSection, MapEntry, MappingMode, Problem, Severity};
 use crate::model::{LocalAccount, Person};
 
 /// How long an account is remembered: within it no lease is looked at, and no name service asked.
-const REMEMBERED_FOR: Duration = Duration::from_secs(60);
+const REMEMBERED_FOR: Duration = Duration::from_secs(10);
 /// How long it is remembered that there was none.
 const REFUSED_FOR: Duration = Duration::from_secs(2);
 /// Accounts remembered at once; one more, and all are forgotten.
@@ -119,7 +119,7 @@ impl Mapping {
         file: &Path,
         old: Option<&Mapping>,
     ) -> Result<(Mapping, Vec<Problem>), Vec<Problem>> {
-        let (source, warnings) = match auth.mapping {
+        let (source, mut warnings) = match auth.mapping {
             MappingMode::Gridmap => {
                 let (gridmap, groupmap) = match old.map(|old| &old.source) {
                     Some(Source::Files { gridmap, groupmap }) => (Some(gridmap), Some(groupmap)),
@@ -142,7 +142,11 @@ impl Mapping {
             MappingMode::None => (Source::Nothing, Vec::new()),
         };
         let pools = GridMapDir::new(&auth.gridmapdir);
-        Ok((Self { source, pools, remembered: Mutex::default() }, warnings))
+        let this = Self { source, pools, remembered: Mutex::default() };
+        if this.entries().is_ok_and(|entries| entries.accounts.has_pools()) {
+            warnings.extend(this.pools.problem());
+        }
+        Ok((this, warnings))
     }
 
     /// The account of a person. `held` says of a user id whether an ACL lease still names it: such a
@@ -351,7 +355,7 @@ impl Mapping {
             Source::Files { groupmap, .. } => {
                 format!("{}:{}", groupmap.path().display(), entry.line)
             }
-            Source::Table { .. } | Source::Nothing => String::new(),
+            _ => String::new(),
         }
     }
 }

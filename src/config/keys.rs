@@ -186,6 +186,14 @@ pub const KEYS: &[Key] = &[
         "a put may replace a file that somebody has pinned",
     ),
     key(
+        "srm",
+        "directory_writeperm",
+        Kind::Flag(|c| &mut c.srm.directory_writeperm),
+        "false",
+        "AoT areas: the caller's local group may write in directories made here (StoRM's \
+         directory.writeperm)",
+    ),
+    key(
         "http",
         "https",
         Kind::Address(|c| &mut c.http.https),
@@ -470,6 +478,7 @@ pub(super) fn blank() -> Config {
             overwrite_default: OverwriteMode::Never,
             create_parents: false,
             overwrite_pinned: false,
+            directory_writeperm: false,
         },
         http: HttpSection { https: nowhere, plain: None, anonymous_write: false, fsync: false },
         admin: AdminSection { listen: nowhere },

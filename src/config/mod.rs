@@ -78,6 +78,7 @@ pub struct SrmSection {
     pub overwrite_default: OverwriteMode,
     pub create_parents: bool,
     pub overwrite_pinned: bool,
+    pub directory_writeperm: bool,
 }
 
 /// `[http]`

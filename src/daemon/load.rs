@@ -42,8 +42,25 @@ pub(super) fn site(
             policy.area(&area.name, file, old);
         }
     }
+    told.extend(without_acls(config, &namespace));
     let namespace = Arc::new(namespace.with_ports(ports));
-    Ok((Site { config: Arc::clone(config), namespace, policy }, told))
+    Ok((Site::new(Arc::clone(config), namespace, policy), told))
+}
+
+/// Areas in which no local account can be let in.
+fn without_acls(config: &Config, namespace: &Namespace) -> Vec<Problem> {
+    let bare = namespace.areas().iter().filter(|area| !area.driver.has_acls());
+    let told = bare.map(|area| Problem {
+        file: config.paths.namespace.clone(),
+        line: None,
+        text: format!(
+            "storage area {}: its file system has no ACLs, so that TURLs are given for http and \
+             https only",
+            area.name
+        ),
+        severity: Severity::Warning,
+    });
+    told.collect()
 }
 
 /// The value; its warnings or errors go to `told`.

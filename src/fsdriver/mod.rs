@@ -1,10 +1,17 @@
 //! What touches the disk. The core names files by their path below a storage area's root; a driver
 //! opens them so that no symbolic link can lead out of it.
 
+mod acl;
+mod beneath;
+mod grant;
 mod lease_sys;
 mod posix;
+mod posix_acl;
 mod posix_directory;
 mod posix_tree;
+
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io;
@@ -12,6 +19,8 @@ use std::time::SystemTime;
 
 use crate::model::RelPath;
 
+pub use acl::{Acl, Permission, Subject};
+pub use grant::{dress, grant, restore};
 pub use posix::Posix;
 
 /// What a driver says of a file or directory.
@@ -213,6 +222,25 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
 
     /// Sets permission bits, and takes every ACL away.
     fn set_mode(&self, file: &File, mode: u32) -> Result<(), DriverError>;
+
+    /// Whether the file system keeps ACLs: without them no local account but ours can be let in.
+    fn has_acls(&self) -> bool;
+
+    /// Opens a directory to look at its ACL, or to change it.
+    fn open_directory(&self, path: &RelPath) -> Result<File, DriverError>;
+
+    /// The access ACL of an open file or directory, whole; its permission bits where it has no more.
+    fn acl(&self, file: &File) -> Result<Acl, DriverError>;
+
+    /// Writes the access ACL whole, with its mask as it stands: nothing of the old one stays.
+    fn set_acl(&self, file: &File, acl: &Acl) -> Result<(), DriverError>;
+
+    /// The ACL that new entries of a directory inherit.
+    fn default_acl(&self, directory: &File) -> Result<Option<Acl>, DriverError>;
+
+    /// The access ACL for people, with the names of users and groups: in one line, as setfacl takes
+    /// it. Slow where names are asked of another host.
+    fn acl_text(&self, file: &File) -> Result<String, DriverError>;
 
     /// True while anybody else holds the file open for writing. `file` was opened by
     /// [`Driver::open`]. `None` where the file system cannot tell.

@@ -6,21 +6,21 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::posix::{Posix, stat_at};
-use super::{DirEntries, DirEntry, Directory, Driver, DriverError, Kind, Stat};
+use super::beneath::{Root, stat_at};
+use super::{DirEntries, DirEntry, Directory, DriverError, Kind, Stat};
 use crate::model::RelPath;
 
 /// See [`Directory`].
 pub(super) struct PosixDirectory {
-    driver: Posix,
+    root: Root,
     path: RelPath,
     fd: OwnedFd,
 }
 
 impl PosixDirectory {
-    /// `fd` is `path`, resolved by `driver`.
-    pub(super) fn new(driver: Posix, path: RelPath, fd: OwnedFd) -> Self {
-        Self { driver, path, fd }
+    /// `fd` is `path`, resolved beneath `root`.
+    pub(super) fn new(root: Root, path: RelPath, fd: OwnedFd) -> Self {
+        Self { root, path, fd }
     }
 }
 
@@ -49,8 +49,8 @@ impl Directory for PosixDirectory {
         let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
         let (stat, is_link) = stat_at(&self.fd, name, flags)?;
         // A link may lead anywhere, and a directory may be another area's root.
-        if is_link || (stat.kind == Kind::Directory && !self.driver.is_alone()) {
-            return self.driver.stat(&self.path.join(name));
+        if is_link || (stat.kind == Kind::Directory && !self.root.is_alone()) {
+            return self.root.stat(&self.path.join(name));
         }
         Ok(stat)
     }
@@ -59,7 +59,7 @@ impl Directory for PosixDirectory {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => Ok(File::from(fd)),
-            Err(Errno::LOOP) => self.driver.open(&self.path.join(name)),
+            Err(Errno::LOOP) => self.root.open_file(&self.path.join(name), OFlags::empty()),
             Err(error) => Err(error.into()),
         }
     }

@@ -105,6 +105,11 @@ impl FileState {
         !matches!(self, FileState::Queued | FileState::InProgress)
     }
 
+    /// A TURL is open to its mover.
+    pub const fn holds_rights(self) -> bool {
+        matches!(self, FileState::SpaceAvailable | FileState::Pinned)
+    }
+
     /// The code that tells this state; a failed file has a code of its own.
     pub const fn code(self) -> Option<StatusCode> {
         Some(match self {

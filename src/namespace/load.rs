@@ -154,7 +154,6 @@ impl<'a> Loader<'a> {
                 }
             }
             namespace.details.push(AreaDetails {
-                default_acl: std::mem::take(&mut draft.default_acl),
                 space: draft.space.take(),
                 expiration_mode: draft.expiration_mode.clone(),
                 space_path: mine().find_map(|rule| rule.space_path.clone()),
@@ -172,6 +171,7 @@ impl<'a> Loader<'a> {
                 limited_size: draft.limited_size,
                 total_nearline: draft.total_nearline,
                 acl_mode: draft.acl_mode,
+                default_acl: std::mem::take(&mut draft.default_acl),
                 authz: draft.authz.clone(),
                 access_points: mapping
                     .iter()

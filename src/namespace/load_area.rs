@@ -183,14 +183,15 @@ fn default_acl(loader: &mut Loader<'_>, fs: &Filesystem, label: &str) -> Vec<Def
         let (Some(group), Some(permissions)) = (entry.group.get(), entry.permissions.get()) else {
             continue;
         };
-        if !matches!(nix::unistd::Group::from_name(group), Ok(Some(_))) {
+        let Ok(Some(found)) = nix::unistd::Group::from_name(group) else {
             let text = format!(
                 "{label}: <default-acl>: this host knows no group {group}: the entry is passed over"
             );
             loader.warn(entry.group.line, text);
-        }
+            continue;
+        };
         list.push(DefaultAclEntry {
-            group: group.to_owned(),
+            gid: found.gid.as_raw(),
             read: permissions.contains('R'),
             write: permissions.contains('W'),
         });

@@ -53,6 +53,9 @@ pub struct StorageArea {
     pub total_nearline: u64,
     /// `aclMode`.
     pub acl_mode: AclMode,
+    /// `default-acl`: groups that get an ACL entry on every file. Without those that this host does
+    /// not know.
+    pub default_acl: Vec<DefaultAclEntry>,
     /// `storage-area-authz`.
     pub authz: AreaAuthz,
     /// The mapping rules' `stfn-root`s that lead here, in the file's order.
@@ -162,8 +165,6 @@ pub enum Access {
 /// What namespace.xml says of an area beyond [`StorageArea`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AreaDetails {
-    /// `default-acl`: groups that get an ACL entry on every file.
-    pub default_acl: Vec<DefaultAclEntry>,
     /// `defaults-values/space`.
     pub space: Option<SpaceDefaults>,
     /// `ExpirationMode`, as written. Published only.
@@ -178,7 +179,7 @@ pub struct AreaDetails {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DefaultAclEntry {
     /// Local group.
-    pub group: String,
+    pub gid: u32,
     /// `R` or `RW`.
     pub read: bool,
     /// `W` or `RW`.
@@ -253,4 +254,6 @@ pub struct TurlRequest<'a> {
     pub protocols: &'a [Protocol],
     /// True when an anonymous client may do what is asked: only then is http offered.
     pub anonymous_may: bool,
+    /// True when movers that act as a local account, outside our own doors, may be named.
+    pub local: bool,
 }

@@ -58,9 +58,14 @@ pub(super) struct Site<'a> {
 
 impl Offer {
     /// Is there a server behind it that may be told to this client?
-    fn usable(&self, site: Site<'_>, anonymous_may: bool) -> bool {
-        self.protocol != Protocol::Http
-            || (anonymous_may && self.servers.iter().any(|s| s.reachable(self.protocol, site)))
+    fn usable(&self, site: Site<'_>, ask: &TurlRequest<'_>) -> bool {
+        match self.protocol {
+            Protocol::Https => true,
+            Protocol::Http => {
+                ask.anonymous_may && self.servers.iter().any(|s| s.reachable(self.protocol, site))
+            }
+            _ => ask.local,
+        }
     }
 
     /// Where the pool probes the server at `place`.
@@ -158,7 +163,7 @@ pub(super) fn make(
     site: Site<'_>,
     ask: &TurlRequest<'_>,
 ) -> Result<Turl, TurlError> {
-    let usable = || offers.iter().filter(|offer| offer.usable(site, ask.anonymous_may));
+    let usable = || offers.iter().filter(|offer| offer.usable(site, ask));
     let own: Vec<Protocol>;
     let wanted = if ask.protocols.is_empty() {
         own = usable().map(|offer| offer.protocol).collect();

@@ -138,6 +138,7 @@ impl Srm {
     /// A directory was moved: live puts below it end, and what they have on disk, which went along
     /// and would never be found there, is removed.
     pub(super) async fn fail_moved(&self, from: &FileKey, to: &RelPath) {
+        self.move_leases(from, to).await;
         for key in self.core.requests.puts_below(&from.area, &from.path) {
             let Some(holder) = self.core.requests.put_on(&key) else { continue };
             let Some(path) = key.path.below(&from.path).map(|below| to.descend(&below)) else {

@@ -81,7 +81,7 @@ impl Srm {
 impl Site {
     /// The local account under which the caller's files are reached by gsiftp, file, rfio and root
     /// TURLs. Blocks.
-    pub fn account(&self, who: &Identity) -> Result<LocalAccount, Error> {
+    pub(super) fn account(&self, who: &Identity) -> Result<LocalAccount, Error> {
         self.admit(who)?;
         let Some(person) = who.person() else {
             return Err(Error::new(ErrorKind::Denied, "anonymous clients have no local account"));
@@ -293,7 +293,8 @@ impl Site {
         if told.is_on() {
             return self.policy.mapping.explain(person, told);
         }
-        self.policy.mapping.account(person, &|_| false)
+        // A pool account that an ACL still names is nobody else's yet.
+        self.policy.mapping.account(person, &|uid| self.leases.names(uid))
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::access::driver_error;
+use super::acl::Accounts;
 use super::{Entry, EntryKind, Error, ErrorKind};
-use crate::fsdriver::{Driver, DriverError, Kind, Stat};
+use crate::fsdriver::{Acl, Driver, DriverError, Kind, Stat};
 use crate::model::{HIDDEN_PREFIX, RelPath, RequestToken};
 use crate::namespace::StorageArea;
 
@@ -77,6 +78,8 @@ pub(super) struct Seal<'a> {
     pub(super) adler32: Option<String>,
     /// The put that publishes it.
     pub(super) mark: Option<(&'a RequestToken, u32)>,
+    /// What it is published with; `None`: it will be sealed again.
+    pub(super) acl: Option<Acl>,
     /// Make it last beyond a crash.
     pub(super) sync: bool,
 }
@@ -90,6 +93,9 @@ pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(
         driver.remove_attribute(file, &name).map_err(told)?;
     }
     driver.set_mode(file, 0o660).map_err(told)?;
+    if let Some(acl) = seal.acl.as_ref().filter(|acl| **acl != Acl::of_mode(0o660)) {
+        driver.set_acl(file, acl).map_err(told)?;
+    }
     if let Some(value) = &seal.adler32 {
         let stat = driver.stat_file(file).map_err(told)?;
         driver.set_attribute(file, ADLER32, value.as_bytes()).map_err(told)?;
@@ -167,6 +173,7 @@ pub(super) fn sync_names(area: &StorageArea, paths: &[&RelPath]) -> Result<(), E
 
 /// Makes the missing directories above `path`, from the top.
 pub(super) fn make_parents(
+    accounts: &Accounts<'_>,
     area: &Arc<StorageArea>,
     path: &RelPath,
     sync: bool,
@@ -180,7 +187,8 @@ pub(super) fn make_parents(
     }
     for directory in missing.iter().rev() {
         match driver.make_directory(directory) {
-            Ok(()) | Err(DriverError::Exists) => {}
+            Ok(()) => accounts.dress_directory(area, directory),
+            Err(DriverError::Exists) => {}
             Err(error) => return Err(driver_error(error, directory)),
         }
         if sync {

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::access::{Needs, driver_error, owner};
+use super::acl::Accounts;
 use super::answer::{estimated_wait, turl_while};
 use super::checks::not_in_request;
+use super::leases::Loan;
 use super::live::Live;
 use super::requests::{now, seconds_left};
 use super::submit::{deadline, expiry, fqans, new_token, protocols, queued, waits};
@@ -12,7 +14,7 @@ use super::transition::{Change, file_status};
 use super::{Error, ErrorKind, GetAnswer, GetFileStatus, GetRequest, Site, Srm, blocking};
 use crate::fsdriver::Kind;
 use crate::model::{Event, FileState, Identity, Protocol, RequestKind, ReturnStatus};
-use crate::namespace::{Located, TurlRequest};
+use crate::namespace::{AclMode, Located, TurlRequest};
 use crate::store::{FileRow, RequestRow};
 
 impl Srm {
@@ -92,18 +94,28 @@ impl Srm {
             let (site, who, live, all) =
                 (Arc::clone(&site), who.clone(), Arc::clone(live), rows.clone());
             let srm = self.clone();
-            let one = move |row: Arc<FileRow>| (row.n, srm.prepare_get(&site, &who, &live, &row));
-            let work = blocking(move || Ok(all.into_iter().map(one).collect::<Vec<_>>()));
+            let work = blocking(move || {
+                let accounts = Accounts::new(&site, &who);
+                let one = |row: Arc<FileRow>| {
+                    (row.n, srm.prepare_get(&site, &who, &accounts, &live, &row))
+                };
+                Ok(all.into_iter().map(one).collect::<Vec<_>>())
+            });
             match work.await {
                 Ok(prepared) => prepared,
                 Err(error) => rows.iter().map(|row| (row.n, Err(error.clone()))).collect(),
             }
         };
+        let loans = prepared.iter().filter_map(|(_, ready)| ready.as_ref().ok()?.loan.clone());
+        let loans: Vec<Loan> = loans.collect();
+        let lent: Vec<u32> = loans.iter().map(|loan| loan.n).collect();
+        let mut unlent = self.lend(live, loans).await;
         let _turn = live.turn.lock().await;
         let mut changes = Vec::with_capacity(prepared.len());
         let mut claimed = Vec::new();
         for (n, outcome) in prepared {
             let Some(file) = live.file(n).filter(|file| waits(file)) else { continue };
+            let outcome = outcome.and_then(|ready| unlent.remove(&n).map_or(Ok(ready), Err));
             match outcome {
                 Err(error) => changes.push(Change::failed(&file, &error)),
                 Ok(ready)
@@ -130,6 +142,8 @@ impl Srm {
                 self.core.requests.unclaim(live, *n, key);
             }
         }
+        let over = |n: &u32| live.file(*n).is_none_or(|file| file.state != FileState::Pinned);
+        self.take_back(live.id, lent.into_iter().filter(over).collect()).await;
         settled.map(|_| ())
     }
 
@@ -137,6 +151,7 @@ impl Srm {
         &self,
         site: &Site,
         who: &Identity,
+        accounts: &Accounts<'_>,
         live: &Live,
         row: &FileRow,
     ) -> Result<Ready, Error> {
@@ -148,13 +163,26 @@ impl Srm {
                 _ => error,
             }
         })?;
-        let turl = site.namespace.turl(TurlRequest {
+        let (turl, account) = accounts.turl(TurlRequest {
             located: &located,
             physical: &located.path,
             protocols: &live.request.protocols,
             anonymous_may: site.anonymous_may(&located, Needs::READ),
+            local: true,
         })?;
-        Ok(Ready { located, protocol: turl.protocol, turl: turl.url, size })
+        let area = &located.area;
+        let loan = match (account, area.acl_mode) {
+            (None, _) => None,
+            (Some(account), AclMode::AoT) => {
+                accounts.open_file(area, &located.path, &account)?;
+                None
+            }
+            (Some(account), AclMode::JiT) => {
+                let (area, path) = (Arc::clone(area), located.path.clone());
+                Some(Loan { n: row.n, area, path, account, read: true })
+            }
+        };
+        Ok(Ready { located, protocol: turl.protocol, turl: turl.url, size, loan })
     }
 }
 
@@ -163,6 +191,8 @@ struct Ready {
     protocol: Protocol,
     turl: String,
     size: u64,
+    /// JiT: what its mover's account needs.
+    loan: Option<Loan>,
 }
 
 impl Ready {

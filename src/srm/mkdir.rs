@@ -1,6 +1,7 @@
 //! srmMkdir, and MKCOL of the HTTP doors.
 
 use super::access::{Needs, driver_error};
+use super::acl::Accounts;
 use super::files::sync_names;
 use super::{Error, ErrorKind, Srm, Target, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
@@ -13,7 +14,7 @@ impl Srm {
         let made = async {
             self.admit(who).await?;
             let located = self.site().reach_surl(who, surl, Needs::MAKE_DIRECTORY)?;
-            self.make_located(located).await
+            self.make_located(who, located).await
         };
         match made.await {
             Ok(()) => ReturnStatus::success("Directory created"),
@@ -35,21 +36,27 @@ impl Srm {
         };
         self.admit(who).await?;
         let located = self.site().reach(who, stfn, Needs::MAKE_DIRECTORY)?;
-        self.make_located(located).await
+        self.make_located(who, located).await
     }
 
-    async fn make_located(&self, located: Located) -> Result<(), Error> {
-        let srm = self.clone();
+    async fn make_located(&self, who: &Identity, located: Located) -> Result<(), Error> {
+        let (srm, who) = (self.clone(), who.clone());
         to_the_end(async move {
             let key = located.key();
             let _guard = srm.core.locks.lock(&key).await;
             if srm.core.requests.put_on(&key).is_some() {
                 return Err(Error::new(ErrorKind::Busy, "an SRM put on this path is not done"));
             }
-            let sync = srm.site().config.http.fsync;
+            let site = srm.site();
             blocking(move || {
                 make(&located)?;
-                if sync { sync_names(&located.area, &[&located.path]) } else { Ok(()) }
+                let accounts = Accounts::new(&site, &who);
+                accounts.dress_directory(&located.area, &located.path);
+                if site.config.http.fsync {
+                    sync_names(&located.area, &[&located.path])
+                } else {
+                    Ok(())
+                }
             })
             .await
         })

@@ -3,6 +3,7 @@
 
 mod abort;
 mod access;
+mod acl;
 mod answer;
 mod api;
 mod checks;
@@ -13,6 +14,8 @@ mod expiry;
 mod explain;
 mod files;
 mod get;
+mod leases;
+mod lend;
 mod live;
 mod ls;
 mod mkdir;
@@ -50,6 +53,7 @@ pub use error::{Error, ErrorKind};
 pub use explain::Asked;
 pub use upload::Upload;
 
+use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
 
@@ -81,6 +85,15 @@ pub struct Site {
     pub namespace: Arc<Namespace>,
     /// Who may do what.
     pub policy: Policy,
+    /// What ACLs lend; a reload keeps it.
+    leases: Arc<Leases>,
+}
+
+impl Site {
+    /// As they were read.
+    pub fn new(config: Arc<Config>, namespace: Arc<Namespace>, policy: Policy) -> Self {
+        Self { config, namespace, policy, leases: Arc::new(Leases::new()) }
+    }
 }
 
 impl Srm {
@@ -107,6 +120,7 @@ impl Srm {
     /// lacks stays until what is live there has ended.
     pub fn reload(&self, mut site: Site) {
         let old = self.site();
+        site.leases = Arc::clone(&old.leases);
         // It was just read: nobody else has it yet.
         if let Some(namespace) = Arc::get_mut(&mut site.namespace) {
             namespace.keep_parting(&old.namespace, |area| self.core.requests.use_area(area));

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::access::driver_error;
+use super::acl::of_published;
 use super::files::{self, Seal, bears_mark, discard, seal, sync_names};
 use super::{Error, ErrorKind, blocking};
 use crate::fsdriver::{DriverError, Kind};
@@ -72,6 +73,8 @@ pub(super) struct Publish {
     /// The hidden file was made when the put was prepared.
     pub(super) made: bool,
     pub(super) mode: OverwriteMode,
+    /// The group that reads what is published.
+    pub(super) reader: Option<u32>,
     pub(super) sync: bool,
 }
 
@@ -98,7 +101,7 @@ impl Publish {
         };
         let told = |e| driver_error(e, &self.target);
         // First the rights: nobody can open it any more. Then who has it open still.
-        driver.set_mode(&file, 0o660).map_err(told)?;
+        driver.set_mode(&file, 0o660).map_err(|error| self.not_ours(error))?;
         if driver.has_writer(&file).map_err(told)? == Some(true) {
             return Ok(Outcome::Later(still_written()));
         }
@@ -140,14 +143,17 @@ impl Publish {
             discard(&self.area, &self.hidden)?;
             return Ok(Outcome::Done(old.size));
         }
-        seal(
-            &self.area,
-            &file,
-            &Seal { adler32, mark: Some((&self.token, self.n)), sync: self.sync },
-        )?;
+        self.seal(&file, adler32)?;
         drop(file);
         self.rename()?;
         Ok(Outcome::Done(stat.size))
+    }
+
+    fn seal(&self, file: &File, adler32: Option<String>) -> Result<(), Error> {
+        let directory = self.target.parent().unwrap_or_else(RelPath::root);
+        let acl = Some(of_published(&self.area, &directory, self.reader)?);
+        let mark = Some((&self.token, self.n));
+        seal(&self.area, file, &Seal { adler32, mark, acl, sync: self.sync })
     }
 
     fn rename(&self) -> Result<(), Error> {
@@ -215,14 +221,21 @@ impl Publish {
         let told = |e| driver_error(e, &self.target);
         let file = driver.create(&self.hidden).map_err(told)?;
         let adler32 = Some("00000001".to_owned());
-        seal(
-            &self.area,
-            &file,
-            &Seal { adler32, mark: Some((&self.token, self.n)), sync: self.sync },
-        )?;
+        self.seal(&file, adler32)?;
         drop(file);
         self.rename()?;
         Ok(Outcome::Done(0))
+    }
+
+    fn not_ours(&self, error: DriverError) -> Error {
+        let mut told = driver_error(error, &self.target);
+        if told.kind == ErrorKind::Denied {
+            told.explanation.push_str(
+                " (the file behind the TURL belongs to another account than stormd's: run its server, \
+                 xrootd say, as that account)",
+            );
+        }
+        told
     }
 
     fn old_checksum(&self) -> Option<String> {

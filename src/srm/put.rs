@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::access::{Needs, check_room, driver_error, owner};
+use super::acl::Accounts;
 use super::answer::{estimated_wait, turl_while};
 use super::checks::not_in_request;
 use super::files::{discard, hidden_name, make_parents};
+use super::leases::Loan;
 use super::live::Live;
 use super::publish::made_at_prepare;
 use super::requests::{Taken, now, seconds_left};
@@ -14,9 +16,10 @@ use super::transition::{Change, file_status};
 use super::{Error, ErrorKind, PutAnswer, PutFileStatus, PutRequest, Site, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{
-    Event, FileState, FileStorageType, Identity, OverwriteMode, Protocol, RequestKind, ReturnStatus,
+    Event, FileState, FileStorageType, Identity, OverwriteMode, Protocol, RelPath, RequestKind,
+    ReturnStatus,
 };
-use crate::namespace::{Located, TurlRequest};
+use crate::namespace::{AclMode, Located, TurlRequest};
 use crate::store::{FileRow, RequestRow};
 
 impl Srm {
@@ -106,17 +109,29 @@ impl Srm {
                 files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
             let (site, who, live, all) =
                 (Arc::clone(&site), who.clone(), Arc::clone(live), rows.clone());
-            let one = move |row: Arc<FileRow>| (row.n, prepare(&site, &who, &live, &row));
-            let work = blocking(move || Ok(all.into_iter().map(one).collect::<Vec<_>>()));
+            let work = blocking(move || {
+                let accounts = Accounts::new(&site, &who);
+                let one = |row: Arc<FileRow>| (row.n, prepare(&site, &who, &accounts, &live, &row));
+                Ok(all.into_iter().map(one).collect::<Vec<_>>())
+            });
             match work.await {
                 Ok(prepared) => prepared,
                 Err(error) => rows.iter().map(|row| (row.n, Err(error.clone()))).collect(),
             }
         };
+        let loans = prepared.iter().filter_map(|(_, ready)| ready.as_ref().ok()?.loan.clone());
+        let mut unlent = self.lend(live, loans.collect()).await;
         let turn = live.turn.lock().await;
         let mut changes = Vec::with_capacity(prepared.len());
         let (mut claimed, mut dropped) = (Vec::new(), Vec::new());
         for (n, work) in prepared {
+            let work = match (work, unlent.remove(&n)) {
+                (Ok(ready), Some(error)) => {
+                    dropped.push(ready);
+                    Err(error)
+                }
+                (work, _) => work,
+            };
             let still_wanted = live.file(n).filter(|file| waits(file));
             match (work, still_wanted) {
                 (Err(_), None) => {}
@@ -143,6 +158,8 @@ impl Srm {
             }
         }
         drop(turn);
+        let back = dropped.iter().filter_map(|ready| Some(ready.loan.as_ref()?.n));
+        self.take_back(live.id, back.collect()).await;
         drop_prepared(dropped).await;
         settled.map(|_| ())
     }
@@ -209,11 +226,13 @@ async fn drop_prepared(dropped: Vec<Ready>) {
 /// A put that is ready to become live.
 struct Ready {
     located: Located,
-    hidden: crate::model::RelPath,
+    hidden: RelPath,
     /// The hidden file was made already.
     made: bool,
     protocol: Protocol,
     turl: String,
+    /// JiT: what its mover's account needs on the way to the hidden file.
+    loan: Option<Loan>,
 }
 
 impl Ready {
@@ -227,7 +246,13 @@ impl Ready {
 }
 
 /// Everything about one put that needs the disk: may he, can it be, and the hidden file.
-fn prepare(site: &Site, who: &Identity, live: &Live, file: &FileRow) -> Result<Ready, Error> {
+fn prepare(
+    site: &Site,
+    who: &Identity,
+    accounts: &Accounts<'_>,
+    live: &Live,
+    file: &FileRow,
+) -> Result<Ready, Error> {
     let located = site.locate_surl(who, &file.surl, Needs::CREATE.access)?;
     let mode = overwrite(live);
     let driver = &*located.area.driver;
@@ -255,43 +280,45 @@ fn prepare(site: &Site, who: &Identity, live: &Live, file: &FileRow) -> Result<R
     };
     site.permit(who, &located, anonymous_needs)?;
     if existing.is_none() {
-        check_parent(site, who, &located)?;
+        check_parent(site, who, accounts, &located)?;
     }
     if let Some(size) = file.expected_size {
         check_room(&located.area, size)?;
     }
     let hidden = hidden_name(&located.path, live.token(), file.n)
         .ok_or_else(|| Error::new(ErrorKind::IsADirectory, "the path is a directory"))?;
-    let turl = site.namespace.turl(TurlRequest {
+    let (turl, account) = accounts.turl(TurlRequest {
         located: &located,
         physical: &hidden,
         protocols: &live.request.protocols,
         anonymous_may: site.anonymous_may(&located, anonymous_needs),
+        local: true,
     })?;
     // GridFTP servers and local programs write in place and need a file; xrootd refuses one that
     // is there; our own doors make it when data comes.
-    let made = made_at_prepare(turl.protocol);
-    if made {
-        let told = |e| driver_error(e, &located.stfn);
-        let empty = match driver.create(&hidden) {
-            // A worker that a crash cut short made it.
-            Err(DriverError::Exists) => {
-                driver.remove_file(&hidden).map_err(told)?;
-                driver.create(&hidden).map_err(told)?
-            }
-            other => other.map_err(told)?,
-        };
-        if let Some(size) = file.expected_size
-            && let Err(error) = driver.preallocate(&empty, size)
-        {
+    let account = account.filter(|_| made_at_prepare(turl.protocol));
+    let made = account.is_some();
+    let mut loan = None;
+    if let Some(account) = account {
+        let expected = file.expected_size;
+        if let Err(error) = accounts.make_hidden(&located, &hidden, &account, expected) {
             discard(&located.area, &hidden)?;
-            return Err(told(error));
+            return Err(error);
+        }
+        if located.area.acl_mode == AclMode::JiT {
+            let (area, path) = (Arc::clone(&located.area), hidden.clone());
+            loan = Some(Loan { n: file.n, area, path, account, read: false });
         }
     }
-    Ok(Ready { located, hidden, made, protocol: turl.protocol, turl: turl.url })
+    Ok(Ready { located, hidden, made, protocol: turl.protocol, turl: turl.url, loan })
 }
 
-fn check_parent(site: &Site, who: &Identity, located: &Located) -> Result<(), Error> {
+fn check_parent(
+    site: &Site,
+    who: &Identity,
+    accounts: &Accounts<'_>,
+    located: &Located,
+) -> Result<(), Error> {
     let Some(parent) = located.path.parent() else {
         return Err(Error::new(ErrorKind::IsADirectory, "the path is a directory"));
     };
@@ -303,7 +330,7 @@ fn check_parent(site: &Site, who: &Identity, located: &Located) -> Result<(), Er
         )),
         Err(DriverError::NotFound) if site.config.srm.create_parents => {
             site.permit(who, located, Needs::MAKE_DIRECTORY)?;
-            make_parents(&located.area, &located.path, site.config.http.fsync)
+            make_parents(accounts, &located.area, &located.path, site.config.http.fsync)
         }
         Err(DriverError::NotFound) => Err(Error::new(
             ErrorKind::ParentMissing,

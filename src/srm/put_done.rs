@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::acl::Accounts;
 use super::checks::{not_in_request, of_files};
 use super::files::hidden_name;
 use super::live::Live;
 use super::publish::{Outcome, Publish, made_at_prepare, publish_all, still_written};
 use super::transition::Change;
-use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, to_the_end};
+use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
 use crate::model::{
     Event, FileKey, FileState, Identity, OverwriteMode, Protocol, RequestKind, ReturnStatus,
     StatusCode,
@@ -17,6 +18,9 @@ use crate::store::FileRow;
 
 /// Files that are locked, synced and written down together.
 const STEP: usize = 256;
+
+/// By area.
+type Readers = HashMap<Arc<str>, u32>;
 
 impl Srm {
     /// srmPutDone.
@@ -29,8 +33,8 @@ impl Srm {
             Ok(live) => live,
             Err(status) => return refused(status),
         };
-        let srm = self.clone();
-        let done = to_the_end(async move { Ok(srm.finish_puts(&live, &surls).await) });
+        let (srm, who) = (self.clone(), who.clone());
+        let done = to_the_end(async move { Ok(srm.finish_puts(&who, &live, &surls).await) });
         match done.await {
             Ok(files) => {
                 let aborted = files.iter().all(|f| f.status.code == StatusCode::Aborted);
@@ -50,9 +54,17 @@ impl Srm {
         }
     }
 
-    async fn finish_puts(&self, live: &Arc<Live>, surls: &[String]) -> Vec<SurlStatus> {
+    async fn finish_puts(
+        &self,
+        who: &Identity,
+        live: &Arc<Live>,
+        surls: &[String],
+    ) -> Vec<SurlStatus> {
         let site = self.site();
         let picked = live.pick(Some(surls), |surl| site.canonical(surl));
+        let files: Vec<&Arc<FileRow>> =
+            picked.iter().filter_map(|(_, file)| file.as_ref()).collect();
+        let readers = self.readers(who, &files).await;
         let mut statuses = Vec::with_capacity(picked.len());
         // In steps: while files are synced their locks are held, and others wait for those.
         for step in picked.chunks(STEP) {
@@ -60,7 +72,7 @@ impl Srm {
                 step.iter().filter_map(|(_, file)| Some(file.as_ref()?.n)).collect();
             files.sort_unstable();
             files.dedup();
-            let outcome = self.finish_step(live, &files).await;
+            let outcome = self.finish_step(live, &files, &readers).await;
             let mut told: HashSet<u32> = HashSet::new();
             for (surl, file) in step {
                 let status = match (file.as_ref().map(|file| file.n), &outcome) {
@@ -86,6 +98,7 @@ impl Srm {
         &self,
         live: &Arc<Live>,
         files: &[u32],
+        readers: &Readers,
     ) -> Result<HashMap<u32, ReturnStatus>, Error> {
         let known = files.iter().filter_map(|n| live.file(*n));
         let locked: HashSet<FileKey> = known.filter_map(|file| file.key.clone()).collect();
@@ -104,7 +117,7 @@ impl Srm {
                 statuses.insert(file.n, still_written().into());
                 continue;
             }
-            match self.publish_of(live, &file) {
+            match self.publish_of(live, &file, readers) {
                 Ok(publish) => work.push(publish),
                 Err(error) => {
                     changes.push(Change::failed(&file, &error));
@@ -146,7 +159,24 @@ impl Srm {
         Ok(statuses)
     }
 
-    fn publish_of(&self, live: &Live, file: &FileRow) -> Result<Publish, Error> {
+    /// Per area of these files, the group that reads what the caller publishes there.
+    async fn readers(&self, who: &Identity, files: &[&Arc<FileRow>]) -> Readers {
+        let areas: HashSet<Arc<str>> =
+            files.iter().filter_map(|file| Some(file.key.as_ref()?.area.clone())).collect();
+        let (site, who) = (self.site(), who.clone());
+        let found = blocking(move || {
+            let accounts = Accounts::new(&site, &who);
+            let reader = |name: Arc<str>| {
+                let area = site.namespace.area(&name)?;
+                Some((name, accounts.reader(area)?))
+            };
+            Ok(areas.into_iter().filter_map(reader).collect())
+        });
+        // Without an account nobody else reads it: what is published is published all the same.
+        found.await.unwrap_or_default()
+    }
+
+    fn publish_of(&self, live: &Live, file: &FileRow, readers: &Readers) -> Result<Publish, Error> {
         let site = self.site();
         let internal = |why| Error::new(ErrorKind::Internal, why);
         let key = file.key.clone().ok_or_else(|| internal("the put has no path"))?;
@@ -161,6 +191,7 @@ impl Srm {
         let protocol = file.turl.as_ref().map(|(protocol, _)| *protocol);
         Ok(Publish {
             area,
+            reader: readers.get(&key.area).copied(),
             target: key.path,
             hidden,
             token: live.token().clone(),

@@ -1,5 +1,6 @@
 //! The start after a stop of any kind: nothing stays half done.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::files::{bears_mark, discard, discard_successor, hidden_name, sync_names};
@@ -20,6 +21,8 @@ impl Srm {
     /// once, before the doors open.
     pub async fn recover(&self) -> Result<usize, Error> {
         self.finish_intents().await?;
+        self.load_leases().await?;
+        let (mut standing, mut waiting) = (HashSet::new(), Vec::new());
         let mut after = RequestId(0);
         let mut loaded = 0;
         loop {
@@ -39,8 +42,17 @@ impl Srm {
                 // Also without a change: a request whose files have all ended is frozen by it.
                 self.advance(&live, done, false).await?;
                 drop(turn);
-                self.enqueue(&live, &who);
+                let files = live.files();
+                let holding = files.iter().filter(|file| file.state.holds_rights());
+                standing.extend(holding.map(|file| (live.id, file.n)));
+                waiting.push((live, who));
             }
+        }
+        // Nobody comes in with rights that have run out, and no worker lends before that.
+        self.expire_due().await;
+        self.tidy_leases(standing).await;
+        for (live, who) in waiting {
+            self.enqueue(&live, &who);
         }
         Ok(loaded)
     }

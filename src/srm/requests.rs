@@ -187,8 +187,7 @@ impl Requests {
         live.apply(changed, abort, ended);
         let mut index = self.lock();
         for file in changed {
-            let holds = matches!(file.state, FileState::SpaceAvailable | FileState::Pinned);
-            if let Some(key) = file.key.as_ref().filter(|_| !holds) {
+            if let Some(key) = file.key.as_ref().filter(|_| !file.state.holds_rights()) {
                 index.forget(live, file.n, key);
             }
         }

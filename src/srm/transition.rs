@@ -98,6 +98,9 @@ impl Srm {
         // The store freezes nothing while a file of it lives.
         let ended = end.is_some() && applied.len() == wanted;
         self.core.requests.apply(live, &applied, abort, ended);
+        // What was lent to local accounts goes with the state that needed it.
+        let over = applied.iter().filter(|row| !row.state.holds_rights());
+        self.take_back(live.id, over.map(|row| row.n).collect()).await;
         if let Some(soonest) = applied.iter().filter_map(|row| row.expires).min() {
             self.wake_at(soonest);
         }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::access::{Needs, check_room, driver_error};
+use super::acl::{Accounts, of_published};
 use super::files::{
     self, Seal, discard, discard_successor, entry, hidden_for_upload, hidden_successor, seal,
     sync_names,
@@ -36,6 +37,8 @@ enum Place {
         precondition: Option<Precondition>,
         /// Whether the caller may replace a file that is there by now.
         may_replace: bool,
+        /// The group that reads it.
+        reader: Option<u32>,
     },
     /// The hidden file of a live put.
     Transfer { area: Arc<StorageArea>, hidden: RelPath, put: Uploading, stfn: Stfn },
@@ -64,8 +67,12 @@ impl Srm {
     ) -> Result<Upload, Error> {
         let site = self.site();
         let located = site.locate(who, stfn, Access::Write)?;
-        let looked = located.clone();
-        let existing = blocking(move || look(&looked)).await?;
+        let (looked, asked, caller) = (located.clone(), Arc::clone(&site), who.clone());
+        let (existing, reader) = blocking(move || {
+            let reader = Accounts::new(&asked, &caller).reader(&looked.area);
+            Ok((look(&looked)?, reader))
+        })
+        .await?;
         site.permit(who, &located, Needs::put(existing.is_some()))?;
         if let Some(Entry { kind: super::EntryKind::Directory, .. }) = existing {
             return Err(Error::new(ErrorKind::IsADirectory, "the path is a directory"));
@@ -81,7 +88,8 @@ impl Srm {
         let (file, named) =
             self.begin(&located.area, parent, hidden, options.expected_size).await?;
         let may_replace = site.permit(who, &located, Needs::DELETE).is_ok();
-        let place = Place::Plain { located, precondition: options.precondition, may_replace };
+        let precondition = options.precondition;
+        let place = Place::Plain { located, precondition, may_replace, reader };
         Ok(Upload { file, named, place, srm: self.clone() })
     }
 
@@ -205,7 +213,7 @@ impl Upload {
         let file = Unpublished { file, hidden };
         let adler32 = format!("{adler32:08x}");
         let published = match place {
-            Place::Plain { located, precondition, may_replace } => {
+            Place::Plain { located, precondition, may_replace, reader } => {
                 let judge = move |there: Option<&Entry>| match there {
                     Some(_) if !may_replace => Err(Error::new(
                         ErrorKind::Denied,
@@ -213,7 +221,8 @@ impl Upload {
                     )),
                     there => judge(precondition.as_ref(), there),
                 };
-                srm.publish_file(file, located, judge, size, adler32).await
+                let whole = Whole { size, adler32, reader };
+                srm.publish_file(file, located, judge, whole).await
             }
             Place::Transfer { area, hidden, put, stfn } => {
                 publish_transfer(file, area, hidden, &put, &stfn, adler32).await
@@ -232,8 +241,7 @@ impl Srm {
         file: Unpublished,
         located: Located,
         judge: impl FnOnce(Option<&Entry>) -> Result<(), Error>,
-        size: u64,
-        adler32: String,
+        Whole { size, adler32, reader }: Whole,
     ) -> Result<Published, Error> {
         let key = located.key();
         let sync = self.site().config.http.fsync;
@@ -261,7 +269,9 @@ impl Srm {
         let published = blocking(move || {
             let driver = &*located.area.driver;
             let told = |e| driver_error(e, &located.stfn);
-            let seal_of = Seal { adler32: Some(adler32.clone()), mark: None, sync };
+            let directory = located.path.parent().unwrap_or_else(RelPath::root);
+            let acl = Some(of_published(&located.area, &directory, reader)?);
+            let seal_of = Seal { adler32: Some(adler32.clone()), mark: None, acl, sync };
             seal(&located.area, &file.file, &seal_of)?;
             let stat = driver.stat_file(&file.file).map_err(told)?;
             if stat.size != size {
@@ -308,6 +318,13 @@ impl Srm {
     }
 }
 
+/// What is known of a body once it is there.
+struct Whole {
+    size: u64,
+    adler32: String,
+    reader: Option<u32>,
+}
+
 /// Gives an upload to a TURL its hidden name; a second one replaces the first.
 async fn publish_transfer(
     file: Unpublished,
@@ -328,7 +345,8 @@ async fn publish_transfer(
         let driver = &*area.driver;
         let told = |e| driver_error(e, &area.name);
         // putDone syncs, and sets the mark.
-        seal(&area, &file.file, &Seal { adler32: Some(adler32.clone()), mark: None, sync: false })?;
+        let seal_of = Seal { adler32: Some(adler32.clone()), mark: None, acl: None, sync: false };
+        seal(&area, &file.file, &seal_of)?;
         match driver.link(&file, &hidden) {
             Ok(()) => {}
             Err(DriverError::Exists) => {

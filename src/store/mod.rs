@@ -4,6 +4,7 @@
 //! One writer thread owns the SQLite connection and commits everything that waits in one durable
 //! transaction; readers have connections of their own. SQL stands in this room only.
 
+mod leases;
 mod read;
 mod rows;
 mod schema;
@@ -14,6 +15,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use leases::{LeaseRow, Lent, LentId, LentRow};
 pub use sqlite::Store;
 
 use std::path::PathBuf;

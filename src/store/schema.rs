@@ -17,7 +17,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 64;
 
 /// Each step leads from the schema of its index to the next; steps are only ever added.
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// `live` is 1 until the file's state is final for its kind. `kind` and `owner` of a file repeat its
 /// request's, for the partial indices. Times are milliseconds since 1970; sizes are the 64 bits of
@@ -89,6 +89,31 @@ CREATE TABLE intents (
     target_area TEXT,
     target_path TEXT
 ) STRICT;
+";
+
+/// `request` and `n` name a file; permissions are the three bits of a mode, `before` is NULL where
+/// there was no entry.
+const V2: &str = "
+CREATE TABLE acl_leases (
+    owner TEXT NOT NULL,
+    request INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    area TEXT NOT NULL,
+    path TEXT NOT NULL,
+    PRIMARY KEY (request, n)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE acl_entries (
+    owner TEXT NOT NULL,
+    id INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    area TEXT NOT NULL,
+    path TEXT NOT NULL,
+    before INTEGER,
+    given INTEGER NOT NULL,
+    PRIMARY KEY (owner, id)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// The writer's connection, to a file that exists from now on, has mode 0600 if it is new (SQLite

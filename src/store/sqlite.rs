@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::writer::{Lane, Writer};
 use super::{
-    Advance, Advanced, End, FileRow, Intent, IntentId, Millis, RequestId, RequestRow, StoreError,
-    StoredRequest, read, schema, write,
+    Advance, Advanced, End, FileRow, Intent, IntentId, LeaseRow, Lent, LentId, LentRow, Millis,
+    RequestId, RequestRow, StoreError, StoredRequest, leases, read, schema, write,
 };
-use crate::model::{RequestToken, SpaceToken};
+use crate::model::{RelPath, RequestToken, SpaceToken};
 
 /// Connections for reading.
 const READERS: usize = 4;
@@ -179,6 +179,50 @@ impl Store {
         let owner = Arc::clone(&self.inner.owner);
         // By the writer, so that it comes after every clear_intent before it.
         let work = move |connection: &Connection| read::intents(connection, &owner);
+        self.inner.writer.call(Lane::Standing(1), work).await
+    }
+
+    /// Writes down, durably, what ACLs are about to give to local accounts. An entry that is known
+    /// by its number keeps what was there before.
+    pub async fn lend(
+        &self,
+        leases: Vec<LeaseRow>,
+        entries: Vec<LentRow>,
+    ) -> Result<(), StoreError> {
+        let owner = Arc::clone(&self.inner.owner);
+        let rows = leases.len() + entries.len();
+        let work =
+            move |connection: &Connection| leases::lend(connection, &owner, &leases, &entries);
+        self.inner.writer.call(Lane::Standing(rows), work).await
+    }
+
+    /// Forgets what was taken back. Does not wait for the disk: after a crash it is taken back once
+    /// more.
+    pub async fn give_back(
+        &self,
+        leases: Vec<(RequestId, u32)>,
+        entries: Vec<LentId>,
+    ) -> Result<(), StoreError> {
+        let owner = Arc::clone(&self.inner.owner);
+        let rows = leases.len() + entries.len();
+        let work =
+            move |connection: &Connection| leases::give_back(connection, &owner, &leases, &entries);
+        self.inner.writer.cast(Lane::Standing(rows), work).await
+    }
+
+    /// A directory was moved, and what is lent below it with it.
+    pub async fn move_lent(&self, entries: Vec<(LentId, RelPath)>) -> Result<(), StoreError> {
+        let owner = Arc::clone(&self.inner.owner);
+        let rows = entries.len();
+        let work = move |connection: &Connection| leases::moved(connection, &owner, &entries);
+        self.inner.writer.call(Lane::Standing(rows), work).await
+    }
+
+    /// All that is lent by requests of this daemon; entries by number.
+    pub async fn lent(&self) -> Result<Lent, StoreError> {
+        let owner = Arc::clone(&self.inner.owner);
+        // By the writer, so that it comes after every give_back before it.
+        let work = move |connection: &Connection| leases::lent(connection, &owner);
         self.inner.writer.call(Lane::Standing(1), work).await
     }
 

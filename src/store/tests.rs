@@ -2,6 +2,7 @@
 
 mod contract;
 mod durability;
+mod leases;
 mod model;
 
 use std::sync::Arc;

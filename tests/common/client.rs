@@ -122,7 +122,8 @@ impl<'a> Person<'a> {
         self.run("curl", &all)
     }
 
-    fn dress(&self, command: &mut Command) {
+    /// The environment of its clients.
+    pub fn dress(&self, command: &mut Command) {
         let home = self.storm.dir().join("home");
         command
             .env("HOME", &home)

@@ -4,7 +4,10 @@
 #![allow(dead_code, unused_imports)] // Every test binary uses its own part of this.
 
 pub mod access;
+pub mod accounts;
 pub mod client;
+pub mod grid;
+pub mod movers;
 pub mod pki;
 pub mod scene;
 pub mod site;

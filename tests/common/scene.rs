@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 
+use super::accounts;
 use super::client::Tls;
 use super::soap::{self, Answer};
-use super::storm::{Area, TestStorm};
+use super::storm::{Area, Setup, TestStorm};
 use super::{bytes, snapshot, wire};
 
 /// A daemon with something on disk that must stay as it is.
@@ -29,7 +30,10 @@ impl Scene {
 
     /// With more settings and areas (see [`TestStorm::with`]); `prepare` may put more on disk.
     pub fn with(settings: &str, more: Vec<Area>, prepare: impl Fn(&TestStorm)) -> Self {
-        let storm = TestStorm::with(settings, more);
+        // Movers act as an account; which one does not matter here.
+        let gridmap = accounts::grid_mapfile();
+        let settings = settings.to_owned();
+        let storm = TestStorm::set_up(Setup { settings, areas: more, gridmap, ..Setup::default() });
         let root = storm.root("test.vo");
         std::fs::create_dir(root.join("dir")).unwrap();
         std::fs::write(root.join("dir/file"), bytes(1000, 5)).unwrap();

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::access::{self, Access};
+use super::accounts::Account;
 use super::pki;
 
 /// How long the daemon may take to answer `/health`.
@@ -47,8 +49,30 @@ pub struct TestStorm {
     pub ports: Ports,
     /// More keys of `[http]`, from the next restart on.
     pub http: String,
+    /// More keys of `[auth]`, from the next restart on.
+    pub auth: String,
     settings: String,
     trust: String,
+    /// Certificates, keys and trust anchors.
+    pki: PathBuf,
+    account: Option<Account>,
+}
+
+/// What a daemon is to be like; the default is that of [`TestStorm::start`].
+#[derive(Default)]
+pub struct Setup {
+    /// See [`TestStorm::with`].
+    pub settings: String,
+    /// More areas.
+    pub areas: Vec<Area>,
+    /// The account it runs as, to which the whole folder belongs then; that lets everybody pass.
+    pub account: Option<Account>,
+    /// All that `[tls]` says besides the host certificate; empty: that of the test PKI.
+    pub trust: String,
+    /// The grid-mapfile.
+    pub gridmap: String,
+    /// Elements of namespace.xml to be replaced: area, text, new text.
+    pub changes: Vec<(&'static str, &'static str, String)>,
 }
 
 /// The ports of the four doors.
@@ -69,33 +93,64 @@ impl TestStorm {
     /// Starts with more of storm.toml and more areas. The text begins inside `[srm]`; further tables
     /// may follow (none of `[site]`, `[paths]`, `[http]`, `[admin]`, `[tls]`, `[auth]`).
     pub fn with(settings: &str, more: Vec<Area>) -> Self {
-        let trust = format!(
-            "trust_anchors = \"{}\"\nvomsdir = \"{}\"\n",
-            pki::certificates().display(),
-            pki::vomsdir().display()
-        );
-        Self::trusting(&trust, settings, more)
+        let settings = settings.to_owned();
+        Self::set_up(Setup { settings, areas: more, ..Setup::default() })
     }
 
     /// As [`TestStorm::with`]; `trust` is all that `[tls]` says besides the host certificate.
     pub fn trusting(trust: &str, settings: &str, more: Vec<Area>) -> Self {
+        let (trust, settings) = (trust.to_owned(), settings.to_owned());
+        Self::set_up(Setup { trust, settings, areas: more, ..Setup::default() })
+    }
+
+    /// Starts as told.
+    pub fn set_up(setup: Setup) -> Self {
         let temp = TempDir::with_prefix("stormd-test-").unwrap();
         let mut areas = standard_areas();
-        areas.extend(more);
+        areas.extend(setup.areas);
         for area in &mut areas {
             let root = temp.path().join("areas").join(area.stfn);
             let root = area.root.get_or_insert(root);
             std::fs::create_dir_all(root).unwrap();
         }
         std::fs::create_dir_all(temp.path().join("home")).unwrap();
-        std::fs::write(temp.path().join("namespace.xml"), namespace(&areas)).unwrap();
+        let mut text = namespace(&areas);
+        for (area, from, to) in setup.changes {
+            let at = text.find(&format!("<filesystem name=\"{area}\"")).unwrap();
+            assert!(text[at..].contains(from), "{area} has no {from}");
+            let changed = text[at..].replacen(from, &to, 1);
+            text.replace_range(at.., &changed);
+        }
+        std::fs::write(temp.path().join("namespace.xml"), text).unwrap();
+        if !setup.gridmap.is_empty() {
+            std::fs::create_dir(temp.path().join("etc")).unwrap();
+            std::fs::write(temp.path().join("etc/grid-mapfile"), setup.gridmap).unwrap();
+        }
+        let mut pki = pki::dir().to_owned();
+        if let Some(account) = &setup.account {
+            let own = temp.path().join("pki");
+            run("cp", &["-r", &pki.display().to_string(), &own.display().to_string()]);
+            pki = own;
+            let folder = temp.path().display().to_string();
+            run("chown", &["-R", &format!("{}:{}", account.uid, account.gid), &folder]);
+            run("chmod", &["0711", &folder, &format!("{folder}/areas")]);
+        }
+        let mut trust = setup.trust;
+        if trust.is_empty() {
+            let pki = pki.display();
+            trust =
+                format!("trust_anchors = \"{pki}/certificates\"\nvomsdir = \"{pki}/vomsdir\"\n");
+        }
         let mut storm = Self {
             temp,
             child: None,
             ports: Ports::default(),
             http: String::new(),
-            settings: settings.to_owned(),
-            trust: trust.to_owned(),
+            trust,
+            settings: setup.settings,
+            pki,
+            account: setup.account,
+            auth: String::new(),
         };
         storm.restart();
         storm
@@ -134,7 +189,11 @@ impl TestStorm {
         let config = self.dir().join("storm.toml");
         std::fs::write(&config, self.config()).unwrap();
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_stormd"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stormd"));
+        if let Some(Account { uid, gid, .. }) = self.account {
+            command.uid(uid).gid(gid);
+        }
+        let child = command
             .arg("--config")
             .arg(&config)
             .current_dir(self.dir())
@@ -225,7 +284,7 @@ impl TestStorm {
     }
 
     fn config(&self) -> String {
-        let (pki, p) = (pki::dir().display(), self.ports);
+        let (pki, p) = (self.pki.display(), self.ports);
         // Clients may take either address of "localhost" first.
         let any = if std::net::TcpListener::bind("[::1]:0").is_ok() { "[::]" } else { "127.0.0.1" };
         format!(
@@ -235,11 +294,19 @@ impl TestStorm {
              [admin]\nlisten = \"127.0.0.1:{}\"\n\
              [tls]\ncertificate = \"{pki}/hostcert.pem\"\nkey = \"{pki}/hostkey.pem\"\n{}\
              [auth]\ngridmap = \"etc/grid-mapfile\"\ngroupmap = \"etc/groupmapfile\"\n\
-             gridmapdir = \"etc/gridmapdir\"\nban = \"etc/ban_users.db\"\n\
+             gridmapdir = \"etc/gridmapdir\"\nban = \"etc/ban_users.db\"\n{}\n\
              [srm]\nlisten = \"{any}:{}\"\n{}\n",
-            p.https, p.plain, self.http, p.admin, self.trust, p.srm, self.settings
+            p.https, p.plain, self.http, p.admin, self.trust, self.auth, p.srm, self.settings
         )
     }
+}
+
+/// Runs a program that must do well.
+#[track_caller]
+fn run(program: &str, arguments: &[&str]) {
+    let done = Command::new(program).args(arguments).output().unwrap();
+    let why = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{program} {arguments:?}: {why}");
 }
 
 impl Drop for TestStorm {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
-use crate::common::TestStorm;
+use crate::common::accounts;
 use crate::common::client::Tls;
 use crate::common::soap::{self, Answer};
+use crate::common::storm::{Setup, TestStorm};
 use crate::common::wire::{self, Conn, Response};
 
 pub const BUSY: &str = "SRM_FILE_BUSY";
@@ -40,7 +41,12 @@ impl World {
     /// With more settings; see [`TestStorm::with`].
     pub fn with(settings: &str) -> Self {
         Self {
-            storm: TestStorm::with(settings, Vec::new()),
+            // Movers act as an account; which one does not matter here.
+            storm: TestStorm::set_up(Setup {
+                settings: settings.to_owned(),
+                gridmap: accounts::grid_mapfile(),
+                ..Setup::default()
+            }),
             user: wire::config(Some("voms"), Tls::Any),
             user2: wire::config(Some("voms-user2"), Tls::Any),
         }

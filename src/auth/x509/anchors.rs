@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 
 use super::cert::Cert;
-use super::crl::Crl;
+use super::crl::{Crl, Signer};
 use super::kept::{Files, wrong};
 use super::policy::Policies;
 use super::signature::Strength;
@@ -147,20 +147,19 @@ impl Anchors {
         let pem = CertificateRevocationListDer::pem_slice_iter(bytes).next().and_then(Result::ok);
         let der = pem.as_ref().map_or(bytes, |list| list.as_ref());
         let mut crl = Crl::parse(der).map_err(|error| error.to_string())?;
-        if let Some(signed) = &crl.unverified {
-            let mut signers = self.cas(crl.issuer.key()).iter().peekable();
-            let known = signers.peek().is_some();
-            let verified = signers.any(|ca| {
+        if let Signer::Unknown(signed) = &crl.signer {
+            let cas = self.cas(crl.issuer.key());
+            let signer = cas.iter().find(|ca| {
                 ca.key_usage.is_none_or(|usage| usage.crl_sign())
                     && ca.key.verify(signed, self.strength).is_ok()
             });
-            if known && !verified {
-                let issuer = crl.issuer.line();
-                return Err(format!("this CRL was not signed by `{issuer}`: it is ignored"));
-            }
-            // A CA that is not here may still come in somebody's chain: the path check looks again.
-            if verified {
-                crl.unverified = None;
+            match signer {
+                Some(ca) => crl.signer = Signer::Known(ca.key.clone()),
+                None if cas.is_empty() => {}
+                None => {
+                    let issuer = crl.issuer.line();
+                    return Err(format!("this CRL was not signed by `{issuer}`: it is ignored"));
+                }
             }
         }
         Ok(crl)

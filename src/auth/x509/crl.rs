@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::cert::{Extension, extensions, find, time};
 use super::der::{DerError, Reader, oid, small_integer, tag, without_zeros};
 use super::name::Name;
-use super::signature::Signed;
+use super::signature::{PublicKey, Signed};
 use super::when::GRACE;
 
 /// One list.
@@ -18,8 +18,16 @@ pub(crate) struct Crl {
     revoked: HashSet<Vec<u8>>,
     /// It lists only what changed, so that it can revoke but not vouch.
     delta: bool,
-    /// Kept while no CA of the directory has been found that signed it.
-    pub(crate) unverified: Option<Signed>,
+    pub(crate) signer: Signer,
+}
+
+/// Whose key signed a list.
+#[derive(Debug)]
+pub(crate) enum Signer {
+    /// No CA of the directory; one that comes in somebody's chain may still have.
+    Unknown(Signed),
+    /// A CA of the directory. It may have had other keys before.
+    Known(PublicKey),
 }
 
 /// Why a list is of no use.
@@ -86,7 +94,7 @@ impl Crl {
             next_update,
             revoked,
             delta: find(&list, oid::DELTA_CRL).is_some(),
-            unverified: Some(signed),
+            signer: Signer::Unknown(signed),
         })
     }
 

@@ -6,6 +6,7 @@
 use super::anchors::Anchors;
 use super::cert::Cert;
 use super::constraints;
+use super::crl::Signer;
 use super::der::oid;
 use super::signature::SignatureError;
 use super::when::span;
@@ -208,13 +209,15 @@ impl<'a> Search<'a> {
         let mut whole = 0;
         let mut until: Option<i64> = None;
         for crl in self.anchors.crls(issuer.subject.key()) {
-            if crl
-                .unverified
-                .as_ref()
-                .is_some_and(|signed| issuer.key.verify(signed, self.anchors.strength).is_err())
-            {
-                continue;
-            }
+            let by_this_key = match &crl.signer {
+                Signer::Known(key) => *key == issuer.key,
+                Signer::Unknown(signed) => {
+                    if issuer.key.verify(signed, self.anchors.strength).is_err() {
+                        continue;
+                    }
+                    true
+                }
+            };
             if crl.revokes(&cert.serial) {
                 return Err(format!(
                     "the certificate `{}` was revoked by its CA: get a new one",
@@ -222,7 +225,8 @@ impl<'a> Search<'a> {
                 ));
             }
             if crl.is_whole() {
-                whole += 1;
+                // The last list of a key that the CA has given up says nothing of the new one.
+                whole += u32::from(by_this_key);
                 if crl.is_current(self.now) {
                     until = until.max(Some(crl.next_update.unwrap_or(i64::MAX)));
                 }

@@ -222,3 +222,26 @@ fn modes() {
         }
     }
 }
+
+#[test]
+fn the_last_list_of_a_key_that_was_given_up_does_not_count() {
+    let w = world();
+    let newer = Holder::root(CA);
+    let old_user = w.ca.issue(USER, |f| f.serial = vec![0x41]);
+    let user = newer.issue(USER, |f| f.serial = vec![0x42]);
+    let dates = (NOW - 3 * DAY, NOW - DAY);
+    let last = crl(&w.ca, &w.ca.key, &[&[0x43]], dates, &[]);
+    let (dir, ..) = directory(&w.ca, &[last]);
+    let name = Name::parse(&dn(CA)).unwrap();
+    std::fs::write(dir.path().join(format!("{}.1", name.hash())), &newer.der).unwrap();
+    let load = || Trust::load(&tls(dir.path(), dir.path()), &[], HOST).0;
+    holds(&load(), &[&user]);
+    refused(&load(), &[&old_user], "out of date");
+    // What was revoked stays so; and a list by either key speaks for the CA.
+    let gone = newer.issue(USER, |f| f.serial = vec![0x43]);
+    refused(&load(), &[&gone], "was revoked");
+    let fresh = crl(&newer, &newer.key, &[], FRESH, &[]);
+    std::fs::write(dir.path().join(format!("{}.r1", name.hash())), fresh).unwrap();
+    holds(&load(), &[&user]);
+    holds(&load(), &[&old_user]);
+}

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::fsdriver::{Directory, Driver, DriverError, Room, Stat, Unpublished};
+use crate::fsdriver::{Acl, Directory, Driver, DriverError, Room, Stat, Unpublished};
 use crate::model::RelPath;
 
 #[derive(Debug)]
@@ -43,6 +43,12 @@ impl Driver for Fake {
     fn remove_attribute(&self, _: &File, _: &str) -> Done<()> { no() }
     fn attributes(&self, _: &File, _: &str) -> Done<Vec<String>> { no() }
     fn set_mode(&self, _: &File, _: u32) -> Done<()> { no() }
+    fn has_acls(&self) -> bool { false }
+    fn open_directory(&self, _: &RelPath) -> Done<File> { no() }
+    fn acl(&self, _: &File) -> Done<Acl> { no() }
+    fn set_acl(&self, _: &File, _: &Acl) -> Done<()> { no() }
+    fn default_acl(&self, _: &File) -> Done<Option<Acl>> { no() }
+    fn acl_text(&self, _: &File) -> Done<String> { no() }
     fn has_writer(&self, _: &File) -> Done<Option<bool>> { no() }
     fn preallocate(&self, _: &File, _: u64) -> Done<()> { no() }
     fn room(&self) -> Done<Room> { no() }

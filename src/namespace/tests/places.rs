@@ -29,10 +29,8 @@ fn the_example_is_valid_and_means_what_it_says() {
     assert_eq!((open.anonymous_read, open.open_to_all), (false, true));
 
     let details = namespace.details("PHYSICS-FS").unwrap();
-    assert_eq!(
-        details.default_acl,
-        [DefaultAclEntry { group: "root".into(), read: true, write: true }]
-    );
+    let physics = namespace.areas().iter().find(|area| &*area.name == "PHYSICS-FS").unwrap();
+    assert_eq!(physics.default_acl, [DefaultAclEntry { gid: 0, read: true, write: true }]);
     assert_eq!(details.space.as_ref().unwrap().guaranteed, 1_048_576);
     assert_eq!(details.vos, ["physics"]);
     assert_eq!(details.space_path, Some(RelPath::parse("spaces").unwrap()));

@@ -16,7 +16,8 @@ fn turl(
 ) -> Result<String, TurlError> {
     let located = located(namespace, path);
     let physical = located.path.clone();
-    let ask = TurlRequest { located: &located, physical: &physical, protocols, anonymous_may };
+    let (located, physical) = (&located, &physical);
+    let ask = TurlRequest { located, physical, protocols, anonymous_may, local: true };
     namespace.turl(ask).map(|turl| turl.url)
 }
 
