@@ -4,6 +4,9 @@
 /// A pattern. What holds no wildcard is compared whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Glob {
+    /// What stands before the first wildcard: most patterns end here for most texts.
+    prefix: String,
+    /// All that follows.
     parts: Vec<Part>,
 }
 
@@ -22,7 +25,7 @@ impl Glob {
     /// Parses. An unclosed `[` stands for itself.
     pub(super) fn parse(text: &str) -> Self {
         let mut parts = Vec::new();
-        let mut rest = text;
+        let (prefix, mut rest) = text.split_at(text.find(['*', '?', '[']).unwrap_or(text.len()));
         while let Some(c) = rest.chars().next() {
             rest = &rest[c.len_utf8()..];
             parts.push(match c {
@@ -40,7 +43,7 @@ impl Glob {
                 c => Part::Is(c),
             });
         }
-        Self { parts }
+        Self { prefix: prefix.to_owned(), parts }
     }
 
     /// True when `text` holds a wildcard.
@@ -50,6 +53,7 @@ impl Glob {
 
     /// Does all of `text` match? At most (length of the text) × (length of the pattern) steps.
     pub(super) fn matches(&self, text: &str) -> bool {
+        let Some(text) = text.strip_prefix(&self.prefix) else { return false };
         let text: Vec<char> = text.chars().collect();
         let (mut at, mut part) = (0, 0);
         // Where to go on when the last `*` has to take in one character more.

@@ -97,8 +97,9 @@ impl<T: Format> Watched<T> {
         Arc::new(Self::holding(path, Seen::default(), instead))
     }
 
-    /// For a reload: `old` where it is the same file, after a look that waits for no writer; else the
-    /// file read for the first time. An error leaves `old` as it is.
+    /// For a reload: `old` where it is the same file, after a look; else the file read for the first
+    /// time. What does not read is an error at once; what reads, but was written a moment ago, is
+    /// taken when its writer has been quiet. An error leaves `old` as it is.
     pub fn again(
         old: Option<&Arc<Self>>,
         path: &Path,
@@ -177,10 +178,13 @@ impl<T: Format> Watched<T> {
             (seen.changing, seen.told) = (None, None);
             return Look::Kept(None);
         }
-        if patient && (seen.told == Some(Some(stamp)) || !quiet(seen, stamp)) {
+        let written = !quiet(seen, stamp);
+        if patient && (seen.told == Some(Some(stamp)) || written) {
             return Look::Kept(None);
         }
-        seen.changing = None;
+        if !written {
+            seen.changing = None;
+        }
         if stamp.size == 0 && seen.taken.is_some_and(|taken| taken.size > 0) {
             seen.told = Some(Some(stamp));
             return Look::Kept(Some(
@@ -200,6 +204,8 @@ impl<T: Format> Watched<T> {
                 ))
             }
             Ok(Some((_, text))) => match T::parse(&text, &self.path) {
+                // It may be half of what will stand there.
+                Ok(_) if written => Look::Kept(None),
                 Ok((content, warnings)) => {
                     self.content.store(Arc::new(content));
                     seen.ended = text.ends_with('\n');
@@ -361,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reload_waits_for_no_writer_and_is_told_what_is_wrong() {
+    fn a_reload_is_told_what_is_wrong_and_takes_no_half_of_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
         std::fs::write(&path, "a").unwrap();
@@ -369,7 +375,8 @@ mod tests {
         std::fs::write(&path, "b").unwrap();
         let (same, warnings) = Watched::again(Some(&watched), &path).unwrap();
         assert!(Arc::ptr_eq(&same, &watched) && warnings.is_empty());
-        assert_eq!(text(&same), "b");
+        assert_eq!(text(&same), "a");
+        assert_eq!(settled(&same), "b");
         std::fs::write(&path, "bad").unwrap();
         assert!(Watched::again(Some(&watched), &path).is_err());
         assert_eq!(text(&watched), "b");
