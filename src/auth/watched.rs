@@ -22,6 +22,8 @@ use crate::config::{Problem, Severity};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long a writer must have been quiet.
 const QUIET: Duration = Duration::from_millis(500);
+/// The same for a file that ends within a line.
+const LONG_QUIET: Duration = Duration::from_secs(10);
 /// Largest file that is read, in bytes.
 const MAX_FILE: u64 = 16 << 20;
 
@@ -97,9 +99,9 @@ impl<T: Format> Watched<T> {
         Arc::new(Self::holding(path, Seen::default(), instead))
     }
 
-    /// For a reload: `old` where it is the same file, after a look; else the file read for the first
-    /// time. What does not read is an error at once; what reads, but was written a moment ago, is
-    /// taken when its writer has been quiet. An error leaves `old` as it is.
+    /// For a reload: `old` where it is the same file, after a look that waits for no writer, unless
+    /// the file ends within a line; else the file read for the first time. An error leaves `old` as
+    /// it is.
     pub fn again(
         old: Option<&Arc<Self>>,
         path: &Path,
@@ -178,12 +180,9 @@ impl<T: Format> Watched<T> {
             (seen.changing, seen.told) = (None, None);
             return Look::Kept(None);
         }
-        let written = !quiet(seen, stamp);
-        if patient && (seen.told == Some(Some(stamp)) || written) {
+        let quiet = quiet(seen, stamp);
+        if patient && (seen.told == Some(Some(stamp)) || quiet < QUIET) {
             return Look::Kept(None);
-        }
-        if !written {
-            seen.changing = None;
         }
         if stamp.size == 0 && seen.taken.is_some_and(|taken| taken.size > 0) {
             seen.told = Some(Some(stamp));
@@ -204,9 +203,16 @@ impl<T: Format> Watched<T> {
                 ))
             }
             Ok(Some((_, text))) => match T::parse(&text, &self.path) {
-                // It may be half of what will stand there.
-                Ok(_) if written => Look::Kept(None),
+                // Half of what will stand there?
+                Ok(_) if !text.ends_with('\n') && quiet < LONG_QUIET => {
+                    Look::Kept((!patient).then(|| {
+                        "ends within a line: what was read before stays until nobody has \
+                         written to it for 10 s"
+                            .to_owned()
+                    }))
+                }
                 Ok((content, warnings)) => {
+                    seen.changing = None;
                     self.content.store(Arc::new(content));
                     seen.ended = text.ends_with('\n');
                     (seen.taken, seen.told) = (Some(stamp), None);
@@ -233,22 +239,20 @@ fn refused(seen: &mut Seen, stamp: Stamp, problems: Vec<Problem>) -> Look {
     Look::Refused(problems)
 }
 
-/// Has nobody written to it for a while, by its own time or by ours?
-fn quiet(seen: &mut Seen, stamp: Stamp) -> bool {
+/// How long nobody has written to it, by its own time or by ours.
+fn quiet(seen: &mut Seen, stamp: Stamp) -> Duration {
     let modified = u64::try_from(stamp.modified.0).unwrap_or(0);
     let modified = SystemTime::UNIX_EPOCH
         + Duration::from_secs(modified)
         + Duration::from_nanos(u64::try_from(stamp.modified.1).unwrap_or(0));
-    if modified.elapsed().is_ok_and(|age| age >= QUIET) {
-        return true;
-    }
-    match seen.changing {
-        Some((changing, since)) if changing == stamp => since.elapsed() >= QUIET,
+    let seen_for = match seen.changing {
+        Some((changing, since)) if changing == stamp => since.elapsed(),
         _ => {
             seen.changing = Some((stamp, Instant::now()));
-            false
+            Duration::ZERO
         }
-    }
+    };
+    seen_for.max(modified.elapsed().unwrap_or_default())
 }
 
 /// The whole file and what it looked like when it had been read; `None` when it is not there.
@@ -332,7 +336,7 @@ mod tests {
         let path = folder.path().join("f");
         let (watched, _) = Watched::<Words>::open(&path).unwrap();
         assert_eq!(text(&watched), "");
-        std::fs::write(&path, "a b").unwrap();
+        std::fs::write(&path, "a b\n").unwrap();
         // Written a moment ago: the writer may not be done.
         assert_eq!(text(&watched), "");
         assert_eq!(settled(&watched), "a b");
@@ -342,9 +346,9 @@ mod tests {
         }
         std::fs::remove_file(&path).unwrap();
         assert_eq!(settled(&watched), "a b");
-        std::fs::write(&path, "c").unwrap();
+        std::fs::write(&path, "c\n").unwrap();
         assert_eq!(settled(&watched), "c");
-        std::fs::write(&path, " ").unwrap();
+        std::fs::write(&path, "\n").unwrap();
         assert_eq!(settled(&watched), "");
         std::fs::write(&path, "long\nlist\n").unwrap();
         assert_eq!(settled(&watched), "long list");
@@ -367,16 +371,18 @@ mod tests {
     }
 
     #[test]
-    fn a_reload_is_told_what_is_wrong_and_takes_no_half_of_a_file() {
+    fn a_reload_waits_for_no_writer_but_takes_no_half_of_a_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
         std::fs::write(&path, "a").unwrap();
         let (watched, _) = Watched::<Words>::open(&path).unwrap();
-        std::fs::write(&path, "b").unwrap();
+        std::fs::write(&path, "b\nhal").unwrap();
+        let (_, warnings) = Watched::again(Some(&watched), &path).unwrap();
+        assert_eq!((warnings.len(), settled(&watched)), (1, "a".to_owned()));
+        std::fs::write(&path, "b\n").unwrap();
         let (same, warnings) = Watched::again(Some(&watched), &path).unwrap();
         assert!(Arc::ptr_eq(&same, &watched) && warnings.is_empty());
-        assert_eq!(text(&same), "a");
-        assert_eq!(settled(&same), "b");
+        assert_eq!(text(&same), "b");
         std::fs::write(&path, "bad").unwrap();
         assert!(Watched::again(Some(&watched), &path).is_err());
         assert_eq!(text(&watched), "b");
