@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::document::Document;
 use super::hosts::{Hosts, Ports};
 use super::load_area::AreaDraft;
+use super::loader::Loader;
 use super::{ApproachableRule, AreaDetails, MappingRule, Namespace, StorageArea, reader};
-use crate::config::{Config, Problem, Severity};
+use crate::config::{Config, Problem};
 use crate::fsdriver::Driver;
 
 /// Largest namespace.xml that is read, in bytes.
@@ -46,41 +47,7 @@ impl Namespace {
 /// another one's is not this one's. The error says why not, in words.
 pub type OpenDriver<'a> = dyn Fn(&Path, &[PathBuf]) -> Result<Arc<dyn Driver>, String> + 'a;
 
-/// What is gathered on the way.
-pub(super) struct Loader<'a> {
-    pub(super) file: &'a Path,
-    pub(super) folder: &'a Path,
-    pub(super) config: &'a Config,
-    problems: Vec<Problem>,
-    pub(super) failed: bool,
-}
-
-impl<'a> Loader<'a> {
-    fn new(file: &'a Path, config: &'a Config) -> Self {
-        let folder = file.parent().unwrap_or(Path::new("/"));
-        Self { file, folder, config, problems: Vec::new(), failed: false }
-    }
-
-    /// No start.
-    pub(super) fn error(&mut self, line: u64, text: String) {
-        self.failed = true;
-        self.tell(line, text, Severity::Error);
-    }
-
-    pub(super) fn warn(&mut self, line: u64, text: String) {
-        self.tell(line, text, Severity::Warning);
-    }
-
-    /// Problems of another file, which do not keep the daemon from starting.
-    pub(super) fn append(&mut self, problems: Vec<Problem>) {
-        self.problems.extend(problems);
-    }
-
-    fn tell(&mut self, line: u64, text: String, severity: Severity) {
-        let line = usize::try_from(line).ok().filter(|line| *line > 0);
-        self.problems.push(Problem { file: self.file.to_owned(), line, text, severity });
-    }
-
+impl Loader<'_> {
     /// The first two passes: grammar, then yaserde.
     fn read(&mut self) -> Option<Document> {
         let text = match read_bounded(self.file) {
@@ -245,14 +212,6 @@ impl<'a> Loader<'a> {
                 self.warn(draft.line, format!("{}: no app-rule opens it to anybody", draft.label));
             }
         }
-    }
-}
-
-/// `<element name=X>`, for the texts.
-pub(super) fn label(element: &str, name: Option<&str>) -> String {
-    match name {
-        Some(name) => format!("<{element} name={name}>"),
-        None => format!("<{element}>"),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::document::{self, Filesystem, Text};
-use super::load::{Loader, label};
+use super::loader::{Loader, label};
 use super::pool::{Pool, Strategy};
 use super::turl::{Offer, Server};
 use super::{AclMode, AreaAuthz, DefaultAclEntry, SpaceDefaults, StorageClass};

@@ -4,8 +4,8 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::load::Loader;
 use super::load_area::AreaDraft;
+use super::loader::Loader;
 
 impl Loader<'_> {
     /// The canonical roots, made where they are relative and missing.

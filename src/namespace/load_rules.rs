@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::document::{self, Text};
-use super::load::{Loader, label};
+use super::loader::{Loader, label};
 use super::{ApproachableRule, MappingRule};
 use crate::auth::dn_pattern::{DnPattern, VoPattern};
 use crate::model::{RelPath, Stfn};

@@ -11,6 +11,7 @@ mod load;
 mod load_area;
 mod load_roots;
 mod load_rules;
+mod loader;
 mod locate;
 mod pool;
 mod reader;

@@ -12,11 +12,11 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 
 use super::cert::Cert;
 use super::crl::{Crl, Signer};
-use super::kept::{Files, wrong};
+use super::kept::{Files, warning, wrong};
 use super::policy::Policies;
 use super::signature::Strength;
 use super::when::{seconds, span};
-use crate::config::{CrlMode, PolicyKind, Problem, Severity, TlsSection};
+use crate::config::{CrlMode, PolicyKind, Problem, TlsSection};
 
 /// What the directory holds. Immutable.
 #[derive(Debug)]
@@ -265,25 +265,9 @@ pub(crate) fn certificates(bytes: &[u8]) -> Vec<Result<Cert, String>> {
     found
 }
 
-/// A file whose size is no danger; a directory's entries are its administrator's, but may be large
-/// by mistake.
-pub(crate) fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    let meta = fs::metadata(path)?;
-    if !meta.is_file() || meta.len() > MAX_FILE {
-        return Err(std::io::Error::other("it is no file, or larger than 64 MiB"));
-    }
-    fs::read(path)
-}
-
-pub(crate) fn warning(file: &Path, text: String) -> Problem {
-    Problem { file: file.to_owned(), line: None, text, severity: Severity::Warning }
-}
-
 fn digest(bytes: &[u8]) -> [u8; 32] {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
     let mut out = [0; 32];
     out.copy_from_slice(digest.as_ref());
     out
 }
-
-const MAX_FILE: u64 = 64 << 20;

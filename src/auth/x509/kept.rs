@@ -6,8 +6,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::anchors::{read_bounded, warning};
-use crate::config::Problem;
+use crate::config::{Problem, Severity};
+
+/// Largest file that is read, in bytes.
+const MAX_FILE: u64 = 64 << 20;
 
 /// Contents that were good, by path.
 #[derive(Debug, Default)]
@@ -83,6 +85,20 @@ impl<'a> Files<'a> {
     pub(crate) fn kept(self) -> Kept {
         self.now
     }
+}
+
+/// A file whose size is no danger; a directory's entries are its administrator's, but may be large
+/// by mistake.
+pub(crate) fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let meta = std::fs::metadata(path)?;
+    if !meta.is_file() || meta.len() > MAX_FILE {
+        return Err(std::io::Error::other("it is no file, or larger than 64 MiB"));
+    }
+    std::fs::read(path)
+}
+
+pub(crate) fn warning(file: &Path, text: String) -> Problem {
+    Problem { file: file.to_owned(), line: None, text, severity: Severity::Warning }
 }
 
 /// A text that does not end with a line, as it did before: half a name may be a name, too.

@@ -51,7 +51,7 @@ fn tests_now() -> i64 {
 /// When the first certificate of a PEM or DER file runs out; `None` when there is none that can be
 /// read.
 pub fn runs_out(file: &std::path::Path) -> Option<std::time::SystemTime> {
-    let bytes = anchors::read_bounded(file).ok()?;
+    let bytes = kept::read_bounded(file).ok()?;
     let first = anchors::certificates(&bytes).into_iter().next()?.ok()?;
     Some(when::system_time(first.not_after))
 }

@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
 
-use super::anchors::{Anchors, warning};
+use super::anchors::Anchors;
 use super::cert::Cert;
-use super::kept::{Files, Kept};
+use super::kept::{Files, Kept, warning};
 use super::path::{self, Purpose};
 use super::proxy::{self, Proxy};
 use super::voms::{self, Vomsdir};

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::anchors::{certificates, warning};
+use super::super::anchors::certificates;
 use super::super::cert::Cert;
-use super::super::kept::{Files, wrong};
+use super::super::kept::{Files, warning, wrong};
 use super::super::name::Name;
 use crate::auth::dn::{comparable_entry, comparable_line};
 use crate::config::Problem;
