@@ -184,3 +184,13 @@ fn a_pool_account_that_is_still_named_on_disk_is_not_given_anew() {
     let full = mapping.account(&person("/CN=b", &["/test.vo"]), &|held| held == uid).unwrap_err();
     assert!(full.to_string().contains("every account of the pool stpool is taken"), "{full}");
 }
+
+#[test]
+fn nobody_is_mapped_to_root() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gridmap"), "\"/CN=a\" root\n\"/CN=b\" nobody\n").unwrap();
+    let mapping = mapping(folder.path());
+    let refused = mapping.account(&person("/CN=a", &[]), &|_| false).unwrap_err().to_string();
+    assert!(refused.contains("gridmap:1 is root: ask the site to name another"), "{refused}");
+    assert_eq!(mapping.account(&person("/CN=b", &[]), &|_| false).unwrap().name, "nobody");
+}
