@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use super::health::Monitor;
 use super::{DaemonError, start_error};
 use crate::config::Config;
-use crate::listener::{Door, Listener, PortKind};
+use crate::listener::{Door, Listener, PortKind, Service};
 use crate::namespace::Ports;
 use crate::soap::{self, SoapLimits};
 use crate::srm::Srm;
@@ -73,8 +73,7 @@ impl Doors {
     ) -> Self {
         let mut doors = Self { srm, metrics, monitor, open: Vec::new() };
         for kind in [PortKind::Srm, PortKind::Https, PortKind::Plain, PortKind::Admin] {
-            let door = Arc::new(ArcSwap::from_pointee(doors.build(kind, config)));
-            doors.open.push((kind, door));
+            doors.open.push((kind, fixed(doors.build(kind, config))));
         }
         doors
     }
@@ -82,7 +81,10 @@ impl Doors {
     /// What to serve at a port.
     pub(super) fn door(&self, kind: PortKind) -> Door {
         let open = self.open.iter().find(|(k, _)| *k == kind);
-        open.map(|(_, door)| Arc::clone(door)).unwrap_or_default()
+        match open {
+            Some((_, door)) => Arc::clone(door),
+            None => fixed(Service::new(Router::new())),
+        }
     }
 
     /// What clients hear for whom there is no room at a port.
@@ -90,15 +92,14 @@ impl Doors {
         const WHY: &str =
             "too many connections, in all or from your address: try again in ten seconds";
         if kind == PortKind::Srm {
-            return Arc::new(ArcSwap::from_pointee(soap::busy(WHY)));
+            return fixed(soap::busy(WHY));
         }
         let answer = (
             StatusCode::SERVICE_UNAVAILABLE,
             [(RETRY_AFTER, "10"), (CONNECTION, "close")],
             format!("{WHY}\n"),
         );
-        let router = Router::new().fallback(move || async { answer });
-        Arc::new(ArcSwap::from_pointee(router))
+        fixed(Service::new(Router::new().fallback(move || async { answer })))
     }
 
     /// Requests that come from now on meet these limits.
@@ -108,16 +109,16 @@ impl Doors {
         }
     }
 
-    fn build(&self, kind: PortKind, config: &Config) -> Router {
+    fn build(&self, kind: PortKind, config: &Config) -> Service {
         let limits = &config.limits;
         let files = |secure| {
             let options = DoorOptions { secure, idle_body: limits.idle_body };
-            webdav::router(Arc::new(self.srm.clone()), options)
+            Service::new(webdav::router(Arc::new(self.srm.clone()), options))
         };
         match kind {
             PortKind::Srm => {
                 let limits = SoapLimits { envelope: limits.envelope };
-                soap::router(Arc::new(self.srm.clone()), limits)
+                soap::door(Arc::new(self.srm.clone()), limits)
             }
             PortKind::Https => files(true),
             PortKind::Plain => files(false),
@@ -127,8 +128,13 @@ impl Doors {
                     let monitor = Arc::clone(&monitor);
                     async move { monitor.look().await }.boxed()
                 };
-                admin::router(Arc::new(health), self.metrics.clone())
+                Service::new(admin::router(Arc::new(health), self.metrics.clone()))
             }
         }
     }
+}
+
+/// A door that stays until something else is stored in it.
+fn fixed(service: Service) -> Door {
+    Arc::new(ArcSwap::from_pointee(service))
 }

@@ -8,7 +8,6 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, HOST, HeaderName, TRANSFER_ENCODING};
@@ -21,9 +20,9 @@ use tower::ServiceExt;
 use tracing::Instrument;
 
 use super::judge::{DelegatedCredential, Judge};
-use super::log::Entry;
+use super::log::{Entry, Log};
 use super::timeout::{TimedBody, UnderWay};
-use super::{ConnectionInfo, Door, Outcome, PortKind};
+use super::{ConnectionInfo, Door, Outcome, PortKind, Service};
 use crate::config::Limits;
 use crate::model::Identity;
 
@@ -75,11 +74,11 @@ impl Caller {
 
 /// What the requests of one connection have in common.
 pub(super) struct Exchange {
-    kind: PortKind,
     info: ConnectionInfo,
     caller: Caller,
     delegated: Option<Arc<DelegatedCredential>>,
     door: Door,
+    log: Arc<Log>,
     idle_body: Duration,
 }
 
@@ -92,15 +91,16 @@ impl Exchange {
         door: Door,
         limits: &Limits,
     ) -> Self {
-        Self { kind, info, caller, delegated, door, idle_body: limits.idle_body }
+        let log = Log::new(kind, info);
+        Self { info, caller, delegated, door, log, idle_body: limits.idle_body }
     }
 
     pub(super) fn peer(&self) -> SocketAddr {
         self.info.peer
     }
 
-    fn newest_door(&self) -> Router {
-        Router::clone(&self.door.load())
+    fn newest_door(&self) -> Service {
+        Service::clone(&self.door.load())
     }
 
     /// Takes a request to the door and its answer back.
@@ -113,8 +113,7 @@ impl Exchange {
         let identity = self.caller.identity();
         to_origin_form(&mut request);
         let bytes_in = Arc::new(AtomicU64::new(0));
-        let entry =
-            Entry::new(id.clone(), self.kind, self.info, &identity, &request, bytes_in.clone());
+        let entry = Entry::new(id.clone(), &self.log, &identity, &request, bytes_in.clone());
         // For who looks closely: most of what is told on the way names its own file or request.
         let span =
             tracing::debug_span!("request", id = %id, peer = %self.info.peer, dn = identity.dn());

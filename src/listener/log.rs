@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use http::{Method, Request, StatusCode};
-use metrics::{counter, histogram};
+use metrics::{Counter, Histogram, counter, histogram};
 
 use super::{ConnectionInfo, Outcome, PortKind};
 use crate::model::{Fqan, Identity};
@@ -19,13 +18,98 @@ const TEXT_MAX: usize = 4096;
 /// What stands for an answer that never began.
 const CUT: &str = "CUT";
 
+/// The log of one connection. What its requests have in common is put together once.
+pub(super) struct Log {
+    port: &'static str,
+    info: ConnectionInfo,
+    /// Who was there last, and how the lines say so.
+    caller: Mutex<Option<(Identity, Arc<str>)>>,
+    /// Where the last request was counted: the next one is often of the same kind.
+    counted: Mutex<Option<Counted>>,
+}
+
+struct Counted {
+    label: &'static str,
+    status: Cow<'static, str>,
+    requests: Counter,
+    seconds: Histogram,
+}
+
+impl Log {
+    pub(super) fn new(kind: PortKind, info: ConnectionInfo) -> Arc<Self> {
+        let (caller, counted) = Default::default();
+        Arc::new(Self { port: kind.as_str(), info, caller, counted })
+    }
+
+    /// The fields that say who asks, and how he came.
+    fn caller(&self, identity: &Identity) -> Arc<str> {
+        let mut last = self.caller.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((who, text)) = &*last
+            && same(who, identity)
+        {
+            return Arc::clone(text);
+        }
+        let text: Arc<str> = self.fields(identity).into();
+        *last = Some((identity.clone(), Arc::clone(&text)));
+        text
+    }
+
+    fn fields(&self, identity: &Identity) -> String {
+        let mut line = Line(String::new());
+        line.value("peer", self.info.peer);
+        line.word("port", self.port);
+        line.text("dn", identity.dn());
+        match identity.person() {
+            Some(person) => {
+                line.list("fqan", person.fqans.iter().map(Fqan::as_str));
+                line.word("proxy", &person.proxy.to_string());
+            }
+            None => {
+                line.word("fqan", "-");
+                line.word("proxy", "-");
+            }
+        }
+        line.word("tls", self.info.tls.unwrap_or("-"));
+        line.value("gsi", self.info.gsi);
+        line.value("delegated", self.info.delegated);
+        line.0
+    }
+
+    fn count(&self, label: &'static str, status: &Cow<'static, str>, seconds: f64) {
+        let mut last = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = last.take().filter(|last| last.label == label && last.status == *status);
+        let counted = last.insert(known.unwrap_or_else(|| {
+            let (port, status) = (self.port, status.clone());
+            Counted {
+                label,
+                status: status.clone(),
+                requests: counter!(
+                    "stormd_requests_total", "port" => port, "op" => label, "status" => status
+                ),
+                seconds: histogram!("stormd_request_seconds", "port" => port, "op" => label),
+            }
+        }));
+        counted.requests.increment(1);
+        counted.seconds.record(seconds);
+    }
+}
+
+/// The very same verdict.
+fn same(one: &Identity, other: &Identity) -> bool {
+    match (one, other) {
+        (Identity::Anonymous, Identity::Anonymous) => true,
+        (Identity::Person(one), Identity::Person(other)) => Arc::ptr_eq(one, other),
+        (Identity::Refused(one), Identity::Refused(other)) => Arc::ptr_eq(one, other),
+        _ => false,
+    }
+}
+
 /// One request's line, written when it is dropped: with the answer's body, or with the request when
 /// no answer came about.
 pub(super) struct Entry {
     id: String,
-    kind: PortKind,
-    info: ConnectionInfo,
-    identity: Identity,
+    log: Arc<Log>,
+    caller: Arc<str>,
     method: Method,
     path: String,
     begun: Instant,
@@ -41,17 +125,15 @@ impl Entry {
     /// hold a token, is left out.
     pub(super) fn new<B>(
         id: String,
-        kind: PortKind,
-        info: ConnectionInfo,
+        log: &Arc<Log>,
         identity: &Identity,
         request: &Request<B>,
         bytes_in: Arc<AtomicU64>,
     ) -> Self {
         Self {
             id,
-            kind,
-            info,
-            identity: identity.clone(),
+            log: Arc::clone(log),
+            caller: log.caller(identity),
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             begun: Instant::now(),
@@ -89,11 +171,7 @@ impl Drop for Entry {
             .as_ref()
             .and_then(|outcome| outcome.operation)
             .unwrap_or_else(|| known_method(&self.method));
-        let port = self.kind.as_str();
-        counter!("stormd_requests_total", "port" => port, "op" => label, "status" => status.clone())
-            .increment(1);
-        histogram!("stormd_request_seconds", "port" => port, "op" => label)
-            .record(elapsed.as_secs_f64());
+        self.log.count(label, &status, elapsed.as_secs_f64());
 
         let (op, target) = match &self.outcome {
             Some(outcome) => {
@@ -101,22 +179,11 @@ impl Drop for Entry {
             }
             None => (self.method.as_str(), self.path.as_str()),
         };
-        let mut line = Line::new(&self.id, self.info.peer);
-        line.word("port", port);
-        line.text("dn", self.identity.dn());
-        match self.identity.person() {
-            Some(person) => {
-                line.list("fqan", person.fqans.iter().map(Fqan::as_str));
-                line.word("proxy", &person.proxy.to_string());
-            }
-            None => {
-                line.word("fqan", "-");
-                line.word("proxy", "-");
-            }
+        // Room for most lines.
+        let mut line = Line(String::with_capacity(512));
+        for part in ["id=\"", &self.id, "\"", &self.caller] {
+            line.0.push_str(part);
         }
-        line.word("tls", self.info.tls.unwrap_or("-"));
-        line.value("gsi", self.info.gsi);
-        line.value("delegated", self.info.delegated);
         line.text("op", op);
         line.text("target", target);
         line.word("status", &status);
@@ -136,13 +203,6 @@ impl Drop for Entry {
 struct Line(String);
 
 impl Line {
-    fn new(id: &str, peer: SocketAddr) -> Self {
-        // Room for most lines.
-        let mut line = Self(String::with_capacity(512));
-        let _ = write!(line.0, "id=\"{id}\" peer={peer}");
-        line
-    }
-
     fn value(&mut self, key: &str, value: impl Display) {
         // A String takes everything.
         let _ = write!(self.0, " {key}={value}");

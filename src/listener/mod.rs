@@ -1,5 +1,5 @@
 //! What listens: TCP, TLS and GSI, and the HTTP/1.1 of every port. The doors are
-//! [`axum::Router`]s that are handed in, one per port; what reaches them is an ordinary request
+//! [`Service`]s that are handed in, one per port; what reaches them is an ordinary request
 //! with these extensions:
 //!
 //! - [`Identity`](crate::model::Identity): who asks;
@@ -27,11 +27,14 @@ mod tests;
 mod timeout;
 mod tls;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ::http::{Request, Response};
 use arc_swap::ArcSwap;
-use axum::Router;
+use axum::body::Body;
+use tower::util::BoxCloneSyncService;
 
 pub use accept::{BindError, Listener, serve};
 pub use front::Front;
@@ -39,9 +42,12 @@ pub use judge::{DelegatedCredential, Judge, PendingDelegation};
 pub use timeout::BodyTimeout;
 pub use tls::{TlsError, provider, server_config};
 
+/// What answers requests: an axum router, or something that needs none.
+pub type Service = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+
 /// What answers the requests of a port. Each request takes the newest: a reload exchanges it while
 /// connections live.
-pub type Door = Arc<ArcSwap<Router>>;
+pub type Door = Arc<ArcSwap<Service>>;
 
 /// What is spoken on a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

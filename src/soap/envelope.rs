@@ -1,6 +1,7 @@
 //! The envelope, both ways: which operation a message calls and with what, and how an answer is
 //! wrapped. No I/O here, and nothing of the core.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use quick_xml::events::{BytesStart, Event};
@@ -190,8 +191,8 @@ fn end(cursor: &mut Cursor<'_>) -> Result<(), SoapFault> {
 }
 
 /// The namespace of the innermost tag of `scope`, or "" for none.
-fn namespace(scope: &[&BytesStart<'_>]) -> Result<String, SoapFault> {
-    let Some(tag) = scope.last() else { return Ok(String::new()) };
+fn namespace<'t>(scope: &[&'t BytesStart<'_>]) -> Result<Cow<'t, str>, SoapFault> {
+    let Some(tag) = scope.last() else { return Ok(Cow::Borrowed("")) };
     let name = tag.name();
     let prefix = name.prefix();
     for tag in scope.iter().rev() {
@@ -207,12 +208,12 @@ fn namespace(scope: &[&BytesStart<'_>]) -> Result<String, SoapFault> {
                 _ => false,
             };
             if declares {
-                return Ok(attribute.value.into_owned());
+                return Ok(attribute.value);
             }
         }
     }
     match prefix {
-        None => Ok(String::new()),
+        None => Ok(Cow::Borrowed("")),
         Some(prefix) => {
             let prefix: String = prefix.as_ref().chars().take(64).collect();
             Err(SoapFault::client(format!("the namespace prefix {prefix} is not declared")))

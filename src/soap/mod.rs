@@ -11,6 +11,7 @@ mod body;
 mod convert;
 mod cursor;
 mod dispatch;
+mod door;
 mod enums;
 mod envelope;
 mod fault;
@@ -18,13 +19,13 @@ mod logged;
 mod operation;
 pub mod requests;
 pub mod responses;
-mod router;
 mod text;
 pub mod types;
 mod value;
 mod wire;
 mod wsdl;
 
+pub use door::{SoapLimits, busy, door};
 pub use enums::{
     AccessPattern, ConnectionType, EnumInfo, FileType, PermissionMode, PermissionType, RequestType,
     enums,
@@ -35,7 +36,6 @@ pub use envelope::{
 };
 pub use fault::{FaultCode, SoapFault};
 pub use operation::{Call, Operation, Reply};
-pub use router::{SoapLimits, busy, router};
 pub use value::{FieldInfo, TypeInfo};
 pub use wsdl::wsdl;
 

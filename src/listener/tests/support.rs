@@ -213,7 +213,8 @@ impl Server {
         let listener = Listener::bind(kind, "127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr();
         let shutdown = CancellationToken::new();
-        let [door, busy] = [door, busy()].map(|door| Arc::new(ArcSwap::from_pointee(door)));
+        let [door, busy] = [door, busy()]
+            .map(|door| Arc::new(ArcSwap::from_pointee(super::super::Service::new(door))));
         let task = tokio::spawn(serve(listener, door, busy, front.clone(), shutdown.clone()));
         Self { address, judge, front, shutdown, task, host }
     }

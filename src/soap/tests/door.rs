@@ -6,12 +6,12 @@ use std::sync::Arc;
 use crate::model::{Person, ProxyKind};
 
 use super::super::dispatch;
-use super::super::router::routes;
+use super::super::door::door_to;
 use super::*;
 
 /// A door behind which nothing is offered.
-fn door(limit: u64) -> axum::Router {
-    routes(SoapLimits { envelope: limit }, |who, body| async move {
+fn door(limit: u64) -> crate::listener::Service {
+    door_to(SoapLimits { envelope: limit }, |who, body| async move {
         let decoded = match decode(&body) {
             Ok(decoded) => decoded,
             Err(fault) => return Answer::fault(&fault),

@@ -4,14 +4,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use tower::service_fn;
 
-use crate::listener::Outcome;
+use crate::listener::{Outcome, Service};
 use crate::model::Identity;
 use crate::srm::Srm;
 
@@ -38,23 +38,24 @@ pub struct SoapLimits {
     pub envelope: u64,
 }
 
-/// The door as an axum router. The caller's [`Identity`] comes as a request extension (none: a
-/// stranger); [`Outcome`] goes out as a response extension.
-pub fn router(srm: Arc<Srm>, limits: SoapLimits) -> Router {
-    routes(limits, move |who, body| {
+/// The door. The caller's [`Identity`] comes as a request extension (none: a stranger); [`Outcome`]
+/// goes out as a response extension.
+pub fn door(srm: Arc<Srm>, limits: SoapLimits) -> Service {
+    door_to(limits, move |who, body| {
         let srm = Arc::clone(&srm);
         async move { answer(&srm, &who, body).await }
     })
 }
 
 /// A door that serves nobody: every request gets a fault with this text, and no second one is taken.
-pub fn busy(why: &'static str) -> Router {
-    Router::new()
-        .fallback(move || async move { last(respond(Answer::fault(&SoapFault::server(why)))) })
+pub fn busy(why: &'static str) -> Service {
+    Service::new(service_fn(move |_| async move {
+        Ok(last(respond(Answer::fault(&SoapFault::server(why)))))
+    }))
 }
 
-/// The router over whatever answers envelopes.
-pub(super) fn routes<F, A>(limits: SoapLimits, answer: F) -> Router
+/// The door to whatever answers envelopes.
+pub(super) fn door_to<F, A>(limits: SoapLimits, answer: F) -> Service
 where
     F: Fn(Identity, Bytes) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Answer> + Send + 'static,
@@ -64,10 +65,11 @@ where
         persons: Room::new(envelope, TOGETHER),
         strangers: Room::new(envelope.min(STRANGER_ENVELOPE), STRANGERS_TOGETHER),
     };
-    Router::new().fallback(move |request: Request| {
+    // All paths are one: a router would cost more than it finds out.
+    Service::new(service_fn(move |request: Request| {
         let (rooms, answer) = (rooms.clone(), answer.clone());
-        async move { handle(&rooms, answer, request).await }
-    })
+        async move { Ok(handle(&rooms, answer, request).await) }
+    }))
 }
 
 #[derive(Clone)]
