@@ -75,11 +75,11 @@ impl Log {
         line.0
     }
 
-    fn count(&self, label: &'static str, status: &Cow<'static, str>, seconds: f64) {
+    fn count(&self, label: &'static str, status: Cow<'static, str>, seconds: f64) {
         let mut last = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = last.take().filter(|last| last.label == label && last.status == *status);
+        let known = last.take().filter(|last| last.label == label && last.status == status);
         let counted = last.insert(known.unwrap_or_else(|| {
-            let (port, status) = (self.port, status.clone());
+            let port = self.port;
             Counted {
                 label,
                 status: status.clone(),
@@ -171,7 +171,7 @@ impl Drop for Entry {
             .as_ref()
             .and_then(|outcome| outcome.operation)
             .unwrap_or_else(|| known_method(&self.method));
-        self.log.count(label, &status, elapsed.as_secs_f64());
+        self.log.count(label, status.clone(), elapsed.as_secs_f64());
 
         let (op, target) = match &self.outcome {
             Some(outcome) => {
