@@ -1,6 +1,8 @@
 //! What several requests, a restart and a moved directory do to what is lent.
 
-use super::common::accounts::{one, two};
+use std::time::Duration;
+
+use super::common::accounts::{one, service, two};
 use super::common::grid::Grid;
 
 #[tokio::test]
@@ -115,4 +117,36 @@ async fn what_belongs_to_no_live_file_is_taken_back_at_the_start() {
     drop(database);
     grid.storm.restart();
     assert_eq!((grid.acl("/jit"), grid.acl("/jit/f")), before);
+}
+
+/// The gridmapdir calls it free once its lease was removed there; what is lent says otherwise.
+#[tokio::test]
+async fn a_pool_account_is_nobody_elses_while_it_is_lent() {
+    let mut grid = Grid::new();
+    grid.plant("/jit/f", "text");
+    let etc = grid.storm.dir().join("etc");
+    let people = [super::common::USER_DN, super::common::USER2_DN];
+    let pool = people.map(|dn| format!("\"{dn}\" .stormdt\n")).concat();
+    std::fs::write(etc.join("grid-mapfile"), pool).unwrap();
+    let leases = etc.join("gridmapdir");
+    std::fs::create_dir_all(&leases).unwrap();
+    std::fs::write(leases.join(&one().name), "").unwrap();
+    for path in [&leases, &leases.join(&one().name)] {
+        std::os::unix::fs::chown(path, Some(service().uid), Some(service().gid)).unwrap();
+    }
+    grid.storm.restart();
+
+    let get = grid.get(&grid.user, "/jit/f", "file").await;
+    assert!(one().read(get.path()).is_some());
+    let lease = std::fs::read_dir(&leases).unwrap().map(|entry| entry.unwrap().path());
+    let lease = lease.into_iter().find(|path| path.display().to_string().contains('%')).unwrap();
+    std::fs::remove_file(lease).unwrap();
+    let refused = grid.prepare_to_get(&grid.user2, "/jit/f", "file", "").await;
+    let refused = refused.expect("SRM_AUTHORIZATION_FAILURE");
+    assert!(refused.file_explanation().contains("of the pool stormdt is taken"), "{}", refused.xml);
+    grid.release(&grid.user, &get).await.expect("SRM_SUCCESS");
+    // That there was none is remembered for a moment.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let get = grid.get(&grid.user2, "/jit/f", "file").await;
+    assert!(one().read(get.path()).is_some());
 }
