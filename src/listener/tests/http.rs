@@ -153,6 +153,9 @@ impl Lines {
 #[tokio::test]
 async fn every_request_is_logged_and_counted() {
     let lines = Lines::default();
+    // With one subscriber alone, tracing asks only that of the thread which comes to an event first,
+    // and remembers its answer for all threads: other tests have none.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _log = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
     let recorder = PrometheusBuilder::new().build_recorder();
     let _metrics = metrics::set_default_local_recorder(&recorder);
