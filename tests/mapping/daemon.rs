@@ -127,6 +127,24 @@ async fn a_table_in_storm_toml() {
     assert_eq!(list(&storm, "rfc").await.0, "SRM_AUTHENTICATION_FAILURE");
 }
 
+/// With `none` a grid-mapfile that is there counts for nothing.
+#[tokio::test]
+async fn accounts_for_nobody() {
+    let mut storm = TestStorm::start();
+    let etc = storm.dir().join("etc");
+    std::fs::create_dir_all(&etc).unwrap();
+    std::fs::write(etc.join("grid-mapfile"), format!("\"{USER_DN}\" nobody\n")).unwrap();
+    storm.restart();
+    let who = ["--dn", USER_DN, "--op", "list", "/open"];
+    let (_, text) = explain(&storm, &who);
+    assert!(text.contains("local account: nobody, uid"), "{text}");
+    storm.auth = "mapping = \"none\"".to_owned();
+    storm.restart();
+    let (code, text) = explain(&storm, &who);
+    assert!(text.contains("local account: none: this site gives nobody a local account"), "{text}");
+    assert_eq!((code, list(&storm, "rfc").await.0.as_str()), (Some(0), OK));
+}
+
 /// `stormd authz explain`: exit code and text.
 fn explain(storm: &TestStorm, arguments: &[&str]) -> (Option<i32>, String) {
     let done = std::process::Command::new(env!("CARGO_BIN_EXE_stormd"))
