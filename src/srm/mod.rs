@@ -6,6 +6,7 @@ mod access;
 mod acl;
 mod answer;
 mod api;
+mod changes;
 mod checks;
 mod data;
 mod discovery;
@@ -28,10 +29,12 @@ mod release;
 mod requests;
 mod rm;
 mod rmdir;
+mod scan;
 mod spaces;
 mod submit;
 mod transition;
 mod upload;
+mod usage;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -56,6 +59,7 @@ pub use upload::Upload;
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
+use usage::Usage;
 
 /// The core. A cheap handle: doors and jobs hold clones of it.
 #[derive(Clone)]
@@ -74,6 +78,7 @@ struct Core {
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
     snapshots: Snapshots,
+    usage: Arc<Usage>,
     timer: OnceLock<Timer>,
 }
 
@@ -111,6 +116,7 @@ impl Srm {
             locks: Locks::new(),
             area_tokens: std::sync::Mutex::default(),
             snapshots: Snapshots::default(),
+            usage: Arc::default(),
             timer: OnceLock::new(),
         };
         Self { core: Arc::new(core) }
