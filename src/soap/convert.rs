@@ -29,7 +29,7 @@ fn retention_in(info: Option<TRetentionPolicyInfo>) -> Option<RetentionPolicyInf
     })
 }
 
-fn retention_out(info: Option<RetentionPolicyInfo>) -> Option<TRetentionPolicyInfo> {
+pub(super) fn retention_out(info: Option<RetentionPolicyInfo>) -> Option<TRetentionPolicyInfo> {
     info.map(|info| TRetentionPolicyInfo {
         retention_policy: info.retention_policy,
         access_latency: info.access_latency,
@@ -90,6 +90,29 @@ pub(super) fn get_request(request: SrmPrepareToGetRequest) -> srm::GetRequest {
     }
 }
 
+pub(super) fn reserve_request(request: SrmReserveSpaceRequest) -> srm::ReserveSpace {
+    let class = request.retention_policy_info;
+    srm::ReserveSpace {
+        description: request.user_space_token_description,
+        retention: RetentionPolicyInfo {
+            retention_policy: class.retention_policy,
+            access_latency: class.access_latency,
+        },
+        total: request.desired_size_of_total_space,
+        guaranteed: request.desired_size_of_guaranteed_space,
+        lifetime: request.desired_lifetime_of_reserved_space,
+    }
+}
+
+pub(super) fn update_request(request: SrmUpdateSpaceRequest) -> srm::UpdateSpace {
+    srm::UpdateSpace {
+        token: request.space_token,
+        total: request.new_size_of_total_space_desired,
+        guaranteed: request.new_size_of_guaranteed_space_desired,
+        lifetime: request.new_life_time,
+    }
+}
+
 /// The SURLs of an optional list; an empty list is absent.
 pub(super) fn surls(list: Option<ArrayOfAnyURI>) -> Option<Vec<String>> {
     list.map(|list| list.items).filter(|surls| !surls.is_empty())
@@ -101,6 +124,18 @@ pub(super) fn surl_statuses(
     let file =
         |file: srm::SurlStatus| TSURLReturnStatus { surl: file.surl, status: file.status.into() };
     items(files, file).map(|items| ArrayOfTSURLReturnStatus { items })
+}
+
+pub(super) fn lifetimes(
+    files: Option<Vec<srm::SurlLifetime>>,
+) -> Option<ArrayOfTSURLLifetimeReturnStatus> {
+    let file = |file: srm::SurlLifetime| TSURLLifetimeReturnStatus {
+        surl: file.surl,
+        status: file.status.into(),
+        file_lifetime: file.file_lifetime,
+        pin_lifetime: file.pin_lifetime,
+    };
+    items(files, file).map(|items| ArrayOfTSURLLifetimeReturnStatus { items })
 }
 
 pub(super) fn extra_info(pairs: Vec<(String, String)>) -> Option<ArrayOfTExtraInfo> {
