@@ -70,6 +70,8 @@ impl Srm {
             overwrite: None,
             protocols: protocols(request.protocols)?,
             space_token: request.space_token,
+            starts: None,
+            suspended: false,
             aborted: false,
             ended: None,
         };

@@ -122,7 +122,7 @@ impl Live {
         let furthest = |file: &Arc<FileRow>| match file.state {
             FileState::SpaceAvailable | FileState::Pinned => 0,
             FileState::Success | FileState::Released => 1,
-            FileState::Queued | FileState::InProgress => 2,
+            FileState::Queued | FileState::InProgress | FileState::Suspended => 2,
             FileState::Aborted | FileState::Failed | FileState::Expired => 3,
         };
         let all = self.pick_all(surls, canonical).into_iter();

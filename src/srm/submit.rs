@@ -9,7 +9,7 @@ use super::requests::now;
 use super::transition::Change;
 use super::{Error, ErrorKind, Site, Srm, to_the_end};
 use crate::model::{FileState, Identity, Protocol, RequestKind, RequestToken, ReturnStatus, Surl};
-use crate::scheduler::{Full, Job, JobFuture, Pool};
+use crate::scheduler::{Full, Job, JobFuture, Pool, Turn};
 use crate::store::{FileRow, Millis, RequestRow, StoredRequest};
 
 /// Files of one request that one worker takes at once, so that they share a commit.
@@ -33,14 +33,14 @@ impl Srm {
         // A place in the queue first: what is on disk is worked on.
         let slots = self
             .pool(request.kind)
-            .reserve(files.len())
+            .reserve(&request.user, files.len())
             .map_err(|full| Error::new(ErrorKind::Overloaded, full.to_string()))?;
         let (srm, who) = (self.clone(), who.clone());
         let live = to_the_end(async move {
             let id = srm.core.store.submit(request.clone(), files.clone()).await?;
             let live = Live::new(StoredRequest { id, request, files });
             srm.core.requests.insert(&live);
-            slots.submit(&live.request.user, srm.jobs(&live, &who));
+            slots.submit(srm.jobs(&live, &who));
             if let Some(deadline) = live.request.deadline {
                 srm.wake_at(deadline);
             }
@@ -61,7 +61,9 @@ impl Srm {
             return;
         }
         let jobs = self.jobs_of(live, who, &files);
-        if let Err(Full::Queue { .. }) = self.pool(live.kind()).submit(&live.request.user, jobs) {
+        if let Err(Full::Queue { .. } | Full::Share { .. }) =
+            self.pool(live.kind()).submit(&live.request.user, jobs)
+        {
             self.enqueue_later(live, who, files);
         }
     }
@@ -144,8 +146,8 @@ impl Job for Work {
         self.files.len()
     }
 
-    fn is_wanted(&self) -> bool {
-        !self.live.is_ended()
+    fn begin(&self) -> Turn {
+        if self.live.is_ended() { Turn::Never } else { Turn::Run }
     }
 
     fn run(self: Box<Self>) -> JobFuture {
@@ -237,6 +239,8 @@ pub(super) fn queued(surl: String, expected_size: Option<u64>) -> FileRow {
         expected_size,
         turl: None,
         expires: None,
+        levels: None,
+        parent: None,
     }
 }
 

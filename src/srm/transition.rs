@@ -136,6 +136,7 @@ pub(super) fn file_status(file: &FileRow) -> crate::model::ReturnStatus {
         match file.state {
             FileState::Queued => "the file waits for a worker",
             FileState::InProgress => "the file is being worked on",
+            FileState::Suspended => "the file waits until its request is resumed",
             _ => "see the status code",
         }
         .to_owned()

@@ -214,9 +214,9 @@ async fn a_newer_file_is_refused() {
     let store = TestStore::new();
     store.close().await;
     let raw = rusqlite::Connection::open(store.path()).unwrap();
-    raw.execute_batch("PRAGMA user_version = 7").unwrap();
+    raw.execute_batch("PRAGMA user_version = 1000").unwrap();
     match Store::open(&store.path(), "a") {
-        Err(StoreError::Newer { found: 7, known, .. }) => assert_eq!(known, 2),
+        Err(StoreError::Newer { found: 1000, known, .. }) => assert!(known < 1000, "{known}"),
         other => panic!("{other:?}"),
     }
 }
