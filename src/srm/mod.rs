@@ -6,12 +6,16 @@ mod access;
 mod acl;
 mod answer;
 mod api;
+mod bring_online;
 mod checks;
 mod data;
+mod directories;
 mod discovery;
 mod error;
+mod expand;
 mod expiry;
 mod explain;
+mod extend;
 mod files;
 mod get;
 mod leases;
@@ -30,6 +34,8 @@ mod rm;
 mod rmdir;
 mod spaces;
 mod submit;
+mod summary;
+mod suspend;
 mod transition;
 mod upload;
 
@@ -51,6 +57,8 @@ use crate::store::{Millis, Store, StoreError};
 pub use api::*;
 pub use error::{Error, ErrorKind};
 pub use explain::Asked;
+pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};
+pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
 pub use upload::Upload;
 
 use leases::Leases;
@@ -70,6 +78,7 @@ struct Core {
     requests: Requests,
     puts: Pool,
     gets: Pool,
+    brings: Pool,
     locks: Locks,
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
@@ -105,6 +114,7 @@ impl Srm {
         let core = Core {
             puts: pool("put", workers.put),
             gets: pool("get", workers.get),
+            brings: pool("bring_online", workers.bring_online),
             site: ArcSwap::from_pointee(site),
             store,
             requests: Requests::new(),
@@ -166,6 +176,7 @@ impl Srm {
     pub async fn shutdown(&self) {
         self.core.puts.shutdown().await;
         self.core.gets.shutdown().await;
+        self.core.brings.shutdown().await;
     }
 }
 

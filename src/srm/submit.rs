@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::live::Live;
+use super::live::{Live, Parked};
 use super::requests::now;
 use super::transition::Change;
 use super::{Error, ErrorKind, Site, Srm, to_the_end};
 use crate::model::{FileState, Identity, Protocol, RequestKind, RequestToken, ReturnStatus, Surl};
-use crate::scheduler::{Full, Job, JobFuture, Pool, Turn};
+use crate::scheduler::{Full, Job, JobFuture, Pool, Slots, Turn};
 use crate::store::{FileRow, Millis, RequestRow, StoredRequest};
 
 /// Files of one request that one worker takes at once, so that they share a commit.
@@ -41,8 +41,8 @@ impl Srm {
             let live = Live::new(StoredRequest { id, request, files });
             srm.core.requests.insert(&live);
             slots.submit(srm.jobs(&live, &who));
-            if let Some(deadline) = live.request.deadline {
-                srm.wake_at(deadline);
+            for at in [live.request.deadline, live.request.starts].into_iter().flatten() {
+                srm.wake_at(at);
             }
             Ok(live)
         });
@@ -56,7 +56,14 @@ impl Srm {
         self.try_enqueue(live, who, left);
     }
 
-    fn try_enqueue(&self, live: &Arc<Live>, who: &Identity, files: Vec<u32>) {
+    /// Queues what rests in a request that was resumed, or whose start has come.
+    pub(super) fn go_on(&self, live: &Arc<Live>) {
+        for Parked { places, who, files } in live.unpark() {
+            places.submit(self.jobs_of(live, &who, &files));
+        }
+    }
+
+    pub(super) fn try_enqueue(&self, live: &Arc<Live>, who: &Identity, files: Vec<u32>) {
         if files.is_empty() || live.is_ended() {
             return;
         }
@@ -79,7 +86,8 @@ impl Srm {
     pub(super) fn pool(&self, kind: RequestKind) -> &Pool {
         match kind {
             RequestKind::Put => &self.core.puts,
-            RequestKind::Get | RequestKind::BringOnline | RequestKind::Copy => &self.core.gets,
+            RequestKind::BringOnline => &self.core.brings,
+            RequestKind::Get | RequestKind::Copy => &self.core.gets,
         }
     }
 
@@ -147,13 +155,20 @@ impl Job for Work {
     }
 
     fn begin(&self) -> Turn {
-        if self.live.is_ended() { Turn::Never } else { Turn::Run }
+        self.live.begin(&self.files)
+    }
+
+    fn put_off(self: Box<Self>, places: Slots) {
+        let Work { srm, live, who, files } = *self;
+        // It may go on by now.
+        if let Some(Parked { places, who, files }) = live.park(Parked { places, who, files }) {
+            places.submit(srm.jobs_of(&live, &who, &files));
+        }
     }
 
     fn run(self: Box<Self>) -> JobFuture {
         Box::pin(async move {
             let Work { srm, live, who, files } = *self;
-            live.take_in_hand(&files);
             let done = match live.kind() {
                 _ if live.request.deadline.is_some_and(|at| at <= now()) => {
                     srm.give_up(&live, &files).await
@@ -164,6 +179,7 @@ impl Job for Work {
             if let Err(error) = done {
                 // They are queued in the store, and nothing else will look at them.
                 tracing::error!(token = %live.token(), %error, "files not made ready: again soon");
+                live.lay_down(&files);
                 srm.enqueue_later(&live, &who, files);
             }
         })
@@ -210,6 +226,30 @@ pub(super) fn deadline(
         Some(seconds) if seconds > 0 => Ok(Some(Millis(created.0 + i64::from(seconds) * 1000))),
         _ => Ok(None),
     }
+}
+
+/// `deferredStartTime`: when the work begins; `None` is at once.
+pub(super) fn start(
+    site: &Site,
+    deferred: Option<i32>,
+    total_time: Option<i32>,
+) -> Result<Option<Millis>, ReturnStatus> {
+    let seconds = match deferred {
+        None | Some(0) => return Ok(None),
+        Some(seconds) => i64::from(seconds),
+    };
+    let refused = |why: &str| Err(ReturnStatus::invalid_request(why));
+    if seconds < 0 {
+        return refused("deferredStartTime is negative");
+    }
+    // It keeps a place in the queue meanwhile.
+    if seconds > site.pin_lifetime(Some(-1)) {
+        return refused("deferredStartTime is longer than the longest pin of this site");
+    }
+    if total_time.is_some_and(|total| total > 0 && i64::from(total) <= seconds) {
+        return refused("desiredTotalRequestTime would be over before deferredStartTime");
+    }
+    Ok(Some(Millis(now().0 + seconds * 1000)))
 }
 
 /// The client's list without what nobody knows; a list of only such is refused at once.
