@@ -7,6 +7,7 @@ mod acl;
 mod answer;
 mod api;
 mod bring_online;
+mod changes;
 mod checks;
 mod data;
 mod directories;
@@ -32,12 +33,14 @@ mod release;
 mod requests;
 mod rm;
 mod rmdir;
+mod scan;
 mod spaces;
 mod submit;
 mod summary;
 mod suspend;
 mod transition;
 mod upload;
+mod usage;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -64,6 +67,7 @@ pub use upload::Upload;
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
+use usage::Usage;
 
 /// The core. A cheap handle: doors and jobs hold clones of it.
 #[derive(Clone)]
@@ -83,6 +87,7 @@ struct Core {
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
     snapshots: Snapshots,
+    usage: Arc<Usage>,
     timer: OnceLock<Timer>,
 }
 
@@ -121,6 +126,7 @@ impl Srm {
             locks: Locks::new(),
             area_tokens: std::sync::Mutex::default(),
             snapshots: Snapshots::default(),
+            usage: Arc::default(),
             timer: OnceLock::new(),
         };
         Self { core: Arc::new(core) }
