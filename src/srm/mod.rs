@@ -6,13 +6,17 @@ mod access;
 mod acl;
 mod answer;
 mod api;
+mod bring_online;
 mod changes;
 mod checks;
 mod data;
+mod directories;
 mod discovery;
 mod error;
+mod expand;
 mod expiry;
 mod explain;
+mod extend;
 mod files;
 mod get;
 mod leases;
@@ -32,6 +36,8 @@ mod rmdir;
 mod scan;
 mod spaces;
 mod submit;
+mod summary;
+mod suspend;
 mod transition;
 mod upload;
 mod usage;
@@ -54,6 +60,8 @@ use crate::store::{Millis, Store, StoreError};
 pub use api::*;
 pub use error::{Error, ErrorKind};
 pub use explain::Asked;
+pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};
+pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
 pub use upload::Upload;
 
 use leases::Leases;
@@ -74,6 +82,7 @@ struct Core {
     requests: Requests,
     puts: Pool,
     gets: Pool,
+    brings: Pool,
     locks: Locks,
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
@@ -110,6 +119,7 @@ impl Srm {
         let core = Core {
             puts: pool("put", workers.put),
             gets: pool("get", workers.get),
+            brings: pool("bring_online", workers.bring_online),
             site: ArcSwap::from_pointee(site),
             store,
             requests: Requests::new(),
@@ -172,6 +182,7 @@ impl Srm {
     pub async fn shutdown(&self) {
         self.core.puts.shutdown().await;
         self.core.gets.shutdown().await;
+        self.core.brings.shutdown().await;
     }
 }
 

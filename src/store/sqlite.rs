@@ -27,7 +27,7 @@ const READERS: usize = 4;
 /// the disk (full, say) reading goes on, and so does writing as soon as the disk lets it.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl Store {
@@ -315,7 +315,7 @@ impl Store {
         tokio::task::spawn_blocking(move || inner.writer.stop()).await.ok();
     }
 
-    async fn read<T, F>(&self, ask: F) -> Result<T, StoreError>
+    pub(super) async fn read<T, F>(&self, ask: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection, &str) -> Result<T, StoreError> + Send + 'static,
@@ -350,10 +350,10 @@ impl std::fmt::Debug for Store {
     }
 }
 
-struct Inner {
-    owner: Arc<str>,
+pub(super) struct Inner {
+    pub(super) owner: Arc<str>,
     readers: Arc<Readers>,
-    writer: Writer,
+    pub(super) writer: Writer,
 }
 
 impl Drop for Inner {
