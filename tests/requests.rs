@@ -4,6 +4,8 @@
 
 mod common;
 
+#[path = "requests/checksums.rs"]
+mod checksums;
 #[path = "requests/ends.rs"]
 mod ends;
 #[path = "requests/gets.rs"]

@@ -54,9 +54,15 @@ pub(super) fn entry(name: &str, stat: &Stat, adler32: Option<String>) -> Option<
         size,
         modified: stat.modified,
         created: stat.created,
-        etag: format!("{:x}-{:x}-{:x}", stat.inode, size, nanoseconds(stat.modified)),
+        etag: version(stat),
         adler32,
     })
+}
+
+/// Changes with every published content.
+pub(super) fn version(stat: &Stat) -> String {
+    let size = if stat.kind == Kind::File { stat.size } else { 0 };
+    format!("{:x}-{:x}-{:x}", stat.inode, size, nanoseconds(stat.modified))
 }
 
 /// The checksum that is kept with an open file, unless the file changed since.
@@ -70,6 +76,19 @@ pub(super) fn adler32(driver: &dyn Driver, file: &File, stat: &Stat) -> Option<S
         Some(kept) if kept != stamp(stat) => None,
         _ => Some(value.to_ascii_lowercase()),
     }
+}
+
+/// Keeps a checksum with an open file, of the content that `stat` describes. Cut short, it leaves none.
+pub(super) fn keep_adler32(
+    driver: &dyn Driver,
+    file: &File,
+    stat: &Stat,
+    value: &str,
+) -> Result<(), DriverError> {
+    // An old value must never stand beside the new stamp.
+    driver.remove_attribute(file, ADLER32)?;
+    driver.set_attribute(file, STAMP, stamp(stat).as_bytes())?;
+    driver.set_attribute(file, ADLER32, value.as_bytes())
 }
 
 /// What [`seal`] writes on a file before it is published.
@@ -98,16 +117,25 @@ pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(
     }
     if let Some(value) = &seal.adler32 {
         let stat = driver.stat_file(file).map_err(told)?;
-        driver.set_attribute(file, ADLER32, value.as_bytes()).map_err(told)?;
-        driver.set_attribute(file, STAMP, stamp(&stat).as_bytes()).map_err(told)?;
+        keep_adler32(driver, file, &stat, value).map_err(told)?;
     }
     if let Some((token, n)) = seal.mark {
-        driver.set_attribute(file, PUT_MARK, format!("{token}.{n}").as_bytes()).map_err(told)?;
+        set_mark(driver, file, token, n).map_err(told)?;
     }
     if seal.sync {
         driver.sync(file).map_err(told)?;
     }
     Ok(())
+}
+
+/// Marks a file as the one that this put published.
+pub(super) fn set_mark(
+    driver: &dyn Driver,
+    file: &File,
+    token: &RequestToken,
+    n: u32,
+) -> Result<(), DriverError> {
+    driver.set_attribute(file, PUT_MARK, format!("{token}.{n}").as_bytes())
 }
 
 /// True when `path` bears the mark of that put: it was published by it.

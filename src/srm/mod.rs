@@ -7,6 +7,7 @@ mod acl;
 mod answer;
 mod api;
 mod checks;
+mod checksum;
 mod data;
 mod discovery;
 mod error;
@@ -53,6 +54,7 @@ pub use error::{Error, ErrorKind};
 pub use explain::Asked;
 pub use upload::Upload;
 
+use checksum::Checksums;
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
@@ -70,6 +72,9 @@ struct Core {
     requests: Requests,
     puts: Pool,
     gets: Pool,
+    checksums: Checksums,
+    /// Long reads end when it is cancelled.
+    stopping: CancellationToken,
     locks: Locks,
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
@@ -105,6 +110,8 @@ impl Srm {
         let core = Core {
             puts: pool("put", workers.put),
             gets: pool("get", workers.get),
+            checksums: Checksums::new(pool("checksum", workers.checksum)),
+            stopping: CancellationToken::new(),
             site: ArcSwap::from_pointee(site),
             store,
             requests: Requests::new(),
@@ -164,8 +171,10 @@ impl Srm {
 
     /// Lets running jobs finish and drops those that wait: they are in the store.
     pub async fn shutdown(&self) {
+        self.core.stopping.cancel();
         self.core.puts.shutdown().await;
         self.core.gets.shutdown().await;
+        self.core.checksums.shutdown().await;
     }
 }
 

@@ -15,6 +15,9 @@ use crate::model::{
 };
 use crate::namespace::{Located, StorageArea};
 
+/// `checkSumType`.
+pub(super) const ADLER32: &str = "ADLER32";
+
 /// How much is told, and what is known of the areas.
 pub(super) struct Describer {
     pub(super) full: bool,
@@ -97,7 +100,7 @@ impl Describer {
             detail.checksum = file
                 .ok()
                 .and_then(|file| adler32(driver, &file, stat))
-                .map(|value| ("ADLER32".to_owned(), value));
+                .map(|value| (ADLER32.to_owned(), value));
         }
         detail
     }
@@ -129,7 +132,7 @@ impl Describer {
             detail.checksum = hidden
                 .and_then(|path| driver.open(&path).ok())
                 .and_then(|file| adler32(driver, &file, stat.as_ref()?))
-                .map(|value| ("ADLER32".to_owned(), value));
+                .map(|value| (ADLER32.to_owned(), value));
         }
         detail
     }
