@@ -93,6 +93,15 @@ impl Srm {
     }
 }
 
+/// The call's status where each part has one that is SUCCESS or not: all, some, none.
+pub(super) fn of_codes(parts: &[StatusCode], all: &str, some: &str, none: &str) -> ReturnStatus {
+    match parts.iter().filter(|code| **code == StatusCode::Success).count() {
+        n if n == parts.len() => ReturnStatus::success(all),
+        0 => ReturnStatus::new(StatusCode::Failure, none),
+        _ => ReturnStatus::new(StatusCode::PartialSuccess, some),
+    }
+}
+
 /// The request's status from its files' (srm-spec 2.2): all, some, none.
 pub(super) fn of_files(files: &[SurlStatus], all: &str, some: &str, none: &str) -> ReturnStatus {
     let good = files

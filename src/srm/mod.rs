@@ -21,6 +21,8 @@ mod live;
 mod ls;
 mod mkdir;
 mod mv;
+mod people;
+mod permission;
 mod publish;
 mod put;
 mod put_done;
