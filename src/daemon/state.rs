@@ -128,6 +128,12 @@ impl StateDirectory {
     }
 }
 
+/// Which boot of the machine this is; empty where the system does not tell.
+pub(super) fn boot_id() -> String {
+    let told = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    told.trim().to_owned()
+}
+
 /// Raises the limit of open files to fit the connections, as far as the system lets us.
 pub(super) fn raise_open_files(connections: usize) {
     let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OPEN_FILES_BESIDE);

@@ -332,6 +332,17 @@ pub struct SpaceMetaData {
     pub lifetime_left: Option<i32>,
 }
 
+/// What counting a storage area came to.
+#[derive(Clone, Debug)]
+pub struct SpaceCheck {
+    /// Its name.
+    pub area: std::sync::Arc<str>,
+    /// Bytes of its files.
+    pub used: u64,
+    /// Bytes more or less than was known: written or removed behind stormd's back.
+    pub drift: i64,
+}
+
 /// What an HTTP door points at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {

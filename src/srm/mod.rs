@@ -6,6 +6,7 @@ mod access;
 mod acl;
 mod answer;
 mod api;
+mod changes;
 mod checks;
 mod checksum;
 mod data;
@@ -31,10 +32,12 @@ mod release;
 mod requests;
 mod rm;
 mod rmdir;
+mod scan;
 mod spaces;
 mod submit;
 mod transition;
 mod upload;
+mod usage;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -60,6 +63,7 @@ use checksum::Checksums;
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
+use usage::Usage;
 
 /// The core. A cheap handle: doors and jobs hold clones of it.
 #[derive(Clone)]
@@ -81,6 +85,7 @@ struct Core {
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
     snapshots: Snapshots,
+    usage: Arc<Usage>,
     timer: OnceLock<Timer>,
 }
 
@@ -120,6 +125,7 @@ impl Srm {
             locks: Locks::new(),
             area_tokens: std::sync::Mutex::default(),
             snapshots: Snapshots::default(),
+            usage: Arc::default(),
             timer: OnceLock::new(),
         };
         Self { core: Arc::new(core) }

@@ -11,8 +11,7 @@ use super::publish::{Origin, Outcome, Publish, made_at_prepare, publish_all, sti
 use super::transition::Change;
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
 use crate::model::{
-    Event, FileKey, FileState, Identity, OverwriteMode, Protocol, RequestKind, ReturnStatus,
-    StatusCode,
+    FileKey, FileState, Identity, OverwriteMode, Protocol, RequestKind, ReturnStatus, StatusCode,
 };
 use crate::store::FileRow;
 
@@ -133,14 +132,14 @@ impl Srm {
             }
             tried.insert(file.n, file);
         }
+        let changing = self.core.usage.change(locked.iter().cloned().collect())?;
         for (n, outcome) in publish_all(work).await {
             let Some(file) = tried.get(&n) else { continue };
             let status = match outcome {
-                Ok(Outcome::Done(size)) => {
+                Ok(Outcome::Done { size, replaced }) => {
                     keys.extend(file.key.clone());
                     unsummed.extend(places.remove(&n));
-                    let row = FileRow { size: Some(size), ..FileRow::clone(file) };
-                    changes.push(Change::new(&row, Event::Done, "done"));
+                    changes.push(Change::done(file, size, replaced));
                     ReturnStatus::success("done")
                 }
                 Ok(Outcome::Later(error)) => error.into(),
@@ -154,6 +153,7 @@ impl Srm {
         self.core.requests.bump();
         let numbers: Vec<u32> = changes.iter().map(|change| change.row.n).collect();
         let changed = self.advance(live, changes, false).await?;
+        drop(changing);
         for (n, changed) in numbers.into_iter().zip(changed) {
             if let Err(error) = changed {
                 statuses.insert(n, error.into());

@@ -9,6 +9,7 @@ mod read;
 mod rows;
 mod schema;
 mod sqlite;
+mod usage;
 mod write;
 mod writer;
 
@@ -17,6 +18,7 @@ mod tests;
 
 pub use leases::{LeaseRow, Lent, LentId, LentRow};
 pub use sqlite::Store;
+pub use usage::{ScanRow, Settled, UsageDelta, UsageRow};
 
 use std::path::PathBuf;
 
@@ -145,16 +147,27 @@ pub enum Advanced {
 /// the next start finishes or undoes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Intent {
-    /// A hidden file is to be renamed over `target`, or removed.
-    Publish {
-        /// The hidden file.
-        hidden: FileKey,
-        /// What it replaces.
-        target: FileKey,
+    /// A published file is about to come, go, or get another content.
+    Change {
+        /// The file.
+        key: FileKey,
+        /// Bytes it had before; `None`: it was not there.
+        before: Option<u64>,
     },
     /// A hidden file may be left over.
     Discard {
         /// The hidden file.
+        hidden: FileKey,
+    },
+    /// A directory gets a hidden name, to be removed with all below it. What it holds still counts
+    /// as used.
+    RemoveTree {
+        /// The directory, under its hidden name.
+        hidden: FileKey,
+    },
+    /// A directory under a hidden name is to be removed. What it holds no longer counts as used.
+    DiscardTree {
+        /// The directory.
         hidden: FileKey,
     },
 }

@@ -89,7 +89,7 @@ pub(super) fn intents(
     owner: &str,
 ) -> Result<Vec<(IntentId, Intent)>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, kind, hidden_area, hidden_path, target_area, target_path
+        "SELECT id, kind, hidden_area, hidden_path, bytes
          FROM intents WHERE owner = ?1 ORDER BY id",
     )?;
     let mut found = statement.query([owner])?;

@@ -101,14 +101,15 @@ pub(super) fn file(id: RequestId, row: &Row<'_>) -> Result<FileRow, StoreError> 
 pub(super) fn intent(id: i64, row: &Row<'_>) -> Result<Intent, StoreError> {
     let bad = |column: &str, value: &str| corrupt(&format!("intent {id}"), column, value);
     let kind: String = row.get("kind")?;
-    let named = |area: &str, path: &str| -> Result<Option<FileKey>, StoreError> {
-        key(row.get(area)?, row.get(path)?).map_err(|value| bad(path, &value))
-    };
-    let hidden = named("hidden_area", "hidden_path")?;
-    let target = named("target_area", "target_path")?;
-    match (kind.as_str(), hidden, target) {
-        ("PUBLISH", Some(hidden), Some(target)) => Ok(Intent::Publish { hidden, target }),
-        ("DISCARD", Some(hidden), None) => Ok(Intent::Discard { hidden }),
+    let path = "hidden_path";
+    let key = key(row.get("hidden_area")?, row.get(path)?).map_err(|value| bad(path, &value))?;
+    let key = key.ok_or_else(|| bad(path, ""))?;
+    match kind.as_str() {
+        "CHANGE" => Ok(Intent::Change { key, before: bytes(row, "bytes")? }),
+        // PUBLISH: written by older programs.
+        "DISCARD" | "PUBLISH" => Ok(Intent::Discard { hidden: key }),
+        "REMOVE_TREE" => Ok(Intent::RemoveTree { hidden: key }),
+        "DISCARD_TREE" => Ok(Intent::DiscardTree { hidden: key }),
         _ => Err(bad("kind", &kind)),
     }
 }

@@ -156,29 +156,19 @@ pub(super) fn write_intent(
     owner: &str,
     intent: &Intent,
 ) -> Result<IntentId, StoreError> {
-    let (kind, hidden, target) = match intent {
-        Intent::Publish { hidden, target } => ("PUBLISH", hidden, Some(target)),
+    let (kind, key, before) = match intent {
+        Intent::Change { key, before } => ("CHANGE", key, *before),
         Intent::Discard { hidden } => ("DISCARD", hidden, None),
+        Intent::RemoveTree { hidden } => ("REMOVE_TREE", hidden, None),
+        Intent::DiscardTree { hidden } => ("DISCARD_TREE", hidden, None),
     };
     connection
         .prepare_cached(
-            "INSERT INTO intents (owner, kind, hidden_area, hidden_path, target_area, target_path)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO intents (owner, kind, hidden_area, hidden_path, bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute((
-            owner,
-            kind,
-            &*hidden.area,
-            hidden.path.as_str(),
-            target.map(|key| &*key.area),
-            target.map(|key| key.path.as_str()),
-        ))?;
+        .execute((owner, kind, &*key.area, key.path.as_str(), write_bytes(before)))?;
     Ok(IntentId(connection.last_insert_rowid()))
-}
-
-pub(super) fn clear_intent(connection: &Connection, id: IntentId) -> Result<(), StoreError> {
-    connection.prepare_cached("DELETE FROM intents WHERE id = ?1")?.execute([id.0])?;
-    Ok(())
 }
 
 fn advance_one(connection: &Connection, change: &Advance) -> Result<Advanced, StoreError> {
