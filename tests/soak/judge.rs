@@ -25,10 +25,11 @@ pub async fn judge(storm: &mut TestStorm, who: &Arc<ClientConfig>, tally: &Tally
     if !ended.success() {
         tally.violation(format!("the daemon ended with {ended}"));
     }
-    for path in leftovers(&storm.root("test.vo")) {
-        tally.wrong("orphans", path);
-    }
     let database = database(storm);
+    for path in leftovers(&storm.root("test.vo")) {
+        let told = whose(&database, &path);
+        tally.wrong("orphans", format!("{path}: {told}"));
+    }
     for (kind, what, query) in [
         ("orphans", "intents", "SELECT count(*) FROM intents"),
         ("orphans", "ACL leases", "SELECT count(*) FROM acl_leases"),
@@ -53,4 +54,13 @@ fn database(storm: &TestStorm) -> rusqlite::Connection {
         .map(|entry| entry.unwrap().path())
         .find(|path| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3")));
     rusqlite::Connection::open(found.expect("a database")).unwrap()
+}
+
+/// What the database says of the put that a hidden file belongs to.
+fn whose(database: &rusqlite::Connection, path: &str) -> String {
+    let query = "SELECT group_concat(n || ' ' || surl || ' ' || state || ' ' || explanation || ' '
+        || coalesce(turl, ''), '; ') FROM files JOIN requests ON id = request WHERE token = ?1";
+    let token = path.rsplit(".storm.").next().and_then(|rest| rest.get(..36)).unwrap_or_default();
+    let found = database.query_row(query, [token], |row| row.get::<_, Option<String>>(0));
+    found.unwrap().unwrap_or_default()
 }

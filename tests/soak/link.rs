@@ -46,6 +46,8 @@ pub struct Link {
     pub tally: Arc<Tally>,
     conn: Option<Conn>,
     starts: u32,
+    /// It was cut off, and by no kill.
+    unexplained: bool,
 }
 
 impl Link {
@@ -56,7 +58,7 @@ impl Link {
         tally: Arc<Tally>,
     ) -> Self {
         let starts = phase.borrow().starts;
-        Self { config, ports, phase, tally, conn: None, starts }
+        Self { config, ports, phase, tally, conn: None, starts, unexplained: false }
     }
 
     /// An SRM operation.
@@ -70,6 +72,7 @@ impl Link {
             soap::call(conn, operation, inner).await
         };
         match Box::pin(asked).await {
+            Ok(_) if self.is_another() => Err(Cut),
             Ok(answer) => {
                 self.tally.asked();
                 if answer.code == "FAULT" || answer.code == "SRM_INTERNAL_ERROR" {
@@ -92,6 +95,7 @@ impl Link {
         let sent = Instant::now();
         let asked = wire::once(&self.config, self.ports.https, method, path, body);
         match Box::pin(asked).await {
+            Ok(_) if self.is_another() => Err(Cut),
             Ok(response) => {
                 self.tally.asked();
                 if response.status >= 500 {
@@ -121,11 +125,19 @@ impl Link {
         file.is_ok_and(|mut file| std::io::Write::write_all(&mut file, bytes).is_ok())
     }
 
+    /// Maybe it was the daemon after a restart that answered: the client does not know yet what that
+    /// means, and takes the answer as one that was lost.
+    fn is_another(&self) -> bool {
+        let phase = *self.phase.borrow();
+        !phase.up || phase.starts != self.starts
+    }
+
     async fn cut(&mut self, what: &str, error: &std::io::Error) -> Cut {
         self.conn = None;
         let since = self.starts;
         let killed = self.phase.wait_for(|phase| phase.starts > since || !phase.up);
-        if tokio::time::timeout(TOLD, killed).await.is_err() {
+        self.unexplained = tokio::time::timeout(TOLD, killed).await.is_err();
+        if self.unexplained {
             self.tally.violation(format!("{what}: {error}, and nobody killed the daemon"));
         }
         Cut
@@ -134,6 +146,9 @@ impl Link {
     /// Waits until the daemon is up again.
     pub async fn resume(&mut self) {
         self.conn = None;
+        if std::mem::take(&mut self.unexplained) {
+            return;
+        }
         let since = self.starts;
         let up = self.phase.wait_for(|phase| phase.up && phase.starts > since);
         // The harness ended: there is nothing more to do.

@@ -1,7 +1,7 @@
 //! A client in a directory of its own, where nobody else works: every answer is checked against the
 //! worlds that its own deeds allow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use fastrand::Rng;
@@ -16,6 +16,8 @@ use crate::world::{Kind, Request, SLACK, State, World};
 const NAMES: [&str; 7] = ["a", "b", "d", "d/a", "d/b", "e", "e/a"];
 /// Worlds that are looked into before anything else is done.
 const WORLDS: usize = 16;
+/// Steps shown of a client that found something wrong.
+const TRACE: usize = 25;
 
 /// What the daemon told of a request.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +52,8 @@ pub struct Own {
     pub next: u32,
     written: u64,
     moves: u32,
+    /// What was done last, for whoever has to find out.
+    trace: VecDeque<String>,
 }
 
 /// What a step is about.
@@ -71,6 +75,7 @@ impl Own {
             next: 0,
             written: 0,
             moves: 0,
+            trace: VecDeque::new(),
         }
     }
 
@@ -232,7 +237,13 @@ impl Own {
         }
         let kept: Vec<World> = self.worlds.iter().filter_map(agree).collect();
         if kept.is_empty() {
-            let text = format!("{}: {what} said {said}; worlds: {:?}", self.home, self.worlds);
+            let trace: Vec<&str> = self.trace.iter().map(String::as_str).collect();
+            let text = format!(
+                "{}: {what} said {said}\nbefore it:\n  {}\nworlds:\n{:?}",
+                self.home,
+                trace.join("\n  "),
+                self.worlds
+            );
             if said.contains("SRM_INVALID_REQUEST") || said.starts_with("404") {
                 self.link.tally.lost(text);
             } else {
@@ -241,6 +252,14 @@ impl Own {
         }
         self.worlds = kept;
         self.dedup();
+        self.note(format!("{what}: {said}"));
+    }
+
+    fn note(&mut self, what: String) {
+        self.trace.push_back(format!("{what} ({} worlds)", self.worlds.len()));
+        if self.trace.len() > TRACE {
+            self.trace.pop_front();
+        }
     }
 
     /// [`Own::keep`] by a rule and a code.
@@ -252,11 +271,12 @@ impl Own {
     }
 
     /// The answer was cut off: some, all or none of it may have come to be.
-    fn doubt(&mut self, sent: Instant, after: &dyn Fn(&World) -> World) {
+    fn doubt(&mut self, what: &str, sent: Instant, after: &dyn Fn(&World) -> World) {
         self.pass(Window { sent, read: Instant::now() });
         let worlds = std::mem::take(&mut self.worlds);
         self.worlds = worlds.iter().flat_map(|world| between(world, &after(world))).collect();
         self.dedup();
+        self.note(format!("{what}: cut off"));
     }
 
     /// An operation with one code.
@@ -282,11 +302,11 @@ impl Own {
             Ok((answer, window)) => {
                 self.pass(window);
                 let what = format!("{operation} {inner}");
-                self.rule(&what, &answer.code, rule);
+                self.rule(&what, answer.file_code(), rule);
                 Ok(())
             }
             Err(cut) => {
-                self.doubt(sent, &|world| rule(world).1);
+                self.doubt(&format!("{operation} {inner}"), sent, &|world| rule(world).1);
                 Err(cut)
             }
         }
@@ -320,7 +340,7 @@ impl Own {
                 let all = |world: &World| {
                     places.iter().fold(world.clone(), |world, place| rule(&world, *place).1)
                 };
-                self.doubt(sent, &all);
+                self.doubt(&format!("{operation} {inner}"), sent, &all);
                 Err(cut)
             }
         }
@@ -357,19 +377,7 @@ impl Own {
 
     async fn rm(&mut self, path: &str) -> Result<(), Cut> {
         let inner = soap::surls(&[self.surl(path)]);
-        let sent = Instant::now();
-        match self.link.srm("srmRm", &inner).await {
-            Ok((answer, window)) => {
-                self.pass(window);
-                let code = answer.file_code().to_owned();
-                self.rule(&format!("srmRm {path}"), &code, &|world| world.rm(path));
-                Ok(())
-            }
-            Err(cut) => {
-                self.doubt(sent, &|world| world.rm(path).1);
-                Err(cut)
-            }
-        }
+        self.asked("srmRm", &inner, &|world| world.rm(path)).await
     }
 
     async fn mv(&mut self, from: &str) -> Result<(), Cut> {
@@ -407,7 +415,7 @@ impl Own {
                 Ok(())
             }
             Err(cut) => {
-                self.doubt(sent, &|world| rule(world).1);
+                self.doubt(&format!("{method} {target}"), sent, &|world| rule(world).1);
                 Err(cut)
             }
         }
