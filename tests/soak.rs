@@ -75,6 +75,8 @@ async fn nothing_is_lost_left_or_stuck() {
         tokio::time::sleep(life).await;
         storm.kill9();
         tell.send_modify(|phase| phase.up = false);
+        let (at, answers) = (started.elapsed().as_secs_f64(), tally.answers());
+        println!("kill {} after {at:.1} s, {answers} answers", starts - 1);
         // The tasks of this runtime go on while the daemon starts.
         tokio::task::block_in_place(|| storm.restart());
         tell.send_modify(|phase| {

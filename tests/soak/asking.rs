@@ -46,7 +46,7 @@ impl Own {
     }
 
     async fn prepare(&mut self, kind: Kind, names: Vec<String>, inner: String) -> Result<(), Cut> {
-        let seconds = self.rng.u64(4..10);
+        let seconds = self.rng.u64(3..8);
         let lifetime = Duration::from_secs(seconds);
         let inner = format!("{inner}<desiredPinLifeTime>{seconds}</desiredPinLifeTime>");
         let operation = if kind == Kind::Get { "srmPrepareToGet" } else { "srmPrepareToPut" };
@@ -101,7 +101,8 @@ impl Own {
         self.pass(window);
         for (at, file) in answer.files.iter().enumerate() {
             let place = (number, at);
-            self.rule(&format!("{operation} {place:?} of {inner}"), &file.code, &|world| {
+            let what = format!("{operation} {place:?} {} {seconds} s", names[at]);
+            self.rule(&what, &file.code, &|world| {
                 let mut world = world.clone().work(place);
                 world.change(place, |file| file.ends = Ends::after(window, lifetime));
                 (world.status(place), world)
@@ -140,7 +141,7 @@ impl Own {
         };
         for at in 0..files {
             let code = answer.files.get(at).map_or(&answer.code, |file| &file.code);
-            let what = format!("status of {:?} file {at}", self.known[&number]);
+            let what = format!("status of {number} file {at}");
             self.rule(&what, code, &|world| (world.status((number, at)), world.clone()));
         }
         self.take_turls(number, &answer);

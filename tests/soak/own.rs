@@ -17,7 +17,7 @@ const NAMES: [&str; 7] = ["a", "b", "d", "d/a", "d/b", "e", "e/a"];
 /// Worlds that are looked into before anything else is done.
 const WORLDS: usize = 16;
 /// Steps shown of a client that found something wrong.
-const TRACE: usize = 25;
+const TRACE: usize = 60;
 
 /// What the daemon told of a request.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +93,8 @@ impl Own {
                 Err(Cut) => {
                     self.link.resume().await;
                     let now = Instant::now();
-                    self.worlds.iter_mut().for_each(|world| world.restarted(now));
+                    let worlds = std::mem::take(&mut self.worlds);
+                    self.worlds = worlds.into_iter().flat_map(|w| w.restarted(now)).collect();
                     self.dedup();
                 }
             }
@@ -238,12 +239,9 @@ impl Own {
         let kept: Vec<World> = self.worlds.iter().filter_map(agree).collect();
         if kept.is_empty() {
             let trace: Vec<&str> = self.trace.iter().map(String::as_str).collect();
-            let text = format!(
-                "{}: {what} said {said}\nbefore it:\n  {}\nworlds:\n{:?}",
-                self.home,
-                trace.join("\n  "),
-                self.worlds
-            );
+            let mut text = format!("{}: {what} said {said}\nbefore it:\n  ", self.home);
+            text += &trace.join("\n  ");
+            self.worlds.iter().for_each(|world| text += &format!("\n  world: {world}"));
             if said.contains("SRM_INVALID_REQUEST") || said.starts_with("404") {
                 self.link.tally.lost(text);
             } else {
@@ -256,6 +254,7 @@ impl Own {
     }
 
     fn note(&mut self, what: String) {
+        let what = what.replace(&self.surl(""), "");
         self.trace.push_back(format!("{what} ({} worlds)", self.worlds.len()));
         if self.trace.len() > TRACE {
             self.trace.pop_front();

@@ -29,7 +29,7 @@ impl Tally {
 
     /// One finding of that kind.
     pub fn wrong(&self, kind: &'static str, what: String) {
-        println!("{kind}: {what:.8000}");
+        println!("{kind}: {what:.16000}");
         self.wrong.lock().unwrap().entry(kind).or_default().push(what);
     }
 

@@ -3,14 +3,15 @@
 //! those that agree with it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::link::Window;
 
 /// How late the daemon's timer may be on a busy machine.
-pub const SLACK: Duration = Duration::from_secs(5);
+pub const SLACK: Duration = Duration::from_secs(3);
 /// How soon after a restart what was queued is worked on.
-pub const WORKED: Duration = Duration::from_secs(10);
+pub const WORKED: Duration = Duration::from_secs(4);
 
 /// What a path holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +73,7 @@ pub enum Kind {
 }
 
 /// One file of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct File {
     pub path: String,
     pub state: State,
@@ -84,7 +85,7 @@ pub struct File {
 }
 
 /// One request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     pub kind: Kind,
     pub files: Vec<File>,
@@ -97,7 +98,7 @@ pub struct Request {
 }
 
 /// One possibility.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct World {
     pub nodes: BTreeMap<String, Node>,
     pub requests: BTreeMap<u32, Request>,
@@ -213,18 +214,63 @@ impl World {
 
     /// After a restart the daemon does not know whether data came to an https TURL; what was queued
     /// is taken up, and ready then.
-    pub fn restarted(&mut self, now: Instant) {
-        for request in self.requests.values_mut() {
+    pub fn restarted(mut self, now: Instant) -> Vec<Self> {
+        let last = |request: &Request| now + WORKED + request.lifetime + SLACK;
+        let mut queued = Vec::new();
+        for (number, request) in &mut self.requests {
             request.until = Some(now + WORKED);
-            let last = now + WORKED + request.lifetime + SLACK;
-            let put_over_https = matches!(request.kind, Kind::Put { made: false, .. });
-            for file in &mut request.files {
+            let (last, https) = (last(request), request.is_put_over_https());
+            for (at, file) in request.files.iter_mut().enumerate() {
                 match file.state {
-                    State::Queued => file.ends.late = file.ends.late.max(last),
-                    State::Live => file.doubtful |= put_over_https,
+                    State::Queued => {
+                        file.ends.late = file.ends.late.max(last);
+                        queued.push(((*number, at), https));
+                    }
+                    State::Live => file.doubtful |= https,
                     _ => {}
                 }
             }
         }
+        let mut worlds = vec![self];
+        for (place, https) in queued {
+            // It may have been ready before the daemon was killed.
+            let ready = worlds.iter().map(|world| {
+                let mut world = world.clone().work(place);
+                world.change(place, |file| file.doubtful |= https);
+                world
+            });
+            let ready: Vec<Self> = ready.collect();
+            worlds.extend(ready);
+        }
+        worlds
+    }
+}
+
+impl Request {
+    fn is_put_over_https(&self) -> bool {
+        matches!(self.kind, Kind::Put { made: false, .. })
+    }
+}
+
+/// For whoever has to find out what went wrong.
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.nodes)?;
+        for (number, Request { kind, files, until, aborted, .. }) in &self.requests {
+            write!(f, "\n    {number} {kind:?}")?;
+            if *aborted {
+                write!(f, " aborted")?;
+            }
+            if until.is_some() {
+                write!(f, " before a restart")?;
+            }
+            for File { path, state, data, doubtful, ends } in files {
+                let left = |at: Instant| at.saturating_duration_since(Instant::now()).as_secs_f32();
+                write!(f, "; {path} {state:?} data {data:?}")?;
+                write!(f, " ends in {:.1} to {:.1} s", left(ends.early), left(ends.late))?;
+                write!(f, "{}", if *doubtful { " doubtful" } else { "" })?;
+            }
+        }
+        Ok(())
     }
 }
