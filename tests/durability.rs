@@ -22,7 +22,7 @@ use common::wire::{self, Conn};
 use common::{TestStorm, bytes, leftovers, wait_until};
 
 const CALLS: &str =
-    "fsync,fdatasync,linkat,renameat,renameat2,unlinkat,mkdirat,sendto,write,writev";
+    "fsync,fdatasync,linkat,renameat,renameat2,unlinkat,mkdirat,pwrite64,sendto,write,writev";
 const SYNC: &str = "fsync|fdatasync";
 const SEND: &str = "sendto|write|writev";
 /// An answer goes to a socket.
@@ -74,8 +74,8 @@ async fn the_disk_comes_before_the_answer() {
     let rename = "renameat|renameat2";
     let steps = [(SYNC, unnamed.as_str()), (rename, "new"), (SYNC, &directory), (SEND, TCP)];
     in_order(&calls, &steps);
-    // The intent, before there is something to clear away.
-    in_order(&calls, &[(SYNC, WAL), ("linkat", ".storm.")]);
+    // The intent, before there is something to clear away: it has to outlive a kill only.
+    in_order(&calls, &[("pwrite64", WAL), ("linkat", ".storm.")]);
 
     let surl = storm.surl("/test.vo/srm");
     let trace = Trace::watch(pid, CALLS);

@@ -155,6 +155,7 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
 
     let store = Store::open(&state.database(), &state.owner().map_err(start_error)?);
     let store = store.map_err(start_error)?;
+    let cut_off = store.begin_run(state::boot_id()).await.map_err(start_error)?;
     let srm = Srm::new(site, store.clone());
     let recovered = srm.recover().await.map_err(start_error)?;
     tracing::info!(requests = recovered, "requests of the last run taken up");
@@ -164,9 +165,16 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
     let background = TaskTracker::new();
     background.spawn(until(stop.clone(), admin::upkeep(metrics.clone())));
     background.spawn(until(stop.clone(), purge(srm.clone())));
+    if cut_off {
+        tracing::warn!("the machine was cut off while stormd ran: storage areas are counted anew");
+        srm.count_anew(None).map_err(start_error)?;
+    }
+    let counting = srm.clone();
+    background.spawn(until(stop.clone(), async move { counting.keep_counting().await }));
 
+    let token = state.admin_token().map_err(start_error)?;
     let monitor = Monitor::new(srm.clone(), store.clone(), &config.paths.state);
-    let doors = Doors::new(srm.clone(), metrics, monitor, &config);
+    let doors = Doors::new(srm.clone(), metrics, monitor, token, &config);
     let addresses = ports.addresses();
     let serving = TaskTracker::new();
     for port in ports.listeners {
@@ -208,6 +216,9 @@ impl Running {
         self.serving.wait().await;
         self.srm.shutdown().await;
         self.background.wait().await;
+        if let Err(error) = self.store.end_run().await {
+            tracing::warn!(%error, "the next start does not know that this run ended well");
+        }
         self.store.close().await;
         self.state.remove_addresses();
     }

@@ -137,6 +137,19 @@ pub(super) fn stat_fd(fd: impl AsFd) -> Result<Stat, DriverError> {
     Ok(stat_at(fd, "", AtFlags::EMPTY_PATH)?.0)
 }
 
+/// Bytes of a regular file, and of nothing else.
+pub(super) fn file_size_at(fd: impl AsFd, name: &str) -> Result<Option<u64>, DriverError> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    match rustix::fs::statx(fd, name, flags, StatxFlags::TYPE | StatxFlags::SIZE) {
+        Ok(found) => {
+            let file_type = FileType::from_raw_mode(u32::from(found.stx_mode));
+            Ok((file_type == FileType::RegularFile).then_some(found.stx_size))
+        }
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The second: whether it is a symbolic link.
 pub(super) fn stat_at(
     fd: impl AsFd,

@@ -146,6 +146,9 @@ pub trait Directory: Send {
     /// As [`Driver::stat`].
     fn stat(&self, name: &str) -> Result<Stat, DriverError>;
 
+    /// As [`Driver::file_size`].
+    fn file_size(&self, name: &str) -> Result<Option<u64>, DriverError>;
+
     /// As [`Driver::open`], of what [`Directory::stat`] called a file.
     fn open(&self, name: &str) -> Result<File, DriverError>;
 }
@@ -159,6 +162,9 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
 
     /// Looks at what `path` names; links are followed inside the area.
     fn stat(&self, path: &RelPath) -> Result<Stat, DriverError>;
+
+    /// Bytes of the regular file of that name; `None` where there is none. Links are not followed.
+    fn file_size(&self, path: &RelPath) -> Result<Option<u64>, DriverError>;
 
     /// Looks at an open file.
     fn stat_file(&self, file: &File) -> Result<Stat, DriverError>;

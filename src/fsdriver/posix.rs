@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags, XattrFlags};
 use rustix::io::Errno;
 
-use super::beneath::{Root, stat_fd};
+use super::beneath::{Root, file_size_at, stat_fd};
 use super::posix_directory::PosixDirectory;
 use super::{
     Acl, Directory, Driver, DriverError, Room, Stat, Unpublished, lease_sys, posix_acl, posix_tree,
@@ -68,6 +68,15 @@ impl Driver for Posix {
 
     fn stat(&self, path: &RelPath) -> Result<Stat, DriverError> {
         self.root.stat(path)
+    }
+
+    fn file_size(&self, path: &RelPath) -> Result<Option<u64>, DriverError> {
+        let (parent, name) = match self.root.parent(path) {
+            Ok(found) => found,
+            Err(DriverError::NotFound | DriverError::NotADirectory) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        file_size_at(parent, name)
     }
 
     fn stat_file(&self, file: &File) -> Result<Stat, DriverError> {

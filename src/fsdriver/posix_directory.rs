@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::beneath::{Root, stat_at};
+use super::beneath::{Root, file_size_at, stat_at};
 use super::{DirEntries, DirEntry, Directory, DriverError, Kind, Stat};
 use crate::model::RelPath;
 
@@ -26,14 +26,24 @@ impl PosixDirectory {
 
 impl Directory for PosixDirectory {
     fn entries(&self) -> Result<DirEntries, DriverError> {
-        let entries = Dir::read_from(&self.fd)?.filter_map(|entry| match entry {
+        let fd = rustix::io::dup(&self.fd)?;
+        let entries = Dir::read_from(&self.fd)?.filter_map(move |entry| match entry {
             Err(error) => Some(Err(error.into())),
             Ok(entry) => {
                 let name = entry.file_name().to_str().ok()?;
                 if matches!(name, "." | "..") {
                     return None;
                 }
-                let kind = match entry.file_type() {
+                let told = match entry.file_type() {
+                    // Some file systems (NFS) tell nothing.
+                    FileType::Unknown => {
+                        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+                        let stat = rustix::fs::statat(&fd, name, flags);
+                        stat.map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode))
+                    }
+                    told => told,
+                };
+                let kind = match told {
                     FileType::RegularFile => Some(Kind::File),
                     FileType::Directory => Some(Kind::Directory),
                     FileType::Symlink | FileType::Unknown => None,
@@ -53,6 +63,10 @@ impl Directory for PosixDirectory {
             return self.root.stat(&self.path.join(name));
         }
         Ok(stat)
+    }
+
+    fn file_size(&self, name: &str) -> Result<Option<u64>, DriverError> {
+        file_size_at(&self.fd, name)
     }
 
     fn open(&self, name: &str) -> Result<File, DriverError> {

@@ -18,6 +18,8 @@ const ADLER32: &str = "user.storm.checksum.adler32";
 const STAMP: &str = "user.storm.checksum.stamp";
 /// `<token>.<n>` of the put that published the file: recovery looks for it.
 const PUT_MARK: &str = "user.storm.put";
+/// Bytes of what that put replaced, in decimal: how much was added is known after a crash too.
+const REPLACED: &str = "user.storm.replaced";
 /// Everything of ours.
 const OURS: &str = "user.storm.";
 
@@ -76,12 +78,20 @@ pub(super) fn adler32(driver: &dyn Driver, file: &File, stat: &Stat) -> Option<S
 pub(super) struct Seal<'a> {
     /// Of the bytes in the file, where our own door saw them pass.
     pub(super) adler32: Option<String>,
-    /// The put that publishes it.
-    pub(super) mark: Option<(&'a RequestToken, u32)>,
+    /// The put that publishes it, and the bytes of what it replaces.
+    pub(super) mark: Option<Mark<'a>>,
     /// What it is published with; `None`: it will be sealed again.
     pub(super) acl: Option<Acl>,
     /// Make it last beyond a crash.
     pub(super) sync: bool,
+}
+
+/// Which put publishes a file.
+pub(super) struct Mark<'a> {
+    pub(super) token: &'a RequestToken,
+    pub(super) n: u32,
+    /// Bytes of what it replaces.
+    pub(super) replaced: Option<u64>,
 }
 
 /// Gets a file ready to be published: takes away every attribute of ours that the writer's account
@@ -101,8 +111,11 @@ pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(
         driver.set_attribute(file, ADLER32, value.as_bytes()).map_err(told)?;
         driver.set_attribute(file, STAMP, stamp(&stat).as_bytes()).map_err(told)?;
     }
-    if let Some((token, n)) = seal.mark {
+    if let Some(Mark { token, n, replaced }) = &seal.mark {
         driver.set_attribute(file, PUT_MARK, format!("{token}.{n}").as_bytes()).map_err(told)?;
+        if let Some(bytes) = replaced {
+            driver.set_attribute(file, REPLACED, bytes.to_string().as_bytes()).map_err(told)?;
+        }
     }
     if seal.sync {
         driver.sync(file).map_err(told)?;
@@ -110,11 +123,22 @@ pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(
     Ok(())
 }
 
-/// True when `path` bears the mark of that put: it was published by it.
-pub(super) fn bears_mark(area: &StorageArea, path: &RelPath, token: &RequestToken, n: u32) -> bool {
-    let Ok(file) = area.driver.open(path) else { return false };
-    let mark = area.driver.attribute(&file, PUT_MARK).ok().flatten();
-    mark.as_deref() == Some(format!("{token}.{n}").as_bytes())
+/// When `path` bears the mark of that put, which published it: its bytes, and those of what it
+/// replaced.
+pub(super) fn published_by(
+    area: &StorageArea,
+    path: &RelPath,
+    token: &RequestToken,
+    n: u32,
+) -> Option<(u64, Option<u64>)> {
+    let driver = &*area.driver;
+    let file = driver.open(path).ok()?;
+    let text = |name| String::from_utf8(driver.attribute(&file, name).ok()??).ok();
+    if text(PUT_MARK)? != format!("{token}.{n}") {
+        return None;
+    }
+    let size = driver.stat_file(&file).ok()?.size;
+    Some((size, text(REPLACED).and_then(|bytes| bytes.parse().ok())))
 }
 
 /// Removes a put's hidden files; fine when there are none.

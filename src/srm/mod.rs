@@ -6,12 +6,17 @@ mod access;
 mod acl;
 mod answer;
 mod api;
+mod bring_online;
+mod changes;
 mod checks;
 mod data;
+mod directories;
 mod discovery;
 mod error;
+mod expand;
 mod expiry;
 mod explain;
+mod extend;
 mod files;
 mod get;
 mod leases;
@@ -28,10 +33,14 @@ mod release;
 mod requests;
 mod rm;
 mod rmdir;
+mod scan;
 mod spaces;
 mod submit;
+mod summary;
+mod suspend;
 mod transition;
 mod upload;
+mod usage;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -51,11 +60,14 @@ use crate::store::{Millis, Store, StoreError};
 pub use api::*;
 pub use error::{Error, ErrorKind};
 pub use explain::Asked;
+pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};
+pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
 pub use upload::Upload;
 
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
+use usage::Usage;
 
 /// The core. A cheap handle: doors and jobs hold clones of it.
 #[derive(Clone)]
@@ -70,10 +82,12 @@ struct Core {
     requests: Requests,
     puts: Pool,
     gets: Pool,
+    brings: Pool,
     locks: Locks,
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
     snapshots: Snapshots,
+    usage: Arc<Usage>,
     timer: OnceLock<Timer>,
 }
 
@@ -105,12 +119,14 @@ impl Srm {
         let core = Core {
             puts: pool("put", workers.put),
             gets: pool("get", workers.get),
+            brings: pool("bring_online", workers.bring_online),
             site: ArcSwap::from_pointee(site),
             store,
             requests: Requests::new(),
             locks: Locks::new(),
             area_tokens: std::sync::Mutex::default(),
             snapshots: Snapshots::default(),
+            usage: Arc::default(),
             timer: OnceLock::new(),
         };
         Self { core: Arc::new(core) }
@@ -166,6 +182,7 @@ impl Srm {
     pub async fn shutdown(&self) {
         self.core.puts.shutdown().await;
         self.core.gets.shutdown().await;
+        self.core.brings.shutdown().await;
     }
 }
 

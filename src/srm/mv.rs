@@ -86,14 +86,31 @@ impl Srm {
                 return Err(Error::new(ErrorKind::Exists, "a put on the target is not done"));
             }
             let sync = srm.site().config.http.fsync;
+            // A file is announced at both ends; nothing comes into a directory on its way.
+            let looked = source.clone();
+            let is_file = blocking(move || Ok(looked.area.driver.file_size(&looked.path))).await?;
+            let is_file = matches!(is_file, Ok(Some(_)));
+            let (mut announced, mut closed) = (Vec::new(), None);
+            if is_file {
+                announced.push(srm.announce(&source, None).await?);
+                announced.push(srm.announce(&target, None).await?);
+            } else {
+                closed = Some(srm.core.usage.close(from.clone()).await);
+            }
             let moved = blocking(move || {
                 rename(&source, &target)?;
                 let paths = [&source.path, &target.path];
                 Ok(if sync { sync_names(&source.area, &paths) } else { Ok(()) })
             })
             .await;
+            for file in announced {
+                srm.settle(file).await;
+            }
             srm.core.requests.bump();
             let synced = moved?;
+            if closed.is_some() {
+                srm.core.usage.move_tree(&from.area, &from.path, &to.path);
+            }
             // Live puts below: their putDone fails, and what they wrote so far goes.
             srm.fail_moved(&from, &to.path).await;
             synced.map(|()| "moved")

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::access::driver_error;
 use super::acl::of_published;
-use super::files::{self, Seal, bears_mark, discard, seal, sync_names};
+use super::files::{self, Mark, Seal, discard, published_by, seal, sync_names};
 use super::{Error, ErrorKind, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{OverwriteMode, Protocol, RelPath, RequestToken};
@@ -35,7 +35,7 @@ fn publish_lane(lane: &[Publish]) -> Vec<(u32, Result<Outcome, Error>)> {
     // Each directory once: its names are to outlive a crash before anybody is told.
     let mut synced: HashMap<(&str, RelPath), Option<Error>> = HashMap::new();
     for (publish, (_, outcome)) in lane.iter().zip(&mut outcomes) {
-        if !publish.sync || !matches!(outcome, Ok(Outcome::Done(_))) {
+        if !publish.sync || !matches!(outcome, Ok(Outcome::Done { .. })) {
             continue;
         }
         let parent = publish.target.parent().unwrap_or_else(RelPath::root);
@@ -52,8 +52,13 @@ fn publish_lane(lane: &[Publish]) -> Vec<(u32, Result<Outcome, Error>)> {
 
 /// What became of one put.
 pub(super) enum Outcome {
-    /// Published, so many bytes.
-    Done(u64),
+    /// Published, or the old content was kept.
+    Done {
+        /// Bytes of the file now.
+        size: u64,
+        /// Bytes of what was replaced, and of what replaced it; the same where nothing was.
+        replaced: (Option<u64>, Option<u64>),
+    },
     /// Not yet: may be asked again.
     Later(Error),
 }
@@ -76,6 +81,16 @@ pub(super) struct Publish {
     /// The group that reads what is published.
     pub(super) reader: Option<u32>,
     pub(super) sync: bool,
+}
+
+impl Outcome {
+    fn kept(size: u64) -> Self {
+        Self::Done { size, replaced: (None, None) }
+    }
+
+    fn published(size: u64, before: Option<u64>) -> Self {
+        Self::Done { size, replaced: (before, Some(size)) }
+    }
 }
 
 impl Publish {
@@ -116,7 +131,7 @@ impl Publish {
         if stat.size == 0 && !self.ours && existing.is_some() {
             // Nothing was written over it: the old content stays.
             discard(&self.area, &self.hidden)?;
-            return Ok(Outcome::Done(existing.map_or(0, |old| old.size)));
+            return Ok(Outcome::kept(existing.map_or(0, |old| old.size)));
         }
         if let Some(expected) = self.expected
             && !self.ours
@@ -141,19 +156,23 @@ impl Publish {
             && self.old_checksum() == Some(checksum)
         {
             discard(&self.area, &self.hidden)?;
-            return Ok(Outcome::Done(old.size));
+            return Ok(Outcome::kept(old.size));
         }
-        self.seal(&file, adler32)?;
+        let before = self.seal(&file, adler32)?;
         drop(file);
         self.rename()?;
-        Ok(Outcome::Done(stat.size))
+        Ok(Outcome::published(stat.size, before))
     }
 
-    fn seal(&self, file: &File, adler32: Option<String>) -> Result<(), Error> {
+    /// Bytes of what is about to be replaced.
+    fn seal(&self, file: &File, adler32: Option<String>) -> Result<Option<u64>, Error> {
         let directory = self.target.parent().unwrap_or_else(RelPath::root);
         let acl = Some(of_published(&self.area, &directory, self.reader)?);
-        let mark = Some((&self.token, self.n));
-        seal(&self.area, file, &Seal { adler32, mark, acl, sync: self.sync })
+        let replaced = self.area.driver.file_size(&self.target);
+        let replaced = replaced.map_err(|error| driver_error(error, &self.target))?;
+        let mark = Some(Mark { token: &self.token, n: self.n, replaced });
+        seal(&self.area, file, &Seal { adler32, mark, acl, sync: self.sync })?;
+        Ok(replaced)
     }
 
     fn rename(&self) -> Result<(), Error> {
@@ -179,9 +198,8 @@ impl Publish {
     /// No hidden file: nothing came, or a crash cut the last putDone short after its rename.
     fn without_data(&self) -> Result<Outcome, Error> {
         let driver = &*self.area.driver;
-        if bears_mark(&self.area, &self.target, &self.token, self.n) {
-            let size = driver.stat(&self.target).map(|stat| stat.size).unwrap_or_default();
-            return Ok(Outcome::Done(size));
+        if let Some((size, before)) = published_by(&self.area, &self.target, &self.token, self.n) {
+            return Ok(Outcome::published(size, before));
         }
         let parent = self.target.parent().unwrap_or_else(RelPath::root);
         if driver.stat(&parent).is_err() {
@@ -203,7 +221,7 @@ impl Publish {
             ));
         }
         match driver.stat(&self.target) {
-            Ok(old) if old.kind != Kind::Directory => return Ok(Outcome::Done(old.size)),
+            Ok(old) if old.kind != Kind::Directory => return Ok(Outcome::kept(old.size)),
             Ok(_) => {
                 return Err(Error::new(
                     ErrorKind::IsADirectory,
@@ -221,10 +239,10 @@ impl Publish {
         let told = |e| driver_error(e, &self.target);
         let file = driver.create(&self.hidden).map_err(told)?;
         let adler32 = Some("00000001".to_owned());
-        self.seal(&file, adler32)?;
+        let before = self.seal(&file, adler32)?;
         drop(file);
         self.rename()?;
-        Ok(Outcome::Done(0))
+        Ok(Outcome::published(0, before))
     }
 
     fn not_ours(&self, error: DriverError) -> Error {

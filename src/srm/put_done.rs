@@ -11,8 +11,7 @@ use super::publish::{Outcome, Publish, made_at_prepare, publish_all, still_writt
 use super::transition::Change;
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
 use crate::model::{
-    Event, FileKey, FileState, Identity, OverwriteMode, Protocol, RequestKind, ReturnStatus,
-    StatusCode,
+    FileKey, FileState, Identity, OverwriteMode, Protocol, RequestKind, ReturnStatus, StatusCode,
 };
 use crate::store::FileRow;
 
@@ -126,13 +125,13 @@ impl Srm {
             }
             tried.insert(file.n, file);
         }
+        let changing = self.core.usage.change(locked.iter().cloned().collect())?;
         for (n, outcome) in publish_all(work).await {
             let Some(file) = tried.get(&n) else { continue };
             let status = match outcome {
-                Ok(Outcome::Done(size)) => {
+                Ok(Outcome::Done { size, replaced }) => {
                     keys.extend(file.key.clone());
-                    let row = FileRow { size: Some(size), ..FileRow::clone(file) };
-                    changes.push(Change::new(&row, Event::Done, "done"));
+                    changes.push(Change::done(file, size, replaced));
                     ReturnStatus::success("done")
                 }
                 Ok(Outcome::Later(error)) => error.into(),
@@ -146,6 +145,7 @@ impl Srm {
         self.core.requests.bump();
         let numbers: Vec<u32> = changes.iter().map(|change| change.row.n).collect();
         let changed = self.advance(live, changes, false).await?;
+        drop(changing);
         for (n, changed) in numbers.into_iter().zip(changed) {
             if let Err(error) = changed {
                 statuses.insert(n, error.into());
@@ -224,7 +224,7 @@ fn not_ready(file: &FileRow) -> Option<ReturnStatus> {
         FileState::Expired => {
             status(StatusCode::FileLifetimeExpired, "the TURL's lifetime is over: put it again")
         }
-        FileState::Queued | FileState::InProgress => Some(not_yet()),
+        FileState::Queued | FileState::InProgress | FileState::Suspended => Some(not_yet()),
         // It was ready, and its directory was moved.
         FileState::Failed if file.key.is_some() && file.code == Some(StatusCode::InvalidPath) => {
             status(StatusCode::InvalidPath, &file.explanation)

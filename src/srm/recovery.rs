@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::files::{bears_mark, discard, discard_successor, hidden_name, sync_names};
+use super::access::driver_error;
+use super::files::{discard, discard_successor, hidden_name, published_by, sync_names};
 use super::live::Live;
 use super::submit::waits;
 use super::transition::Change;
+use super::usage::Resized;
 use super::{Error, Srm, blocking};
 use crate::fsdriver::DriverError;
-use crate::model::{Event, FileKey, FileState, Fqan, Identity, Person, ProxyKind, RequestKind};
-use crate::namespace::Access;
-use crate::store::{FileRow, Intent, RequestId};
+use crate::model::{FileKey, FileState, Fqan, Identity, Person, ProxyKind, RequestKind};
+use crate::namespace::{Access, StorageArea};
+use crate::store::{Intent, IntentId, RequestId};
 
 /// Requests loaded in one step.
 const PAGE: usize = 500;
@@ -20,6 +22,7 @@ impl Srm {
     /// Loads this daemon's own requests that have not ended and goes on with them. To be called
     /// once, before the doors open.
     pub async fn recover(&self) -> Result<usize, Error> {
+        self.core.usage.load(self.core.store.usage().await?);
         self.finish_intents().await?;
         self.load_leases().await?;
         let (mut standing, mut waiting) = (HashSet::new(), Vec::new());
@@ -95,13 +98,12 @@ impl Srm {
                 }
                 if file.state == FileState::SpaceAvailable
                     && matches!(area.driver.stat(&hidden), Err(DriverError::NotFound))
-                    && bears_mark(&area, &path, live.token(), file.n)
+                    && let Some((size, before)) =
+                        published_by(&area, &path, live.token(), file.n)
                     // Else putDone may be asked again.
                     && (!site.config.http.fsync || sync_names(&area, &[&path]).is_ok())
                 {
-                    let size = area.driver.stat(&path).map(|stat| stat.size).ok();
-                    let row = FileRow { size, ..FileRow::clone(&file) };
-                    done.push(Change::new(&row, Event::Done, "done"));
+                    done.push(Change::done(&file, size, (before, Some(size))));
                 }
             }
             Ok(done)
@@ -109,24 +111,59 @@ impl Srm {
         .await
     }
 
-    /// Finishes or undoes what was announced and not taken back.
+    /// Finishes or undoes what was announced and not settled.
     async fn finish_intents(&self) -> Result<(), Error> {
         let site = self.site();
         for (id, intent) in self.core.store.intents().await? {
-            // A publication that was not answered is undone: its hidden file goes, the old
-            // content is still in place.
-            let (Intent::Publish { hidden, .. } | Intent::Discard { hidden }) = intent;
-            let FileKey { area, path } = hidden;
+            let (Intent::Change { key, .. }
+            | Intent::Discard { hidden: key }
+            | Intent::RemoveTree { hidden: key }
+            | Intent::DiscardTree { hidden: key }) = &intent;
             // An area that is not configured now may be again.
-            let Some(area) = site.namespace.area(&area).cloned() else { continue };
-            if let Err(error) = blocking(move || discard(&area, &path)).await {
+            let Some(area) = site.namespace.area(&key.area).cloned() else { continue };
+            if let Err(error) = self.finish_intent(area, id, intent).await {
                 // Kept for the next start: an area whose disk is away must not keep us down.
-                tracing::error!(%error, "a hidden file of an upload is left behind");
-                continue;
+                tracing::error!(%error, "what was under way at the last stop is not cleared up");
             }
-            self.core.store.clear_intent(id).await?;
         }
         Ok(())
+    }
+
+    async fn finish_intent(
+        &self,
+        area: Arc<StorageArea>,
+        id: IntentId,
+        intent: Intent,
+    ) -> Result<(), Error> {
+        match intent {
+            Intent::Change { key, before } => {
+                let path = key.path.clone();
+                let size = move || area.driver.file_size(&path).map_err(|e| driver_error(e, &path));
+                let after = blocking(size).await?;
+                self.settle_all(&[Resized { key, before, after }], vec![id]).await;
+                Ok(())
+            }
+            // A publication that was not answered is undone: its hidden file goes, the old content is
+            // still in place.
+            Intent::Discard { hidden } => {
+                blocking(move || discard(&area, &hidden.path)).await?;
+                self.settle_all(&[], vec![id]).await;
+                Ok(())
+            }
+            Intent::RemoveTree { hidden: FileKey { path, .. } } => {
+                let there = Arc::clone(&area);
+                let looked = path.clone();
+                let stat = blocking(move || Ok(there.driver.stat(&looked).is_ok()));
+                if !stat.await? {
+                    // It never got its hidden name.
+                    self.settle_all(&[], vec![id]).await;
+                    return Ok(());
+                }
+                let id = self.uncount_tree(Arc::clone(&area), path.clone(), id).await?;
+                self.discard_tree(area, path, id).await
+            }
+            Intent::DiscardTree { hidden } => self.discard_tree(area, hidden.path, id).await,
+        }
     }
 }
 

@@ -115,7 +115,9 @@ impl Srm {
             if let Some(holder) = &put {
                 srm.abort_one(&holder.live, holder.n, "File has been removed.").await?;
             }
+            let announced = srm.announce(&located, None).await?;
             let removed = blocking(move || unlink(&located)).await;
+            srm.settle(announced).await;
             srm.core.requests.bump();
             match removed {
                 Ok(()) => {

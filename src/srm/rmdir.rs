@@ -60,10 +60,18 @@ impl Srm {
             let pins =
                 if recursive { srm.core.requests.pins_below(&area.name, path) } else { Vec::new() };
             let sync = srm.site().config.http.fsync;
-            let removed = blocking(move || {
-                remove(&located, recursive)?;
-                if sync { sync_names(&located.area, &[&located.path]) } else { Ok(()) }
-            })
+            let (looked, gone) = (located.clone(), located.clone());
+            let removed = async {
+                blocking(move || look(&looked)).await?;
+                if recursive {
+                    srm.remove_tree(&located).await?;
+                } else {
+                    blocking(move || remove_empty(&located)).await?;
+                }
+                let last =
+                    move || if sync { sync_names(&gone.area, &[&gone.path]) } else { Ok(()) };
+                blocking(last).await
+            }
             .await;
             srm.core.requests.bump();
             srm.abort_gets(pins).await;
@@ -82,37 +90,24 @@ impl Srm {
     }
 }
 
-fn remove(located: &Located, recursive: bool) -> Result<(), Error> {
-    let driver = &*located.area.driver;
-    match driver.stat(&located.path).map(|stat| stat.kind) {
-        Ok(Kind::Directory) => {}
-        Ok(Kind::File | Kind::Other) => {
-            return Err(no_directory());
-        }
+/// There is a directory.
+fn look(located: &Located) -> Result<(), Error> {
+    match located.area.driver.stat(&located.path).map(|stat| stat.kind) {
+        Ok(Kind::Directory) => Ok(()),
+        Ok(Kind::File | Kind::Other) => Err(no_directory()),
         // StoRM's words: scripts look for them.
         Err(DriverError::NotFound) => {
-            return Err(Error::new(ErrorKind::NotFound, "Directory does not exists"));
+            Err(Error::new(ErrorKind::NotFound, "Directory does not exists"))
         }
-        Err(error) => return Err(driver_error(error, &located.stfn)),
+        Err(error) => Err(driver_error(error, &located.stfn)),
     }
-    let removed = if recursive {
-        driver.remove_tree(&located.path)
-    } else {
-        driver.remove_directory(&located.path)
-    };
-    match removed {
+}
+
+fn remove_empty(located: &Located) -> Result<(), Error> {
+    match located.area.driver.remove_directory(&located.path) {
         Ok(()) => Ok(()),
-        Err(DriverError::NotEmpty) if recursive => Err(Error::new(
-            ErrorKind::Internal,
-            "files came into the directory while it was emptied: try again",
-        )),
         Err(DriverError::NotEmpty) => Err(not_empty()),
         Err(DriverError::NotADirectory) => Err(no_directory()),
-        Err(error) if recursive => {
-            let mut error = driver_error(error, &located.stfn);
-            error.explanation = format!("the tree may be removed in part: {}", error.explanation);
-            Err(error)
-        }
         Err(error) => Err(driver_error(error, &located.stfn)),
     }
 }

@@ -5,20 +5,35 @@ use std::sync::Arc;
 
 use super::live::Live;
 use super::requests::now;
+use super::usage::Resized;
 use super::{Error, ErrorKind, Srm};
 use crate::model::{Event, FileState, RequestKind, StatusCode, next};
-use crate::store::{Advance, Advanced, End, FileRow};
+use crate::store::{Advance, Advanced, End, FileRow, Settled};
 
 /// One change: the file's row as it is to be, but for the state, which the event gives.
 pub(super) struct Change {
     pub(super) event: Event,
     pub(super) row: FileRow,
+    /// What was published by it.
+    resized: Option<Resized>,
 }
 
 impl Change {
     /// The event, and nothing else but its explanation.
     pub(super) fn new(row: &FileRow, event: Event, explanation: impl Into<String>) -> Self {
-        Self { event, row: FileRow { explanation: explanation.into(), ..row.clone() } }
+        let row = FileRow { explanation: explanation.into(), ..row.clone() };
+        Self { event, row, resized: None }
+    }
+
+    /// A put is done: bytes of the file now, and of what was replaced and what replaced it.
+    pub(super) fn done(
+        row: &FileRow,
+        size: u64,
+        (before, after): (Option<u64>, Option<u64>),
+    ) -> Self {
+        let resized = row.key.clone().map(|key| Resized { key, before, after });
+        let change = Self::new(row, Event::Done, "done");
+        Self { row: FileRow { size: Some(size), ..change.row }, resized, ..change }
     }
 
     /// A failure with its code.
@@ -49,6 +64,7 @@ impl Srm {
     ) -> Result<Vec<Changed>, Error> {
         let mut outcome: Vec<Option<Changed>> = Vec::with_capacity(changes.len());
         let mut rows = Vec::with_capacity(changes.len());
+        let mut resized = Vec::new();
         for change in changes {
             let expect = match live.file(change.row.n) {
                 Some(file) => file.state,
@@ -57,6 +73,7 @@ impl Srm {
             match next(live.kind(), expect, change.event) {
                 Ok(state) => {
                     let row = finish_row(change.row, live.kind(), state);
+                    resized.extend(change.resized);
                     rows.push(Advance { request: live.id, n: row.n, expect, row });
                     outcome.push(None);
                 }
@@ -71,8 +88,15 @@ impl Srm {
         }
         let taken = if abort {
             self.core.store.mark_aborted(live.id, rows, end).await?
-        } else {
+        } else if resized.is_empty() {
             self.core.store.advance(rows, end).await?
+        } else {
+            let _order = self.core.usage.order.read().await;
+            let usage = self.core.usage.deltas(&resized);
+            let settled = Settled { usage, ..Settled::default() };
+            let taken = self.core.store.publish(rows, end, settled).await?;
+            self.core.usage.apply(&resized);
+            taken
         };
 
         let wanted = after.len();
@@ -108,6 +132,35 @@ impl Srm {
     }
 }
 
+/// Makes a directory of a request ready and adds what was found in it, in one durable transaction. The
+/// caller holds the turn.
+pub(super) async fn added_to(
+    srm: &Srm,
+    live: &Arc<Live>,
+    change: Change,
+    found: Vec<FileRow>,
+) -> Result<(), Error> {
+    let expect = live.file(change.row.n).map(|file| file.state);
+    let expect = expect.ok_or_else(|| internal("the request has no such file"))?;
+    let state =
+        next(live.kind(), expect, change.event).map_err(|why| internal(&why.to_string()))?;
+    let row = finish_row(change.row, live.kind(), state);
+    let advance = Advance { request: live.id, n: row.n, expect, row: row.clone() };
+    let request = (live.id, live.kind());
+    let taken = srm.core.store.expand(request, vec![advance], found.clone()).await?;
+    if taken.iter().any(|taken| *taken != Advanced::Yes) {
+        return Err(internal("the directory is in another state meanwhile: ask for its status"));
+    }
+    let expires = row.expires;
+    // First what is still to be done: else the request would be settled for a moment.
+    live.add(found);
+    srm.core.requests.apply(live, &[row], false, false);
+    if let Some(at) = expires {
+        srm.wake_at(at);
+    }
+    Ok(())
+}
+
 /// What no longer holds in a state leaves the row with it.
 fn finish_row(mut row: FileRow, kind: RequestKind, state: FileState) -> FileRow {
     row.state = state;
@@ -136,6 +189,7 @@ pub(super) fn file_status(file: &FileRow) -> crate::model::ReturnStatus {
         match file.state {
             FileState::Queued => "the file waits for a worker",
             FileState::InProgress => "the file is being worked on",
+            FileState::Suspended => "the file waits until its request is resumed",
             _ => "see the status code",
         }
         .to_owned()

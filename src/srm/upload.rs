@@ -138,10 +138,9 @@ impl Srm {
         }
         // A file with a name is announced first, so that a crash leaves nothing behind.
         let key = FileKey { area: area.name.clone(), path: hidden.clone() };
-        let intent = self.core.store.write_intent(Intent::Discard { hidden: key }).await?;
+        let announced = self.core.store.announce(vec![Intent::Discard { hidden: key }]).await?;
         let (area, path) = (Arc::clone(area), hidden.clone());
-        let named =
-            Named { srm: self.clone(), area: Arc::clone(&area), path, intent: Some(intent) };
+        let named = Named { srm: self.clone(), area: Arc::clone(&area), path, intents: announced };
         let begin = move || area.driver.begin(&directory, Some(&hidden));
         let work = move || begin().map_err(|error| driver_error(error, &"the upload"));
         let begun = blocking(work).await?;
@@ -254,18 +253,13 @@ impl Srm {
         judge(existing.as_ref())?;
         // Replacing takes two steps on a file without a name: announced, so that a crash in
         // between leaves nothing behind.
-        let replaces = match &existing {
-            Some(_) => {
-                let parent = located.path.parent().unwrap_or_else(RelPath::root);
-                let passing = hidden_for_upload(&parent);
-                let hidden = FileKey { area: key.area.clone(), path: passing.clone() };
-                let intent = Intent::Publish { hidden, target: key.clone() };
-                Some((passing, self.core.store.write_intent(intent).await?))
-            }
-            None => None,
-        };
-        let area = Arc::clone(&located.area);
-        let passing = replaces.as_ref().map(|(passing, _)| passing.clone());
+        let passing = existing
+            .map(|_| hidden_for_upload(&located.path.parent().unwrap_or_else(RelPath::root)));
+        let litter = passing
+            .clone()
+            .map(|path| Intent::Discard { hidden: FileKey { area: key.area.clone(), path } });
+        let mut announced = self.announce(&located, litter).await?;
+        let (area, left) = (Arc::clone(&located.area), passing.clone());
         let published = blocking(move || {
             let driver = &*located.area.driver;
             let told = |e| driver_error(e, &located.stfn);
@@ -298,18 +292,16 @@ impl Srm {
             Ok(Published { created: passing.is_none(), entry })
         })
         .await;
-        if let Some((passing, intent)) = replaces {
-            let cleared = match &published {
-                Ok(_) => Ok(()),
-                Err(_) => blocking(move || discard(&area, &passing)).await,
-            };
-            // What can't be cleared now the next start clears. It changes no answer.
-            if cleared.is_ok()
-                && let Err(error) = self.core.store.clear_intent(intent).await
-            {
-                tracing::warn!(%error, "intent of an upload not cleared: the next start does it");
-            }
+        let cleared = match (&published, left) {
+            (Err(_), Some(passing)) => blocking(move || discard(&area, &passing)).await,
+            _ => Ok(()),
+        };
+        // What can't be cleared now the next start clears. It changes no answer.
+        if let Err(error) = cleared {
+            tracing::warn!(%error, "hidden file of an upload left behind: the next start clears it");
+            announced.keep_litter();
         }
+        self.settle(announced).await;
         self.core.requests.bump();
         if published.is_ok() {
             self.abort_gets(self.core.requests.pins_on(&key)).await;
@@ -431,28 +423,27 @@ struct Named {
     srm: Srm,
     area: Arc<StorageArea>,
     path: RelPath,
-    intent: Option<IntentId>,
+    intents: Vec<IntentId>,
 }
 
 impl Named {
     /// The file was published under another name.
     async fn forget(mut self) {
-        if let Some(intent) = self.intent.take()
-            && let Err(error) = self.srm.core.store.clear_intent(intent).await
-        {
-            tracing::warn!(%error, "intent of an upload not cleared: the next start does it");
-        }
+        let intents = std::mem::take(&mut self.intents);
+        self.srm.settle_all(&[], intents).await;
     }
 }
 
 impl Drop for Named {
     fn drop(&mut self) {
-        let Some(intent) = self.intent.take() else { return };
+        let intents = std::mem::take(&mut self.intents);
+        if intents.is_empty() {
+            return;
+        }
         let (srm, area, path) = (self.srm.clone(), Arc::clone(&self.area), self.path.clone());
         tokio::spawn(async move {
             if blocking(move || discard(&area, &path)).await.is_ok() {
-                // Should it fail, the next start clears it.
-                let _ = srm.core.store.clear_intent(intent).await;
+                srm.settle_all(&[], intents).await;
             }
         });
     }

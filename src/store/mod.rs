@@ -4,11 +4,13 @@
 //! One writer thread owns the SQLite connection and commits everything that waits in one durable
 //! transaction; readers have connections of their own. SQL stands in this room only.
 
+mod asked;
 mod leases;
 mod read;
 mod rows;
 mod schema;
 mod sqlite;
+mod usage;
 mod write;
 mod writer;
 
@@ -17,6 +19,7 @@ mod tests;
 
 pub use leases::{LeaseRow, Lent, LentId, LentRow};
 pub use sqlite::Store;
+pub use usage::{ScanRow, Settled, UsageDelta, UsageRow};
 
 use std::path::PathBuf;
 
@@ -62,6 +65,10 @@ pub struct RequestRow {
     pub protocols: Vec<Protocol>,
     /// `targetSpaceToken`.
     pub space_token: Option<String>,
+    /// When work on it begins, where that is later than it came (`deferredStartTime`).
+    pub starts: Option<Millis>,
+    /// What waits in it is not begun (srmSuspendRequest).
+    pub suspended: bool,
     /// The whole request was aborted.
     pub aborted: bool,
     /// The final status, once every file has ended; it never changes again.
@@ -91,6 +98,10 @@ pub struct FileRow {
     pub turl: Option<(Protocol, String)>,
     /// When pin or TURL ends.
     pub expires: Option<Millis>,
+    /// Of a directory whose files are asked for (`dirOption`): how many levels of them; -1 is all.
+    pub levels: Option<i32>,
+    /// The `n` of the directory in which it was found.
+    pub parent: Option<u32>,
 }
 
 /// A request and its files.
@@ -102,6 +113,15 @@ pub struct StoredRequest {
     pub request: RequestRow,
     /// Its files, by `n`.
     pub files: Vec<FileRow>,
+}
+
+/// A request, and how many of its files stand where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The request.
+    pub request: RequestRow,
+    /// No state twice.
+    pub files: Vec<(FileState, u32)>,
 }
 
 /// One change of one file's state, which names the state it expects to find.
@@ -145,16 +165,27 @@ pub enum Advanced {
 /// the next start finishes or undoes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Intent {
-    /// A hidden file is to be renamed over `target`, or removed.
-    Publish {
-        /// The hidden file.
-        hidden: FileKey,
-        /// What it replaces.
-        target: FileKey,
+    /// A published file is about to come, go, or get another content.
+    Change {
+        /// The file.
+        key: FileKey,
+        /// Bytes it had before; `None`: it was not there.
+        before: Option<u64>,
     },
     /// A hidden file may be left over.
     Discard {
         /// The hidden file.
+        hidden: FileKey,
+    },
+    /// A directory gets a hidden name, to be removed with all below it. What it holds still counts
+    /// as used.
+    RemoveTree {
+        /// The directory, under its hidden name.
+        hidden: FileKey,
+    },
+    /// A directory under a hidden name is to be removed. What it holds no longer counts as used.
+    DiscardTree {
+        /// The directory.
         hidden: FileKey,
     },
 }

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::writer::{Lane, Writer};
 use super::{
     Advance, Advanced, End, FileRow, Intent, IntentId, LeaseRow, Lent, LentId, LentRow, Millis,
-    RequestId, RequestRow, StoreError, StoredRequest, leases, read, schema, write,
+    RequestId, RequestRow, ScanRow, Settled, StoreError, StoredRequest, UsageRow, leases, read,
+    schema, usage, write,
 };
 use crate::model::{RelPath, RequestToken, SpaceToken};
 
@@ -19,13 +20,14 @@ const READERS: usize = 4;
 
 /// The request database. A handle: clones share it.
 ///
-/// What a writing method returned is on disk: it outlives a kill and a power cut. Writing methods
+/// What a writing method returned is on disk, unless it says less: it outlives a kill and a power
+/// cut. Writing methods
 /// go on to their end when the caller's future is dropped. [`StoreError::Busy`] says that too much
 /// waits: at once for [`Store::submit`], after half a minute for the others. After an error of
 /// the disk (full, say) reading goes on, and so does writing as soon as the disk lets it.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl Store {
@@ -160,18 +162,91 @@ impl Store {
         self.inner.writer.call(Lane::Standing(1), work).await
     }
 
-    /// Writes down, durably, what is about to be done.
-    pub async fn write_intent(&self, intent: Intent) -> Result<IntentId, StoreError> {
+    /// Writes down what is about to be done, in order. It outlives a kill, but not a power cut: for
+    /// that nobody waits here.
+    pub async fn announce(&self, intents: Vec<Intent>) -> Result<Vec<IntentId>, StoreError> {
         let owner = Arc::clone(&self.inner.owner);
-        let work = move |connection: &Connection| write::write_intent(connection, &owner, &intent);
+        let rows = intents.len();
+        let work = move |connection: &Connection| {
+            intents.iter().map(|intent| write::write_intent(connection, &owner, intent)).collect()
+        };
+        self.inner.writer.call_soft(Lane::Standing(rows), work).await
+    }
+
+    /// Writes down what announced changes came to, and forgets that they were announced. Nobody
+    /// waits for it: after a crash the intents are still there, and tell what has to be looked at.
+    pub async fn settle(&self, settled: Settled) -> Result<(), StoreError> {
+        let work = move |connection: &Connection| usage::settle(connection, &settled);
+        self.inner.writer.cast(Lane::Standing(1), work).await
+    }
+
+    /// As [`Store::settle`], and announces what follows, in the same transaction. It outlives a kill.
+    pub async fn settle_and_announce(
+        &self,
+        settled: Settled,
+        intent: Intent,
+    ) -> Result<IntentId, StoreError> {
+        let owner = Arc::clone(&self.inner.owner);
+        let work = move |connection: &Connection| {
+            usage::settle(connection, &settled)?;
+            write::write_intent(connection, &owner, &intent)
+        };
+        self.inner.writer.call_soft(Lane::Standing(2), work).await
+    }
+
+    /// [`Store::advance`], and what published files came to in the same transaction.
+    pub async fn publish(
+        &self,
+        changes: Vec<Advance>,
+        end: Option<End>,
+        settled: Settled,
+    ) -> Result<Vec<Advanced>, StoreError> {
+        let rows = changes.len() + settled.rows();
+        let work = move |connection: &Connection| {
+            usage::settle(connection, &settled)?;
+            write::advance(connection, &changes, end)
+        };
+        self.inner.writer.call(Lane::Standing(rows), work).await
+    }
+
+    /// What is known of all areas.
+    pub async fn usage(&self) -> Result<Vec<UsageRow>, StoreError> {
+        // By the writer, so that it comes after every settle before it.
+        self.inner.writer.call_soft(Lane::Standing(1), usage::usage).await
+    }
+
+    /// Notes where a scan stands; the first call begins it.
+    pub async fn save_scan(&self, area: Arc<str>, scan: ScanRow) -> Result<(), StoreError> {
+        let work = move |connection: &Connection| usage::save_scan(connection, &area, &scan);
+        self.inner.writer.call_soft(Lane::Standing(1), work).await
+    }
+
+    /// Ends a scan: `counted` bytes are what the area holds, `drift` more or less than was known.
+    pub async fn end_scan(
+        &self,
+        area: Arc<str>,
+        counted: i64,
+        drift: i64,
+        at: Millis,
+    ) -> Result<(), StoreError> {
+        let work =
+            move |connection: &Connection| usage::end_scan(connection, &area, counted, drift, at);
         self.inner.writer.call(Lane::Standing(1), work).await
     }
 
-    /// Forgets an intent. Does not wait for the disk: after a crash the intent may be back, and is
-    /// finished or undone once more.
-    pub async fn clear_intent(&self, id: IntentId) -> Result<(), StoreError> {
-        let work = move |connection: &Connection| write::clear_intent(connection, id);
-        self.inner.writer.cast(Lane::Standing(1), work).await
+    /// This daemon runs, on the boot of that id. True when the machine was cut off while it ran
+    /// before: what nobody had synced may be lost.
+    pub async fn begin_run(&self, boot: String) -> Result<bool, StoreError> {
+        let owner = Arc::clone(&self.inner.owner);
+        let work = move |connection: &Connection| usage::begin_run(connection, &owner, &boot);
+        self.inner.writer.call(Lane::Standing(1), work).await
+    }
+
+    /// The run ends as it should.
+    pub async fn end_run(&self) -> Result<(), StoreError> {
+        let owner = Arc::clone(&self.inner.owner);
+        let work = move |connection: &Connection| usage::end_run(connection, &owner);
+        self.inner.writer.call(Lane::Standing(1), work).await
     }
 
     /// Own intents that were not cleared, in the order in which they were written.
@@ -240,7 +315,7 @@ impl Store {
         tokio::task::spawn_blocking(move || inner.writer.stop()).await.ok();
     }
 
-    async fn read<T, F>(&self, ask: F) -> Result<T, StoreError>
+    pub(super) async fn read<T, F>(&self, ask: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection, &str) -> Result<T, StoreError> + Send + 'static,
@@ -275,10 +350,10 @@ impl std::fmt::Debug for Store {
     }
 }
 
-struct Inner {
-    owner: Arc<str>,
+pub(super) struct Inner {
+    pub(super) owner: Arc<str>,
     readers: Arc<Readers>,
-    writer: Writer,
+    pub(super) writer: Writer,
 }
 
 impl Drop for Inner {

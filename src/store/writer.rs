@@ -67,9 +67,27 @@ impl Writer {
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
+        self.ask(lane, true, work).await
+    }
+
+    /// As [`Writer::call`], but returns when the system has it: it outlives a kill of this process,
+    /// not a power cut.
+    pub(super) async fn call_soft<T, F>(&self, lane: Lane, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.ask(lane, false, work).await
+    }
+
+    async fn ask<T, F>(&self, lane: Lane, durable: bool, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
         let permit = self.permit(lane).await?;
         let (answer, outcome) = oneshot::channel();
-        let call = Call { work, outcome: None, answer, _permit: permit };
+        let call = Call { work, durable, outcome: None, answer, _permit: permit };
         self.sender.send(Message::Unit(Box::new(call))).map_err(|_| StoreError::Closed)?;
         outcome.await.map_err(|_| StoreError::Closed)?
     }
@@ -129,6 +147,8 @@ enum Message {
 trait Unit: Send {
     /// Somebody waits for the answer.
     fn is_awaited(&self) -> bool;
+    /// It must be on disk before the answer.
+    fn is_durable(&self) -> bool;
     /// Does it. After an error it is undone, and perhaps run again.
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError>;
     /// Tells what came of it, once that is known for good.
@@ -137,6 +157,7 @@ trait Unit: Send {
 
 struct Call<T, F> {
     work: F,
+    durable: bool,
     outcome: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
     _permit: OwnedSemaphorePermit,
@@ -149,6 +170,10 @@ where
 {
     fn is_awaited(&self) -> bool {
         true
+    }
+
+    fn is_durable(&self) -> bool {
+        self.durable
     }
 
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
@@ -183,6 +208,10 @@ where
         false
     }
 
+    fn is_durable(&self) -> bool {
+        false
+    }
+
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
         guarded(&self.work, connection)
     }
@@ -205,10 +234,16 @@ where
 
 fn run(connection: &Connection, receiver: &Receiver<Message>, commits: &AtomicU64) {
     let mut crowd = 1;
+    let mut synced = true;
     loop {
         let (group, stop) = gather(receiver, crowd);
         crowd = group.len();
-        commit(connection, group, commits);
+        // Waiting for the disk is most of the price of a commit.
+        let sync = stop || group.iter().any(|unit| unit.is_durable());
+        match set_sync(connection, &mut synced, sync) {
+            Ok(()) => commit(connection, group, commits),
+            Err(error) => refuse(group, &error),
+        }
         if stop {
             return;
         }
@@ -247,6 +282,23 @@ fn gather(receiver: &Receiver<Message>, crowd: usize) -> (Vec<Box<dyn Unit>>, bo
             Err(RecvTimeoutError::Timeout) => return (group, false),
             Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return (group, true),
         }
+    }
+}
+
+/// Whether commits from now on wait for the disk; `synced`: whether they do.
+fn set_sync(connection: &Connection, synced: &mut bool, sync: bool) -> Result<(), StoreError> {
+    if *synced != sync {
+        let mode = if sync { "FULL" } else { "NORMAL" };
+        connection.pragma_update(None, "synchronous", mode)?;
+        *synced = sync;
+    }
+    Ok(())
+}
+
+/// Nothing of these was done.
+fn refuse(group: Vec<Box<dyn Unit>>, error: &StoreError) {
+    for unit in group {
+        unit.answer(Err(error.clone()));
     }
 }
 

@@ -25,6 +25,7 @@ impl Driver for Fake {
     fn name(&self) -> &'static str { "fake" }
     fn stat(&self, _: &RelPath) -> Done<Stat> { no() }
     fn stat_file(&self, _: &File) -> Done<Stat> { no() }
+    fn file_size(&self, _: &RelPath) -> Done<Option<u64>> { no() }
     fn directory(&self, _: &RelPath) -> Done<Box<dyn Directory>> { no() }
     fn open(&self, _: &RelPath) -> Done<File> { no() }
     fn open_own(&self, _: &RelPath) -> Done<File> { no() }

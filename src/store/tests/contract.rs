@@ -15,6 +15,8 @@ async fn what_is_written_reads_back() {
         overwrite: Some(OverwriteMode::WhenFilesAreDifferent),
         protocols: vec![Protocol::Https, Protocol::Gsiftp],
         space_token: Some("tok".to_owned()),
+        starts: Some(Millis(1_500)),
+        suspended: true,
         ..request(1, RequestKind::Put)
     };
     let files = vec![
@@ -29,6 +31,7 @@ async fn what_is_written_reads_back() {
             ..file(1, "")
         },
         FileRow { key: Some(key(".storm.hidden.0")), ..file(2, "x") },
+        FileRow { levels: Some(-1), parent: Some(2), ..file(3, "d") },
     ];
     let id = store.submit(full.clone(), files.clone()).await.unwrap();
     let stored = StoredRequest { id, request: full, files };
@@ -240,19 +243,74 @@ async fn an_area_keeps_its_token() {
 }
 
 #[tokio::test]
-async fn intents_stay_until_they_are_cleared() {
+async fn intents_stay_until_they_are_settled() {
     let store = TestStore::new();
-    let publish = Intent::Publish { hidden: key(".storm.t.0"), target: key("a") };
-    let discard = Intent::Discard { hidden: key("d/.storm.t.1") };
-    let first = store.write_intent(publish).await.unwrap();
-    let second = store.write_intent(discard.clone()).await.unwrap();
-    store.clear_intent(first).await.unwrap();
-    assert_eq!(store.intents().await.unwrap(), [(second, discard.clone())]);
-    // Cleared and closed at once: written all the same.
-    let third = store.write_intent(discard.clone()).await.unwrap();
-    store.clear_intent(third).await.unwrap();
+    let forget = |intents| Settled { intents, ..Settled::default() };
+    let all = vec![
+        Intent::Change { key: key("a"), before: Some(7) },
+        Intent::Change { key: key("b"), before: None },
+        Intent::Discard { hidden: key("d/.storm.t.1") },
+        Intent::RemoveTree { hidden: key("d/.storm.rm.1") },
+        Intent::DiscardTree { hidden: key("d/.storm.rm.2") },
+    ];
+    let ids = store.announce(all.clone()).await.unwrap();
+    let left: Vec<_> = ids.iter().copied().zip(all.clone()).collect();
+    assert_eq!(store.intents().await.unwrap(), left);
+    store.settle(forget(vec![ids[0]])).await.unwrap();
+    assert_eq!(store.intents().await.unwrap(), left[1..]);
+    // Settled and closed at once: written all the same.
+    let more = store.announce(all).await.unwrap();
+    store.settle(forget(more)).await.unwrap();
     let store = store.reopen();
-    assert_eq!(store.intents().await.unwrap(), [(second, discard)]);
+    assert_eq!(store.intents().await.unwrap(), left[1..]);
+    let next = Intent::Discard { hidden: key("e") };
+    let next_id = store.settle_and_announce(forget(ids), next.clone()).await.unwrap();
+    assert_eq!(store.intents().await.unwrap(), [(next_id, next)]);
+}
+
+#[tokio::test]
+async fn usage_is_what_was_counted_and_what_changed_since() {
+    let store = TestStore::new();
+    let area: Arc<str> = Arc::from("A");
+    let bytes = |used, counted| Settled {
+        usage: vec![UsageDelta { area: Arc::from("A"), used, counted }],
+        ..Settled::default()
+    };
+    let scan = |after: Option<&str>, counted| ScanRow {
+        after: after.map(|path| RelPath::parse(path).unwrap()),
+        counted,
+    };
+    store.settle(bytes(5, 0)).await.unwrap();
+    store.save_scan(Arc::clone(&area), scan(None, 0)).await.unwrap();
+    store.save_scan(Arc::clone(&area), scan(Some("d/e"), 100)).await.unwrap();
+    // With a put that is done, in one transaction.
+    let put = file(0, "a");
+    let id = store.submit(request(1, RequestKind::Put), vec![put.clone()]).await.unwrap();
+    let ready = change(id, FileState::Queued, &put, FileState::SpaceAvailable);
+    store.publish(vec![ready], None, bytes(-3, -2)).await.unwrap();
+    let store = store.reopen();
+    let row = UsageRow {
+        area: Arc::clone(&area),
+        used: 2,
+        scanned: None,
+        drift: 0,
+        scan: Some(scan(Some("d/e"), 98)),
+    };
+    assert_eq!(store.usage().await.unwrap(), [row]);
+    store.end_scan(Arc::clone(&area), 120, 4, Millis(9)).await.unwrap();
+    store.settle(bytes(1, 0)).await.unwrap();
+    let row = UsageRow { area, used: 121, scanned: Some(Millis(9)), drift: 4, scan: None };
+    assert_eq!(store.usage().await.unwrap(), [row]);
+}
+
+#[tokio::test]
+async fn a_run_that_was_cut_off_by_another_boot_is_told() {
+    let store = TestStore::new();
+    assert!(!store.begin_run("one".to_owned()).await.unwrap(), "the first run");
+    assert!(!store.begin_run("one".to_owned()).await.unwrap(), "killed, on the same boot");
+    assert!(store.begin_run("two".to_owned()).await.unwrap());
+    store.end_run().await.unwrap();
+    assert!(!store.begin_run("three".to_owned()).await.unwrap(), "it had ended well");
 }
 
 #[tokio::test]
@@ -261,7 +319,7 @@ async fn two_owners_share_a_file() {
     let theirs = Store::open(&ours.path(), "b").unwrap();
     let due = FileRow { expires: Some(Millis(5)), ..file(0, "a") };
     let id = theirs.submit(request(1, RequestKind::Get), vec![due.clone()]).await.unwrap();
-    theirs.write_intent(Intent::Discard { hidden: key("x") }).await.unwrap();
+    theirs.announce(vec![Intent::Discard { hidden: key("x") }]).await.unwrap();
 
     assert!(ours.load(&token(1)).await.unwrap().is_some(), "a token is good everywhere");
     assert_eq!(ours.unfinished(RequestId(0), 9).await.unwrap(), []);
@@ -316,6 +374,8 @@ async fn timers_and_purges_use_their_indices() {
     for (sql, index) in [
         (read::DUE, "files_due"),
         (read::NEXT_DUE, "files_due"),
+        (read::TOKENS, "requests_of_user"),
+        (read::DESCRIBED, "requests_described"),
         (
             "SELECT id FROM requests WHERE owner = ?1 AND ended < ?2 ORDER BY ended",
             "requests_ended",

@@ -1,0 +1,209 @@
+//! How published files change, at every door: announced first, then done, then settled, so that what
+//! an area holds is exact, also after a kill.
+
+use std::sync::Arc;
+
+use super::access::driver_error;
+use super::usage::{Changing, Resized};
+use super::{Error, ErrorKind, Srm, blocking};
+use crate::fsdriver::{Directory, DriverError, Kind};
+use crate::model::{FileKey, HIDDEN_PREFIX, RelPath};
+use crate::namespace::{Located, StorageArea};
+use crate::store::{Intent, IntentId, Settled};
+
+/// A change of one file that was announced. To be settled, whatever comes of it.
+#[must_use]
+pub(super) struct Announced {
+    area: Arc<StorageArea>,
+    key: FileKey,
+    before: Option<u64>,
+    intents: Vec<IntentId>,
+    changing: Changing,
+}
+
+impl Announced {
+    /// What was announced beside the change is still to be cleared up: by the next start.
+    pub(super) fn keep_litter(&mut self) {
+        self.intents.truncate(1);
+    }
+}
+
+impl Srm {
+    /// Announces that a file is to come, go, or get another content; `also` is forgotten with it.
+    ///
+    /// # Errors
+    /// [`super::ErrorKind::Busy`] while a directory above it is moved or removed; the store's.
+    pub(super) async fn announce(
+        &self,
+        located: &Located,
+        also: Option<Intent>,
+    ) -> Result<Announced, Error> {
+        let (area, key) = (Arc::clone(&located.area), located.key());
+        let changing = self.core.usage.change(vec![key.clone()])?;
+        let before = size_of(&area, &key.path).await?;
+        let mut intents = vec![Intent::Change { key: key.clone(), before }];
+        intents.extend(also);
+        let intents = self.core.store.announce(intents).await?;
+        Ok(Announced { area, key, before, intents, changing })
+    }
+
+    /// Settles a change, by what is there now.
+    pub(super) async fn settle(&self, announced: Announced) {
+        let Announced { area, key, before, intents, changing } = announced;
+        match size_of(&area, &key.path).await {
+            Ok(after) => {
+                let resized = [Resized { key, before, after }];
+                self.settle_all(&resized, intents).await;
+            }
+            // The intent stays: the next start looks.
+            Err(error) => tracing::error!(%error, %key, "what the area holds is not known exactly"),
+        }
+        drop(changing);
+    }
+
+    pub(super) async fn settle_all(&self, resized: &[Resized], intents: Vec<IntentId>) {
+        let _order = self.core.usage.order.read().await;
+        let settled = Settled { intents, usage: self.core.usage.deltas(resized) };
+        self.core.usage.apply(resized);
+        if let Err(error) = self.core.store.settle(settled).await {
+            tracing::warn!(%error, "change of a file not settled: the next start does it");
+        }
+    }
+
+    /// A directory and all below it goes: in one step for everybody who looks, whatever happens
+    /// meanwhile. Nothing below it changes from now on; the caller holds its lock.
+    pub(super) async fn remove_tree(&self, located: &Located) -> Result<(), Error> {
+        let tree = located.key();
+        let _closed = self.core.usage.close(tree.clone()).await;
+        let parent = located.path.parent().unwrap_or_else(RelPath::root);
+        let hidden = parent.join(&format!("{HIDDEN_PREFIX}rm.{}", uuid::Uuid::new_v4()));
+        let intent =
+            Intent::RemoveTree { hidden: FileKey { path: hidden.clone(), ..tree.clone() } };
+        let intent = self.core.store.settle_and_announce(Settled::default(), intent).await?;
+        let (from, to) = (located.clone(), hidden.clone());
+        let renamed = blocking(move || {
+            from.area.driver.rename(&from.path, &to, false).map_err(|e| driver_error(e, &from.stfn))
+        });
+        if let Err(error) = renamed.await {
+            self.settle_all(&[], vec![intent]).await;
+            return Err(error);
+        }
+        let area = Arc::clone(&located.area);
+        let intent = self.uncount_tree(Arc::clone(&area), hidden.clone(), intent).await?;
+        let removed = self.discard_tree(Arc::clone(&area), hidden.clone(), intent).await;
+        if removed.is_err() {
+            // What is left is not to be hidden from who could see it before.
+            let path = tree.path.clone();
+            let left = blocking(move || {
+                let back = area.driver.rename(&hidden, &path, false);
+                back.map_err(|error| driver_error(error, &path))?;
+                tree_size(&area, &path)
+            });
+            if let Ok(bytes) = left.await {
+                let resized = Resized { key: tree, before: None, after: Some(bytes) };
+                self.settle_all(&[resized], vec![intent]).await;
+            }
+        }
+        removed
+    }
+
+    /// A directory that has got a hidden name counts no longer with all below it: `intent` announced
+    /// that. The next one says that it is to be removed.
+    pub(super) async fn uncount_tree(
+        &self,
+        area: Arc<StorageArea>,
+        hidden: RelPath,
+        intent: IntentId,
+    ) -> Result<IntentId, Error> {
+        let key = FileKey { area: Arc::clone(&area.name), path: hidden.clone() };
+        let bytes = blocking(move || tree_size(&area, &hidden)).await?;
+        let _order = self.core.usage.order.read().await;
+        let usage = vec![self.core.usage.remove_tree(&key, bytes)];
+        let settled = Settled { intents: vec![intent], usage };
+        let follows = Intent::DiscardTree { hidden: key };
+        Ok(self.core.store.settle_and_announce(settled, follows).await?)
+    }
+
+    /// Removes a directory under a hidden name, which counts no longer.
+    pub(super) async fn discard_tree(
+        &self,
+        area: Arc<StorageArea>,
+        hidden: RelPath,
+        intent: IntentId,
+    ) -> Result<(), Error> {
+        blocking(move || match area.driver.remove_tree(&hidden) {
+            Ok(()) | Err(DriverError::NotFound) => Ok(()),
+            // A link to a directory. StoRM's words: scripts look for them.
+            Err(DriverError::NotADirectory) => {
+                Err(Error::new(ErrorKind::NotADirectory, "Not a directory"))
+            }
+            Err(DriverError::NotEmpty) => Err(Error::new(
+                ErrorKind::Internal,
+                "files came into the directory while it was emptied: try again",
+            )),
+            Err(error) => {
+                let mut error = driver_error(error, &area.name);
+                error.explanation =
+                    format!("the tree may be removed in part: {}", error.explanation);
+                Err(error)
+            }
+        })
+        .await?;
+        self.settle_all(&[], vec![intent]).await;
+        Ok(())
+    }
+}
+
+async fn size_of(area: &Arc<StorageArea>, path: &RelPath) -> Result<Option<u64>, Error> {
+    let (area, path) = (Arc::clone(area), path.clone());
+    blocking(move || area.driver.file_size(&path).map_err(|error| driver_error(error, &path))).await
+}
+
+/// Bytes of all files in a tree, as a scan counts them.
+pub(super) fn tree_size(area: &StorageArea, tree: &RelPath) -> Result<u64, Error> {
+    let told = |error| driver_error(error, &area.name);
+    let mut bytes = 0;
+    let mut left = vec![tree.clone()];
+    while let Some(path) = left.pop() {
+        let directory = match area.driver.directory(&path) {
+            Ok(directory) => directory,
+            // A path too long to be named holds nothing of a client's.
+            Err(DriverError::NotFound | DriverError::OtherArea | DriverError::BadName) => continue,
+            Err(error) => return Err(told(error)),
+        };
+        let Contents { files, directories, .. } = contents(&*directory).map_err(told)?;
+        for name in files {
+            bytes += directory.file_size(&name).map_err(told)?.unwrap_or(0);
+        }
+        left.extend(directories.into_iter().map(|name| path.join(&name)));
+    }
+    Ok(bytes)
+}
+
+/// What a directory holds.
+#[derive(Default)]
+pub(super) struct Contents {
+    pub(super) files: Vec<Box<str>>,
+    pub(super) directories: Vec<Box<str>>,
+    /// Names of ours, which do not count.
+    pub(super) hidden: Vec<Box<str>>,
+}
+
+/// The names in a directory: regular files and directories. Links are not followed.
+pub(super) fn contents(directory: &dyn Directory) -> Result<Contents, DriverError> {
+    let mut found = Contents::default();
+    for entry in directory.entries()? {
+        let entry = entry?;
+        if entry.name.starts_with(HIDDEN_PREFIX) {
+            found.hidden.push(entry.name.into_boxed_str());
+            continue;
+        }
+        match entry.kind {
+            Some(Kind::Directory) => found.directories.push(entry.name.into_boxed_str()),
+            // What the directory does not tell is looked at.
+            Some(Kind::File) | None => found.files.push(entry.name.into_boxed_str()),
+            Some(Kind::Other) => {}
+        }
+    }
+    Ok(found)
+}
