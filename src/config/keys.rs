@@ -95,7 +95,10 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ),
     ("auth", "Who may do what. Files that are not there hold no entries."),
     ("lifetimes", "How long things live."),
-    ("workers", "Files worked on at once, and how many may wait, for each kind of request."),
+    (
+        "workers",
+        "Files worked on at once, and how many may wait, for each kind of request. Users take turns; one gets at most three quarters of the places.",
+    ),
     ("limits", "Bounds. What goes beyond them is refused with a clear answer."),
 ];
 
@@ -390,6 +393,13 @@ pub const KEYS: &[Key] = &[
         "srmCopy and third-party copies",
     ),
     key(
+        "workers",
+        "checksum",
+        Kind::Pool(|c| &mut c.workers.checksum),
+        "{ threads = 2, queue = 10000 }",
+        "checksums of files that came without one; beyond the queue they are left for later",
+    ),
+    key(
         "limits",
         "files_per_request",
         Kind::Count(|c| &mut c.limits.files_per_request),
@@ -507,7 +517,7 @@ pub(super) fn blank() -> Config {
             volatile_default: Duration::ZERO,
             request_kept: Duration::ZERO,
         },
-        workers: Workers { put: pool, get: pool, bring_online: pool, copy: pool },
+        workers: Workers { put: pool, get: pool, bring_online: pool, copy: pool, checksum: pool },
         limits: Limits {
             files_per_request: 0,
             envelope: 0,

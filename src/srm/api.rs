@@ -157,7 +157,7 @@ pub struct PutFile {
     pub expected_size: Option<u64>,
 }
 
-/// Answer of srmPrepareToPut, srmPrepareToGet and their status calls; `F` is what is told of a file.
+/// Answer of srmPrepareToPut, srmPrepareToGet, srmBringOnline and their status calls; `F` is what is told of a file.
 #[derive(Clone, Debug)]
 pub struct RequestAnswer<F> {
     /// Of the request.
@@ -168,8 +168,12 @@ pub struct RequestAnswer<F> {
     pub files: Option<Vec<F>>,
     /// `remainingTotalRequestTime`, seconds.
     pub remaining_total_time: Option<i32>,
+    /// `remainingDeferredStartTime` of a request that begins later than it came, seconds.
+    pub remaining_deferred_start: Option<i32>,
 }
 
+/// Of bring-onlines: without a TURL.
+pub type BringOnlineAnswer = RequestAnswer<GetFileStatus>;
 /// Of puts.
 pub type PutAnswer = RequestAnswer<PutFileStatus>;
 /// Of gets.
@@ -194,7 +198,7 @@ pub struct PutFileStatus {
     pub turl: Option<String>,
 }
 
-/// srmPrepareToGet.
+/// srmPrepareToGet, and srmBringOnline: there the pin is `desiredLifeTime`, and protocols are ignored.
 #[derive(Clone, Debug, Default)]
 pub struct GetRequest {
     /// `arrayOfFileRequests`.
@@ -220,8 +224,17 @@ pub struct GetRequest {
 pub struct GetFile {
     /// `sourceSURL`.
     pub surl: Option<String>,
-    /// `dirOption.isSourceADirectory`.
-    pub is_directory: bool,
+    /// `dirOption`, where `isSourceADirectory`: the files of that directory are asked for.
+    pub directory: Option<Levels>,
+}
+
+/// How deep below a directory (`TDirOption`).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Levels {
+    /// To the bottom; beats `levels`.
+    pub all: Option<bool>,
+    /// 1, the default, is what stands in the directory itself.
+    pub levels: Option<i32>,
 }
 
 /// `TGetRequestFileStatus`.
@@ -239,6 +252,56 @@ pub struct GetFileStatus {
     pub remaining_pin: Option<i32>,
     /// Where to read.
     pub turl: Option<String>,
+}
+
+/// What srmSetPermission does with what it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PermissionChange {
+    /// Gives more.
+    Add,
+    /// Takes whole entries away; what they say does not matter.
+    Remove,
+    /// Sets them to what is said.
+    Change,
+}
+
+/// srmSetPermission. Modes are the bits r 4, w 2, x 1.
+#[derive(Clone, Debug)]
+pub struct SetPermission {
+    /// File or directory.
+    pub surl: String,
+    /// What is done with what follows; what is absent stays.
+    pub change: PermissionChange,
+    /// Of the owner.
+    pub owner: Option<u8>,
+    /// Of users: DN, account or its number, and mode.
+    pub users: Vec<(String, u8)>,
+    /// Of groups: FQAN, group or its number, and mode.
+    pub groups: Vec<(String, u8)>,
+    /// Of everybody else.
+    pub other: Option<u8>,
+}
+
+/// Answer of srmCheckPermission and srmGetPermission; `P` is what is told of one SURL.
+#[derive(Clone, Debug)]
+pub struct PermissionAnswer<P> {
+    /// Of the request.
+    pub status: ReturnStatus,
+    /// Per SURL, in the order of the request: the SURL, its status, and what was found.
+    pub files: Option<Vec<(String, ReturnStatus, Option<P>)>>,
+}
+
+/// `TPermissionReturn`: who has which mode, by the names of accounts and groups.
+#[derive(Clone, Debug)]
+pub struct Permissions {
+    /// The owner and his mode.
+    pub owner: (String, u8),
+    /// Users.
+    pub users: Vec<(String, u8)>,
+    /// Groups; the owning one first.
+    pub groups: Vec<(String, u8)>,
+    /// Everybody else.
+    pub other: u8,
 }
 
 /// Answer of srmGetSpaceTokens.
@@ -284,28 +347,6 @@ pub struct SpaceMetaData {
 
 /// Answer of srmChangeSpaceForFiles and its status call.
 pub type ChangeSpaceAnswer = RequestAnswer<SurlStatus>;
-
-/// `TSURLLifetimeReturnStatus`.
-#[derive(Clone, Debug)]
-pub struct SurlLifetime {
-    /// As the client wrote it.
-    pub surl: String,
-    /// What became of it.
-    pub status: ReturnStatus,
-    /// Seconds the file lives; -1 without end.
-    pub file_lifetime: Option<i32>,
-    /// Seconds the pin lives.
-    pub pin_lifetime: Option<i32>,
-}
-
-/// Answer of srmExtendFileLifeTimeInSpace.
-#[derive(Clone, Debug)]
-pub struct LifetimesAnswer {
-    /// Of the request.
-    pub status: ReturnStatus,
-    /// Per file, in the order of the request; `None` when the request as a whole was refused.
-    pub files: Option<Vec<SurlLifetime>>,
-}
 
 /// srmReserveSpace.
 #[derive(Clone, Debug)]
@@ -354,15 +395,20 @@ pub struct SpaceGrantAnswer {
     pub space: Option<SpaceToken>,
 }
 
-/// What counting a storage area came to.
-#[derive(Clone, Debug)]
-pub struct SpaceCheck {
+/// What a storage area holds.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AreaUsage {
     /// Its name.
-    pub area: std::sync::Arc<str>,
-    /// Bytes of its files.
+    pub area: String,
+    /// Bytes of its files; what is counted so far, while it was never counted whole.
     pub used: u64,
-    /// Bytes more or less than was known: written or removed behind stormd's back.
+    /// When it was counted whole the last time: milliseconds since 1970, UTC.
+    pub scanned_ms: Option<i64>,
+    /// Bytes that the last count found more or less than was known: written or removed behind
+    /// stormd's back.
     pub drift: i64,
+    /// It is being counted, or about to be.
+    pub scanning: bool,
 }
 
 /// What an HTTP door points at.

@@ -1,5 +1,8 @@
 //! One request in memory: what status calls read, and whose turn it is to change it.
 
+mod pick;
+mod rest;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,6 +12,8 @@ use tokio::sync::watch;
 use super::spaces::Hold;
 use crate::model::{FileState, RequestKind, RequestToken, ReturnStatus, StatusCode, aggregate};
 use crate::store::{FileRow, RequestId, RequestRow, StoredRequest};
+
+pub(super) use rest::Parked;
 
 /// How long a put whose TURL's lifetime ran out while its data came still waits for srmPutDone.
 const TIME_FOR_DONE: Duration = Duration::from_secs(10);
@@ -43,6 +48,10 @@ struct State {
     uploaded: HashSet<u32>,
     /// Files that a worker has in hand.
     in_hand: HashSet<u32>,
+    /// What waits is not begun.
+    suspended: bool,
+    /// Files whose turn came while they had to rest.
+    parked: Vec<Parked>,
     aborted: bool,
     /// The request's status once every file had its answer: later it changes by abort alone.
     settled: Option<StatusCode>,
@@ -62,6 +71,8 @@ impl Live {
             upload_ends: HashMap::new(),
             uploaded: HashSet::new(),
             in_hand: HashSet::new(),
+            suspended: stored.request.suspended,
+            parked: Vec::new(),
             aborted: stored.request.aborted,
             settled: stored.request.ended.map(|(code, _)| code),
             ended: stored.request.ended.is_some(),
@@ -89,17 +100,19 @@ impl Live {
         &self.request.token
     }
 
-    /// All files. One that a worker has in hand shows as in progress.
+    /// All files: those that were found in a directory behind it. One that a worker has in hand
+    /// shows as in progress, one that waits in a suspended request as suspended.
     pub(super) fn files(&self) -> Vec<Arc<FileRow>> {
         let state = self.lock();
         let mut files = state.files.clone();
-        for n in &state.in_hand {
-            if let Some(file) = files.get_mut(*n as usize)
-                && file.state == FileState::Queued
-            {
-                Arc::make_mut(file).state = FileState::InProgress;
+        for file in &mut files {
+            let shown = state.shown(file);
+            if shown != file.state {
+                Arc::make_mut(file).state = shown;
             }
         }
+        // Mostly in this order already.
+        files.sort_by_key(|file| (file.parent.unwrap_or(file.n), file.n));
         files
     }
 
@@ -111,64 +124,6 @@ impl Live {
     /// One file, as the store has it.
     pub(super) fn file(&self, n: u32) -> Option<Arc<FileRow>> {
         self.lock().files.get(n as usize).cloned()
-    }
-
-    /// For each of `surls`, in their order, the file that it names; `None` for one not in the
-    /// request. Of several files with one SURL the one that is furthest. Without `surls`: all.
-    pub(super) fn pick(
-        &self,
-        surls: Option<&[String]>,
-        canonical: impl Fn(&str) -> Option<String>,
-    ) -> Vec<(String, Option<Arc<FileRow>>)> {
-        if surls.is_none() {
-            return self.files().into_iter().map(|f| (f.surl.clone(), Some(f))).collect();
-        }
-        let furthest = |file: &Arc<FileRow>| match file.state {
-            FileState::SpaceAvailable | FileState::Pinned => 0,
-            FileState::Success | FileState::Released => 1,
-            FileState::Queued | FileState::InProgress => 2,
-            FileState::Aborted | FileState::Failed | FileState::Expired => 3,
-        };
-        let all = self.pick_all(surls, canonical).into_iter();
-        all.map(|(surl, files)| (surl, files.into_iter().min_by_key(furthest))).collect()
-    }
-
-    /// For each of `surls`, in their order, all files that it names, as written or, failing that,
-    /// by its canonical form. Without `surls`: all.
-    pub(super) fn pick_all(
-        &self,
-        surls: Option<&[String]>,
-        canonical: impl Fn(&str) -> Option<String>,
-    ) -> Vec<(String, Vec<Arc<FileRow>>)> {
-        let files = self.files();
-        let Some(surls) = surls else {
-            return files.into_iter().map(|f| (f.surl.clone(), vec![f])).collect();
-        };
-        // Exact text first: that is what clients send, and it costs one look-up per file.
-        let mut found: HashMap<&str, Vec<Arc<FileRow>>> =
-            surls.iter().map(|surl| (surl.as_str(), Vec::new())).collect();
-        for file in &files {
-            if let Some(named) = found.get_mut(file.surl.as_str()) {
-                named.push(Arc::clone(file));
-            }
-        }
-        let missing = found.iter().filter(|(_, named)| named.is_empty());
-        let missing: Vec<(&str, String)> =
-            missing.filter_map(|(surl, _)| Some((*surl, canonical(surl)?))).collect();
-        if !missing.is_empty() {
-            let mut by_form: HashMap<String, Vec<Arc<FileRow>>> =
-                missing.iter().map(|(_, form)| (form.clone(), Vec::new())).collect();
-            for file in &files {
-                if let Some(named) = canonical(&file.surl).and_then(|form| by_form.get_mut(&form)) {
-                    named.push(Arc::clone(file));
-                }
-            }
-            for (surl, form) in missing {
-                found.insert(surl, by_form.get(&form).cloned().unwrap_or_default());
-            }
-        }
-        let named = |surl: &String| found.get(surl.as_str()).cloned().unwrap_or_default();
-        surls.iter().map(|surl| (surl.clone(), named(surl))).collect()
     }
 
     /// Status and files of the first answer: what is there after `limit`. Without a limit the
@@ -187,10 +142,13 @@ impl Live {
                 }
                 (file.surl.clone(), Some(file))
             };
-            let files = self.files().into_iter().map(as_submitted).collect();
+            let files = self.files().into_iter().filter(|file| file.parent.is_none());
+            let files = files.map(as_submitted).collect();
             return (self.told(StatusCode::RequestQueued), files);
         }
-        self.wait_answered(limit).await;
+        if !self.is_deferred() {
+            self.wait_answered(limit).await;
+        }
         (self.status(), self.pick(None, |_| None))
     }
 
@@ -207,9 +165,13 @@ impl Live {
         self.lock().ended
     }
 
-    /// Marks files as being worked on, for status calls.
-    pub(super) fn take_in_hand(&self, files: &[u32]) {
-        self.lock().in_hand.extend(files);
+    /// Takes in files that came to the request.
+    pub(super) fn add(&self, files: Vec<FileRow>) {
+        let kind = self.kind();
+        let mut state = self.lock();
+        state.open += files.iter().filter(|file| !file.state.is_final(kind)).count();
+        state.waiting += files.iter().filter(|file| !file.state.is_answered()).count();
+        state.files.extend(files.into_iter().map(Arc::new));
     }
 
     pub(super) fn begin_upload(&self, n: u32) {
@@ -310,7 +272,10 @@ impl Live {
         state.ended |= ended;
         state.settle();
         let answered = state.waiting == 0;
+        // Nothing is left of it to be begun. Its places are given back outside the lock.
+        let parked = if answered { std::mem::take(&mut state.parked) } else { Vec::new() };
         drop(guard);
+        drop(parked);
         self.answered.send_replace(answered);
     }
 
@@ -336,9 +301,15 @@ impl State {
         if let Some(code) = self.settled {
             return code;
         }
-        match aggregate(self.files.iter().map(|file| (file.state, file.code.as_ref())), false) {
-            StatusCode::RequestQueued if !self.in_hand.is_empty() => StatusCode::RequestInProgress,
-            code => code,
+        aggregate(self.files.iter().map(|file| (self.shown(file), file.code.as_ref())), false)
+    }
+
+    /// The state that is told of a file.
+    fn shown(&self, file: &FileRow) -> FileState {
+        match file.state {
+            FileState::Queued if self.in_hand.contains(&file.n) => FileState::InProgress,
+            FileState::Queued if self.suspended => FileState::Suspended,
+            state => state,
         }
     }
 }
@@ -358,12 +329,13 @@ pub(super) fn told(kind: RequestKind, code: StatusCode) -> ReturnStatus {
     ReturnStatus::new(code, explain(kind, code))
 }
 
-fn explain(kind: RequestKind, code: StatusCode) -> &'static str {
+pub(super) fn explain(kind: RequestKind, code: StatusCode) -> &'static str {
     match code {
         StatusCode::Success => match kind {
             RequestKind::Put => "all files are ready to be written, or done",
             RequestKind::Get => "all files are ready to be read, or released",
-            RequestKind::BringOnline | RequestKind::Copy => "all files are done",
+            RequestKind::BringOnline => "all files are online, or released",
+            RequestKind::Copy => "all files are done",
             RequestKind::ReserveSpace => "Space Reservation done",
             RequestKind::UpdateSpace => "the space is as it was asked for",
             RequestKind::ChangeSpaceForFiles => "all files are in the space",
@@ -371,6 +343,7 @@ fn explain(kind: RequestKind, code: StatusCode) -> &'static str {
         StatusCode::PartialSuccess => "some files failed: look at the status of each",
         StatusCode::Failure => "all files failed: look at the status of each",
         StatusCode::RequestQueued => "the request waits for a worker: ask again",
+        StatusCode::RequestSuspended => "what waits in the request is suspended: srmResumeRequest",
         StatusCode::RequestInProgress => "the request is being worked on: ask again",
         StatusCode::Aborted => "the request was aborted",
         StatusCode::NoFreeSpace => "there is no room for any of the files",

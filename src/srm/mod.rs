@@ -6,13 +6,18 @@ mod access;
 mod acl;
 mod answer;
 mod api;
+mod bring_online;
 mod changes;
 mod checks;
+mod checksum;
 mod data;
+mod directories;
 mod discovery;
 mod error;
+mod expand;
 mod expiry;
 mod explain;
+mod extend;
 mod files;
 mod get;
 mod leases;
@@ -21,6 +26,8 @@ mod live;
 mod ls;
 mod mkdir;
 mod mv;
+mod people;
+mod permission;
 mod publish;
 mod put;
 mod put_done;
@@ -32,6 +39,8 @@ mod rmdir;
 mod scan;
 mod spaces;
 mod submit;
+mod summary;
+mod suspend;
 mod transition;
 mod upload;
 mod usage;
@@ -54,8 +63,11 @@ use crate::store::{Millis, Store, StoreError};
 pub use api::*;
 pub use error::{Error, ErrorKind};
 pub use explain::Asked;
+pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};
+pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
 pub use upload::Upload;
 
+use checksum::Checksums;
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
@@ -75,6 +87,10 @@ struct Core {
     requests: Requests,
     puts: Pool,
     gets: Pool,
+    brings: Pool,
+    checksums: Checksums,
+    /// Long reads end when it is cancelled.
+    stopping: CancellationToken,
     locks: Locks,
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
@@ -118,6 +134,9 @@ impl Srm {
         let core = Core {
             puts: pool("put", workers.put),
             gets: pool("get", workers.get),
+            brings: pool("bring_online", workers.bring_online),
+            checksums: Checksums::new(pool("checksum", workers.checksum)),
+            stopping: CancellationToken::new(),
             site: ArcSwap::from_pointee(site),
             store,
             requests: Requests::new(),
@@ -188,8 +207,11 @@ impl Srm {
 
     /// Lets running jobs finish and drops those that wait: they are in the store.
     pub async fn shutdown(&self) {
+        self.core.stopping.cancel();
         self.core.puts.shutdown().await;
         self.core.gets.shutdown().await;
+        self.core.brings.shutdown().await;
+        self.core.checksums.shutdown().await;
     }
 }
 

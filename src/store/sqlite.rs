@@ -27,7 +27,7 @@ const READERS: usize = 4;
 /// the disk (full, say) reading goes on, and so does writing as soon as the disk lets it.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl Store {
@@ -279,6 +279,15 @@ impl Store {
         self.inner.writer.call(Lane::Standing(rows), work).await
     }
 
+    /// Writes down, durably, that entries which are lent were changed for good meanwhile: what is to
+    /// come back is another now.
+    pub async fn relend(&self, entries: Vec<LentRow>) -> Result<(), StoreError> {
+        let owner = Arc::clone(&self.inner.owner);
+        let rows = entries.len();
+        let work = move |connection: &Connection| leases::relend(connection, &owner, &entries);
+        self.inner.writer.call(Lane::Standing(rows), work).await
+    }
+
     /// Forgets what was taken back. Does not wait for the disk: after a crash it is taken back once
     /// more.
     pub async fn give_back(
@@ -378,10 +387,10 @@ impl std::fmt::Debug for Store {
     }
 }
 
-struct Inner {
-    owner: Arc<str>,
+pub(super) struct Inner {
+    pub(super) owner: Arc<str>,
     readers: Arc<Readers>,
-    writer: Writer,
+    pub(super) writer: Writer,
 }
 
 impl Drop for Inner {

@@ -19,7 +19,7 @@ async fn a_volatile_file_goes_at_its_second() {
     assert!(wait_until(Duration::from_secs(10), || !world.disk("v").exists()));
     let lived = published.elapsed().as_secs_f64();
     assert!((1.8..3.0).contains(&lived), "{lived}");
-    assert_eq!(world.used(&area).await, 0);
+    world.uses(&area, 0).await;
     assert_eq!(world.listed(&world.surl("v")).await.file_code(), INVALID_PATH);
 
     // Its lifetime begins with srmPutDone, and is told before.
@@ -65,7 +65,7 @@ async fn a_volatile_file_in_use_goes_when_it_is_free() {
     assert!(wait_until(Duration::from_secs(5), gone));
     world.holds("over", &[8; 100]);
     world.holds("again", &[8; 100]);
-    assert_eq!(world.used(&world.area().await).await, 200);
+    world.uses(&world.area().await, 200).await;
 }
 
 #[tokio::test]
@@ -152,6 +152,30 @@ async fn lifetimes_in_a_space_end_with_it() {
     let inner = element("spaceToken", &space) + &soap::surls(&[surl("v")]);
     let answer = world.ask(&stranger(), "srmExtendFileLifeTimeInSpace", &inner).await;
     assert_eq!(answer.code, DENIED, "{}", answer.xml);
+}
+
+#[tokio::test]
+async fn files_live_longer_when_asked_for() {
+    let world = small();
+    world.publish("v", &[7; 10], &stored("VOLATILE", 2)).await;
+    world.publish("d", &[7; 10], &stored("DURABLE", 1)).await;
+    world.publish("p", &[7; 10], "").await;
+    let extend = async |name: &str, seconds: i64| {
+        let new = element("newFileLifeTime", seconds);
+        let inner = soap::surls(&[world.surl(name)]) + &new;
+        world.srm("srmExtendFileLifeTime", &inner).await
+    };
+    let answer = extend("v", 4).await.expect(SUCCESS);
+    assert_eq!(number(&answer, "fileLifetime"), 4);
+    let answer = extend("v", 1).await.expect(SUCCESS);
+    assert!((3..=4).contains(&number(&answer, "fileLifetime")), "{}", answer.xml);
+    let answer = extend("p", 4).await.expect(SUCCESS);
+    assert_eq!(number(&answer, "fileLifetime"), -1);
+    seconds(2.2).await;
+    assert!(world.disk("v").exists());
+    extend("d", 4).await.expect(EXPIRED);
+    extend("missing", 4).await.expect(INVALID_PATH);
+    assert!(wait_until(Duration::from_secs(5), || !world.disk("v").exists()));
 }
 
 #[tokio::test]

@@ -25,7 +25,8 @@ async fn a_space_is_granted_and_told() {
     assert_eq!((told.total, told.guaranteed, told.unused), (200_000, 100_000, 200_000));
     assert!((3590..=3600).contains(&told.left), "{told:?}");
     // By its exact description, and among all.
-    assert_eq!(world.tokens(&world.user, &described("Mine")).await, [space.clone()]);
+    let found = world.tokens(&world.user, &described("Mine")).await;
+    assert_eq!(found, [space.as_str()]);
     let all = world.tokens(&world.user, "").await;
     assert!(all.len() == 3 && all.contains(&space), "{all:?}");
     for other in ["mine", "Min", "Mine "] {
@@ -33,7 +34,8 @@ async fn a_space_is_granted_and_told() {
         assert_eq!(answer.code, INVALID_REQUEST, "{}", answer.xml);
     }
     // The VO group's, too; nobody else's.
-    assert_eq!(world.tokens(&world.user2, &described("Mine")).await, [space.clone()]);
+    let found = world.tokens(&world.user2, &described("Mine")).await;
+    assert_eq!(found, [space.as_str()]);
     assert_eq!(world.meta_data(&world.user2, &space).await.code, SUCCESS);
     let stranger = stranger();
     assert!(world.tokens(&stranger, &described("Mine")).await.is_empty());

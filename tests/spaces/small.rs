@@ -136,6 +136,17 @@ impl World {
         told.total - told.unused
     }
 
+    /// A space uses so many bytes, or does so soon: what goes by itself is counted a moment later.
+    pub async fn uses(&self, token: &str, bytes: i64) {
+        for _ in 0..100 {
+            if self.used(token).await == bytes {
+                return;
+            }
+            seconds(0.05).await;
+        }
+        assert_eq!(self.used(token).await, bytes);
+    }
+
     pub async fn tokens(&self, who: &Arc<ClientConfig>, more: &str) -> Vec<String> {
         let answer = self.ask(who, "srmGetSpaceTokens", more).await;
         let parts = answer.xml.split("<stringArray").skip(1);

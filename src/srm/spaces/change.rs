@@ -65,6 +65,8 @@ impl Srm {
             protocols: Vec::new(),
             space_token: Some(token.to_owned()),
             aborted: false,
+            suspended: false,
+            starts: None,
             ended: None,
         };
         self.submit(who, row, surls.into_iter().map(|surl| queued(surl, None)).collect()).await

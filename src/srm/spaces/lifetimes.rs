@@ -46,6 +46,25 @@ impl Srm {
         expires.into_iter().chain(end).min()
     }
 
+    /// The half of srmExtendFileLifeTime that names no request: the lifetime of files, in seconds
+    /// from now, -1 without end. It never gets shorter; permanent files have none.
+    pub(in super::super) async fn extend_files(
+        &self,
+        who: &Identity,
+        surls: Vec<String>,
+        seconds: i32,
+    ) -> Vec<SurlLifetime> {
+        let mut files = Vec::with_capacity(surls.len());
+        for surl in surls {
+            let told = match self.site().reach_surl(who, &surl, Needs::CHANGE) {
+                Ok(located) => self.extend_file(&located, None, Some(seconds)).await,
+                Err(error) => Err(error),
+            };
+            files.push(lifetime_of(surl, told));
+        }
+        files
+    }
+
     /// srmExtendFileLifeTimeInSpace: of the files named, or of all in the space.
     pub async fn extend_in_space(
         &self,

@@ -297,6 +297,8 @@ fn ended(
         protocols: Vec::new(),
         space_token: Some(space.token.0.clone()),
         aborted: false,
+        suspended: false,
+        starts: None,
         ended: Some((code, now())),
     })
 }
