@@ -195,6 +195,23 @@ async fn serve(srm: &Srm, who: &Identity, call: Call) -> Result<Reply, SoapFault
                 array_of_space_details: spaces(answer.spaces),
             })
         }
+        Call::SetPermission(request) => {
+            only(srm.set_permission(who, set_permission(request)).await)
+        }
+        Call::CheckPermission(request) => {
+            let answer = srm.check_permission(who, request.array_of_surls.items).await;
+            Reply::CheckPermission(SrmCheckPermissionResponse {
+                return_status: answer.status.into(),
+                array_of_permissions: checked_permissions(answer.files),
+            })
+        }
+        Call::GetPermission(request) => {
+            let answer = srm.get_permission(who, request.array_of_surls.items).await;
+            Reply::GetPermission(SrmGetPermissionResponse {
+                return_status: answer.status.into(),
+                array_of_permission_returns: found_permissions(answer.files),
+            })
+        }
         // Named one by one, so that an operation the core learns is not forgotten here.
         Call::ReserveSpace(_)
         | Call::StatusOfReserveSpaceRequest(_)
@@ -205,9 +222,6 @@ async fn serve(srm: &Srm, who: &Identity, call: Call) -> Result<Reply, SoapFault
         | Call::StatusOfChangeSpaceForFilesRequest(_)
         | Call::ExtendFileLifeTimeInSpace(_)
         | Call::PurgeFromSpace(_)
-        | Call::SetPermission(_)
-        | Call::CheckPermission(_)
-        | Call::GetPermission(_)
         | Call::StatusOfLsRequest(_)
         | Call::Copy(_)
         | Call::StatusOfCopyRequest(_) => only(not_supported(operation)),

@@ -44,6 +44,12 @@ impl Needs {
         &[SpaceOperation::Write],
     );
     pub(super) const MOVE_TO: Self = Self::CREATE;
+    /// To say who else may come near it: who may replace and remove it.
+    pub(super) const SET_PERMISSION: Self = Self::new(
+        Access::Write,
+        &[PathOperation::WriteFile, PathOperation::Delete],
+        &[SpaceOperation::Write],
+    );
 
     /// To put a file where one is, or is not, already.
     pub(super) const fn put(existing: bool) -> Self {

@@ -254,6 +254,56 @@ pub struct GetFileStatus {
     pub turl: Option<String>,
 }
 
+/// What srmSetPermission does with what it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PermissionChange {
+    /// Gives more.
+    Add,
+    /// Takes whole entries away; what they say does not matter.
+    Remove,
+    /// Sets them to what is said.
+    Change,
+}
+
+/// srmSetPermission. Modes are the bits r 4, w 2, x 1.
+#[derive(Clone, Debug)]
+pub struct SetPermission {
+    /// File or directory.
+    pub surl: String,
+    /// What is done with what follows; what is absent stays.
+    pub change: PermissionChange,
+    /// Of the owner.
+    pub owner: Option<u8>,
+    /// Of users: DN, account or its number, and mode.
+    pub users: Vec<(String, u8)>,
+    /// Of groups: FQAN, group or its number, and mode.
+    pub groups: Vec<(String, u8)>,
+    /// Of everybody else.
+    pub other: Option<u8>,
+}
+
+/// Answer of srmCheckPermission and srmGetPermission; `P` is what is told of one SURL.
+#[derive(Clone, Debug)]
+pub struct PermissionAnswer<P> {
+    /// Of the request.
+    pub status: ReturnStatus,
+    /// Per SURL, in the order of the request: the SURL, its status, and what was found.
+    pub files: Option<Vec<(String, ReturnStatus, Option<P>)>>,
+}
+
+/// `TPermissionReturn`: who has which mode, by the names of accounts and groups.
+#[derive(Clone, Debug)]
+pub struct Permissions {
+    /// The owner and his mode.
+    pub owner: (String, u8),
+    /// Users.
+    pub users: Vec<(String, u8)>,
+    /// Groups; the owning one first.
+    pub groups: Vec<(String, u8)>,
+    /// Everybody else.
+    pub other: u8,
+}
+
 /// Answer of srmGetSpaceTokens.
 #[derive(Clone, Debug)]
 pub struct SpaceTokensAnswer {
@@ -295,15 +345,20 @@ pub struct SpaceMetaData {
     pub lifetime_left: Option<i32>,
 }
 
-/// What counting a storage area came to.
-#[derive(Clone, Debug)]
-pub struct SpaceCheck {
+/// What a storage area holds.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AreaUsage {
     /// Its name.
-    pub area: std::sync::Arc<str>,
-    /// Bytes of its files.
+    pub area: String,
+    /// Bytes of its files; what is counted so far, while it was never counted whole.
     pub used: u64,
-    /// Bytes more or less than was known: written or removed behind stormd's back.
+    /// When it was counted whole the last time: milliseconds since 1970, UTC.
+    pub scanned_ms: Option<i64>,
+    /// Bytes that the last count found more or less than was known: written or removed behind
+    /// stormd's back.
     pub drift: i64,
+    /// It is being counted, or about to be.
+    pub scanning: bool,
 }
 
 /// What an HTTP door points at.

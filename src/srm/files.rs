@@ -56,9 +56,15 @@ pub(super) fn entry(name: &str, stat: &Stat, adler32: Option<String>) -> Option<
         size,
         modified: stat.modified,
         created: stat.created,
-        etag: format!("{:x}-{:x}-{:x}", stat.inode, size, nanoseconds(stat.modified)),
+        etag: version(stat),
         adler32,
     })
+}
+
+/// Changes with every published content.
+pub(super) fn version(stat: &Stat) -> String {
+    let size = if stat.kind == Kind::File { stat.size } else { 0 };
+    format!("{:x}-{:x}-{:x}", stat.inode, size, nanoseconds(stat.modified))
 }
 
 /// The checksum that is kept with an open file, unless the file changed since.
@@ -72,6 +78,19 @@ pub(super) fn adler32(driver: &dyn Driver, file: &File, stat: &Stat) -> Option<S
         Some(kept) if kept != stamp(stat) => None,
         _ => Some(value.to_ascii_lowercase()),
     }
+}
+
+/// Keeps a checksum with an open file, of the content that `stat` describes. Cut short, it leaves none.
+pub(super) fn keep_adler32(
+    driver: &dyn Driver,
+    file: &File,
+    stat: &Stat,
+    value: &str,
+) -> Result<(), DriverError> {
+    // An old value must never stand beside the new stamp.
+    driver.remove_attribute(file, ADLER32)?;
+    driver.set_attribute(file, STAMP, stamp(stat).as_bytes())?;
+    driver.set_attribute(file, ADLER32, value.as_bytes())
 }
 
 /// What [`seal`] writes on a file before it is published.
@@ -108,19 +127,28 @@ pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(
     }
     if let Some(value) = &seal.adler32 {
         let stat = driver.stat_file(file).map_err(told)?;
-        driver.set_attribute(file, ADLER32, value.as_bytes()).map_err(told)?;
-        driver.set_attribute(file, STAMP, stamp(&stat).as_bytes()).map_err(told)?;
+        keep_adler32(driver, file, &stat, value).map_err(told)?;
     }
-    if let Some(Mark { token, n, replaced }) = &seal.mark {
-        driver.set_attribute(file, PUT_MARK, format!("{token}.{n}").as_bytes()).map_err(told)?;
-        if let Some(bytes) = replaced {
-            driver.set_attribute(file, REPLACED, bytes.to_string().as_bytes()).map_err(told)?;
-        }
+    if let Some(mark) = &seal.mark {
+        set_mark(driver, file, mark).map_err(told)?;
     }
     if seal.sync {
         driver.sync(file).map_err(told)?;
     }
     Ok(())
+}
+
+/// Marks a file as the one that this put published.
+pub(super) fn set_mark(
+    driver: &dyn Driver,
+    file: &File,
+    Mark { token, n, replaced }: &Mark<'_>,
+) -> Result<(), DriverError> {
+    driver.set_attribute(file, PUT_MARK, format!("{token}.{n}").as_bytes())?;
+    match replaced {
+        Some(bytes) => driver.set_attribute(file, REPLACED, bytes.to_string().as_bytes()),
+        None => driver.remove_attribute(file, REPLACED),
+    }
 }
 
 /// When `path` bears the mark of that put, which published it: its bytes, and those of what it

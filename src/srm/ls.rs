@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::access::{Needs, driver_error, owner};
 use super::files::is_hidden;
-use super::{Error, ErrorKind, LsAnswer, LsRequest, PathDetail, Site, Srm, blocking};
+use super::{EntryKind, Error, ErrorKind, LsAnswer, LsRequest, PathDetail, Site, Srm, blocking};
 use crate::fsdriver::{Directory, DriverError, Kind};
 use crate::model::{FileStorageType, Identity, ReturnStatus, StatusCode, Stfn, Surl};
 use crate::namespace::Located;
 
-use detail::{Describer, bare, refused};
+use detail::{ADLER32, Describer, bare, refused};
 use names::Names;
 pub(super) use names::Snapshots;
 
@@ -78,14 +78,33 @@ impl Srm {
             given_up: Arc::clone(&given_up.0),
         };
         let _turn = self.core.snapshots.turns.acquire().await;
-        let (walk, details) = blocking(move || {
+        let one = if request.surls.len() == 1 { request.surls.first().cloned() } else { None };
+        let (walk, mut details) = blocking(move || {
             let levels = levels.min(LEVELS);
             let details: Vec<PathDetail> =
                 request.surls.iter().map(|surl| walk.surl(surl, levels)).collect();
             Ok((walk, details))
         })
         .await?;
+        if let (true, Some(surl), [detail]) = (full, one, details.as_mut_slice()) {
+            self.add_checksum(who, &surl, detail).await;
+        }
         Ok((walk.status(&details, cap), details))
+    }
+}
+
+impl Srm {
+    /// One file asked for by name: that is how clients ask for a checksum. Lists compute none.
+    async fn add_checksum(&self, who: &Identity, surl: &str, detail: &mut PathDetail) {
+        let there =
+            detail.kind == Some(EntryKind::File) && detail.status.code == StatusCode::Success;
+        if there
+            && detail.checksum.is_none()
+            && let Ok(located) = self.site().reach_surl(who, surl, Needs::LIST)
+        {
+            let sum = self.checksum_at(who, located).await;
+            detail.checksum = sum.map(|value| (ADLER32.to_owned(), value));
+        }
     }
 }
 

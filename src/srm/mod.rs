@@ -9,6 +9,7 @@ mod api;
 mod bring_online;
 mod changes;
 mod checks;
+mod checksum;
 mod data;
 mod directories;
 mod discovery;
@@ -25,6 +26,8 @@ mod live;
 mod ls;
 mod mkdir;
 mod mv;
+mod people;
+mod permission;
 mod publish;
 mod put;
 mod put_done;
@@ -64,6 +67,7 @@ pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};
 pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
 pub use upload::Upload;
 
+use checksum::Checksums;
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
@@ -83,6 +87,9 @@ struct Core {
     puts: Pool,
     gets: Pool,
     brings: Pool,
+    checksums: Checksums,
+    /// Long reads end when it is cancelled.
+    stopping: CancellationToken,
     locks: Locks,
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
@@ -120,6 +127,8 @@ impl Srm {
             puts: pool("put", workers.put),
             gets: pool("get", workers.get),
             brings: pool("bring_online", workers.bring_online),
+            checksums: Checksums::new(pool("checksum", workers.checksum)),
+            stopping: CancellationToken::new(),
             site: ArcSwap::from_pointee(site),
             store,
             requests: Requests::new(),
@@ -180,9 +189,11 @@ impl Srm {
 
     /// Lets running jobs finish and drops those that wait: they are in the store.
     pub async fn shutdown(&self) {
+        self.core.stopping.cancel();
         self.core.puts.shutdown().await;
         self.core.gets.shutdown().await;
         self.core.brings.shutdown().await;
+        self.core.checksums.shutdown().await;
     }
 }
 

@@ -277,6 +277,15 @@ impl Store {
         self.inner.writer.call(Lane::Standing(rows), work).await
     }
 
+    /// Writes down, durably, that entries which are lent were changed for good meanwhile: what is to
+    /// come back is another now.
+    pub async fn relend(&self, entries: Vec<LentRow>) -> Result<(), StoreError> {
+        let owner = Arc::clone(&self.inner.owner);
+        let rows = entries.len();
+        let work = move |connection: &Connection| leases::relend(connection, &owner, &entries);
+        self.inner.writer.call(Lane::Standing(rows), work).await
+    }
+
     /// Forgets what was taken back. Does not wait for the disk: after a crash it is taken back once
     /// more.
     pub async fn give_back(

@@ -1,12 +1,11 @@
 //! What srmLs tells of one path.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-
-use nix::unistd::{Gid, Group, Uid, User};
+use std::sync::Arc;
 
 use super::super::access::driver_error;
 use super::super::files::{adler32, hidden_name};
+use super::super::people::{group, user};
 use super::super::requests::Holder;
 use super::super::{EntryKind, Error, ErrorKind, PathDetail};
 use crate::fsdriver::{Directory, DriverError, Kind, Stat};
@@ -14,6 +13,9 @@ use crate::model::{
     FileLocality, FileStorageType, RetentionPolicyInfo, ReturnStatus, SpaceToken, StatusCode,
 };
 use crate::namespace::{Located, StorageArea};
+
+/// `checkSumType`.
+pub(super) const ADLER32: &str = "ADLER32";
 
 /// How much is told, and what is known of the areas.
 pub(super) struct Describer {
@@ -97,7 +99,7 @@ impl Describer {
             detail.checksum = file
                 .ok()
                 .and_then(|file| adler32(driver, &file, stat))
-                .map(|value| ("ADLER32".to_owned(), value));
+                .map(|value| (ADLER32.to_owned(), value));
         }
         detail
     }
@@ -129,7 +131,7 @@ impl Describer {
             detail.checksum = hidden
                 .and_then(|path| driver.open(&path).ok())
                 .and_then(|file| adler32(driver, &file, stat.as_ref()?))
-                .map(|value| ("ADLER32".to_owned(), value));
+                .map(|value| (ADLER32.to_owned(), value));
         }
         detail
     }
@@ -169,35 +171,4 @@ fn done() -> ReturnStatus {
 
 fn busy() -> ReturnStatus {
     ReturnStatus::new(StatusCode::FileBusy, "a put on this file is not done")
-}
-
-/// A site has few owners; should it have many, forgetting them all is cheap.
-const KEPT: usize = 4096;
-
-/// Names of accounts. The name service can be slow: each number is asked for once.
-type Kept = LazyLock<Mutex<HashMap<u32, String>>>;
-static USERS: Kept = LazyLock::new(Mutex::default);
-static GROUPS: Kept = LazyLock::new(Mutex::default);
-
-fn user(uid: u32) -> String {
-    cached(&USERS, uid, |id| Some(User::from_uid(Uid::from_raw(id)).ok()??.name))
-}
-
-fn group(gid: u32) -> String {
-    cached(&GROUPS, gid, |id| Some(Group::from_gid(Gid::from_raw(id)).ok()??.name))
-}
-
-fn cached(kept: &Kept, id: u32, look_up: impl Fn(u32) -> Option<String>) -> String {
-    let lock = || kept.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(name) = lock().get(&id) {
-        return name.clone();
-    }
-    // Others need not wait for the answer to this one.
-    let name = look_up(id).unwrap_or_else(|| id.to_string());
-    let mut kept = lock();
-    if kept.len() >= KEPT {
-        kept.clear();
-    }
-    kept.insert(id, name.clone());
-    name
 }
