@@ -10,6 +10,8 @@ mod release;
 mod reserve;
 mod room;
 mod sweep;
+mod target;
+mod words;
 
 use std::collections::HashMap;
 use std::sync::PoisonError;

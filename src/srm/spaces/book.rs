@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::super::{Error, ErrorKind};
+use super::words::{expired, no_room, too_large, unknown};
 use crate::model::SpaceToken;
 use crate::store::{Millis, RecordDelta, SpaceRow};
 
@@ -309,11 +310,8 @@ impl Books {
 
     /// Takes [`Books::update`] back: the store did not take it.
     pub(in super::super) fn put_back(&self, row: SpaceRow) {
-        let mut inner = self.lock();
-        let book = inner.areas.get_mut(&row.area);
-        if let Some(space) = book.and_then(|book| book.spaces.get_mut(&row.token)) {
-            space.row = row;
-        }
+        let token = row.token.clone();
+        self.with(&token, |space| space.row = row);
     }
 
     /// Lets nothing new into a space, unless a writer is under way there.
@@ -399,30 +397,4 @@ pub(super) fn fits(space: &Space, size: u64, more: u64, now: Millis) -> Result<(
         ));
     }
     Ok(())
-}
-
-/// In StoRM's words: scripts look for them.
-pub(in super::super) fn unknown() -> Error {
-    Error::new(ErrorKind::InvalidRequest, "The provided Space Token does not exists")
-}
-
-/// In StoRM's words: scripts look for them.
-pub(in super::super) fn expired() -> Error {
-    Error::new(ErrorKind::SpaceExpired, "Supplied SpaceToken has expired lifetime!")
-}
-
-fn no_room(limits: &Limits, asked: u64, left: u64) -> Error {
-    let area = &limits.area;
-    Error::new(
-        ErrorKind::NoFreeSpace,
-        format!("no free space in storage area {area}: {asked} bytes asked, {left} left"),
-    )
-}
-
-pub(in super::super) fn too_large(limits: &Limits, asked: u64, size: u64) -> Error {
-    let area = &limits.area;
-    Error::new(
-        ErrorKind::ExceedAllocation,
-        format!("storage area {area} is of {size} bytes, {asked} are asked: ask for less"),
-    )
 }

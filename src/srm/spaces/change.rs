@@ -203,7 +203,10 @@ impl Srm {
         }
         let shift = Shift { from, to: target.cloned(), bytes };
         let (srm, wanted) = (self.clone(), shift.clone());
-        self.with_room(area, move |limits| srm.core.books.shift(&wanted, limits, now())).await?;
+        let place = Arc::clone(area);
+        // Its lock is held: nothing is removed here to make room.
+        blocking(move || srm.within(&place, |limits| srm.core.books.shift(&wanted, limits, now())))
+            .await?;
         let new = self.moved_record(old.as_ref(), target, bytes);
         let due = new.as_ref().and_then(|record| record.expires);
         let replaced = self.core.store.replace_record(key.clone(), old, new).await;

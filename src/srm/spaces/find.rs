@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::super::requests::now;
 use super::super::{Error, ErrorKind, Site, Srm};
-use super::book::{Space, expired, unknown};
+use super::book::Space;
+use super::words::{expired, unknown};
 use crate::auth::area_authz::SpaceOperation;
 use crate::model::{Fqan, Identity, RetentionPolicyInfo, ReturnStatus, SpaceToken};
 use crate::namespace::{Access, AreaAuthz, StorageArea};

@@ -8,8 +8,8 @@ use super::super::requests::{now, seconds_left};
 use super::super::{
     Error, ErrorKind, FilesAnswer, LifetimesAnswer, Srm, SurlLifetime, SurlStatus, blocking,
 };
-use super::book::expired;
 use super::find::Found;
+use super::words::expired;
 use crate::auth::area_authz::SpaceOperation;
 use crate::fsdriver::Kind;
 use crate::model::{FileKey, FileStorageType, Identity, ReturnStatus, SpaceToken, StatusCode};

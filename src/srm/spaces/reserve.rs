@@ -9,7 +9,8 @@ use super::super::submit::{fqans, new_token};
 use super::super::{
     Error, ErrorKind, ReserveSpace, SpaceGrantAnswer, Srm, UpdateSpace, to_the_end,
 };
-use super::book::{Wish, too_large};
+use super::book::Wish;
+use super::words::{expired, too_large};
 use crate::auth::area_authz::SpaceOperation;
 use crate::model::{
     AccessLatency, Identity, RequestKind, RequestToken, RetentionPolicyInfo, ReturnStatus,
@@ -170,7 +171,7 @@ impl Srm {
         let _turn = self.core.space_turn.lock().await;
         let (area, space) = self.find_own_space(who, &asked.token, SpaceOperation::Update).await?;
         if space.is_expired(now()) {
-            return Err(super::book::expired().into());
+            return Err(expired().into());
         }
         let wish = wish(&asked)?;
         let (srm, token) = (self.clone(), space.row.token.clone());
