@@ -94,27 +94,31 @@ pub(super) struct Mark<'a> {
     pub(super) replaced: Option<u64>,
 }
 
-/// Gets a file ready to be published: takes away every attribute of ours that the writer's account
-/// could have forged, sets mode, checksum and mark anew, and syncs.
+/// Gets a file ready to be published: sets mode, checksum and mark, takes away every other attribute
+/// of ours that the writer's account could have forged, and syncs. What is set is never away in
+/// between: srmPutDone after a crash finds the checksum that our own door left.
 pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(), Error> {
     let driver = &*area.driver;
     let told = |e| driver_error(e, &area.name);
-    for name in driver.attributes(file, OURS).map_err(told)? {
-        driver.remove_attribute(file, &name).map_err(told)?;
-    }
     driver.set_mode(file, 0o660).map_err(told)?;
     if let Some(acl) = seal.acl.as_ref().filter(|acl| **acl != Acl::of_mode(0o660)) {
         driver.set_acl(file, acl).map_err(told)?;
     }
+    let mut set: Vec<(&str, String)> = Vec::new();
     if let Some(value) = &seal.adler32 {
         let stat = driver.stat_file(file).map_err(told)?;
-        driver.set_attribute(file, ADLER32, value.as_bytes()).map_err(told)?;
-        driver.set_attribute(file, STAMP, stamp(&stat).as_bytes()).map_err(told)?;
+        set.extend([(ADLER32, value.clone()), (STAMP, stamp(&stat))]);
     }
     if let Some(Mark { token, n, replaced }) = &seal.mark {
-        driver.set_attribute(file, PUT_MARK, format!("{token}.{n}").as_bytes()).map_err(told)?;
-        if let Some(bytes) = replaced {
-            driver.set_attribute(file, REPLACED, bytes.to_string().as_bytes()).map_err(told)?;
+        set.push((PUT_MARK, format!("{token}.{n}")));
+        set.extend(replaced.map(|bytes| (REPLACED, bytes.to_string())));
+    }
+    for (name, value) in &set {
+        driver.set_attribute(file, name, value.as_bytes()).map_err(told)?;
+    }
+    for name in driver.attributes(file, OURS).map_err(told)? {
+        if set.iter().all(|(kept, _)| *kept != name) {
+            driver.remove_attribute(file, &name).map_err(told)?;
         }
     }
     if seal.sync {
