@@ -151,6 +151,12 @@ impl Srm {
                 (Err(error), Some(file)) => changes.push(Change::failed(&file, &error)),
             }
         }
+        // Before their state changes, so that a crash in between leaves no litter.
+        let lent = |dropped: &[Ready]| -> Vec<u32> {
+            dropped.iter().filter_map(|ready| Some(ready.loan.as_ref()?.n)).collect()
+        };
+        let mut back = lent(&dropped);
+        drop_prepared(std::mem::take(&mut dropped)).await;
         let settled = self.settle_work(live, changes).await;
         for (n, ready) in claimed {
             // After an error some may be ready all the same: the file's own state says it.
@@ -161,8 +167,8 @@ impl Srm {
             }
         }
         drop(turn);
-        let back = dropped.iter().filter_map(|ready| Some(ready.loan.as_ref()?.n));
-        self.take_back(live.id, back.collect()).await;
+        back.extend(lent(&dropped));
+        self.take_back(live.id, back).await;
         drop_prepared(dropped).await;
         settled.map(|_| ())
     }
