@@ -178,6 +178,8 @@ fn rows(number: u64) -> (RequestRow, FileRow) {
         overwrite: None,
         protocols: Vec::new(),
         space_token: None,
+        starts: None,
+        suspended: false,
         aborted: false,
         ended: None,
     };
@@ -192,6 +194,8 @@ fn rows(number: u64) -> (RequestRow, FileRow) {
         expected_size: None,
         turl: None,
         expires: None,
+        levels: None,
+        parent: None,
     };
     (request, file)
 }

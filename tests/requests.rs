@@ -4,12 +4,20 @@
 
 mod common;
 
+#[path = "requests/asks.rs"]
+mod asks;
 #[path = "requests/checksums.rs"]
 mod checksums;
+#[path = "requests/directories.rs"]
+mod directories;
 #[path = "requests/ends.rs"]
 mod ends;
+#[path = "requests/extends.rs"]
+mod extends;
 #[path = "requests/gets.rs"]
 mod gets;
+#[path = "requests/online.rs"]
+mod online;
 #[path = "requests/puts.rs"]
 mod puts;
 #[path = "requests/restarts.rs"]

@@ -95,7 +95,10 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ),
     ("auth", "Who may do what. Files that are not there hold no entries."),
     ("lifetimes", "How long things live."),
-    ("workers", "Files worked on at once, and how many may wait, for each kind of request."),
+    (
+        "workers",
+        "Files worked on at once, and how many may wait, for each kind of request. Users take turns; one gets at most three quarters of the places.",
+    ),
     ("limits", "Bounds. What goes beyond them is refused with a clear answer."),
 ];
 

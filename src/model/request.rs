@@ -61,12 +61,15 @@ impl fmt::Display for RequestToken {
 }
 
 wire_enum! {
-    /// Where one file of a request stands. The store keeps these names.
+    /// Where one file of a request stands. The store keeps these names, but for those that are only
+    /// shown.
     FileState {
         /// Waits for a worker.
         Queued = "QUEUED",
-        /// A worker has it.
+        /// A worker has it. Only shown: it is queued in the store.
         InProgress = "INPROGRESS",
+        /// Waits, and is not begun until its request is resumed. Only shown, like the one before.
+        Suspended = "SUSPENDED",
         /// Put: ready to be written.
         SpaceAvailable = "SPACE_AVAILABLE",
         /// Get: ready to be read.
@@ -95,14 +98,23 @@ impl FileState {
             FileState::Success => !matches!(kind, RequestKind::BringOnline),
             FileState::Queued
             | FileState::InProgress
+            | FileState::Suspended
             | FileState::SpaceAvailable
             | FileState::Pinned => false,
         }
     }
 
+    /// The file on disk is kept for it: a put is under way, or it is pinned.
+    pub const fn holds(self, kind: RequestKind) -> bool {
+        match self {
+            FileState::Success => matches!(kind, RequestKind::BringOnline),
+            state => state.holds_rights(),
+        }
+    }
+
     /// No worker is needed any more: the client has what it asked for, or an error.
     pub const fn is_answered(self) -> bool {
-        !matches!(self, FileState::Queued | FileState::InProgress)
+        !matches!(self, FileState::Queued | FileState::InProgress | FileState::Suspended)
     }
 
     /// A TURL is open to its mover.
@@ -115,6 +127,7 @@ impl FileState {
         Some(match self {
             FileState::Queued => StatusCode::RequestQueued,
             FileState::InProgress => StatusCode::RequestInProgress,
+            FileState::Suspended => StatusCode::RequestSuspended,
             FileState::SpaceAvailable => StatusCode::SpaceAvailable,
             FileState::Pinned => StatusCode::FilePinned,
             FileState::Success => StatusCode::Success,
@@ -137,6 +150,8 @@ pub enum Event {
     Fail,
     /// putDone.
     Done,
+    /// The lifetime of pin or TURL is extended.
+    Extend,
     /// releaseFiles, or the pin ran out.
     Release,
     /// abortRequest, abortFiles, or the file was removed.
@@ -171,6 +186,7 @@ pub fn next(kind: RequestKind, state: FileState, event: Event) -> Result<FileSta
         (Event::Fail | Event::Done, SpaceAvailable, RequestKind::Put) => {
             if matches!(event, Event::Done) { Success } else { Failed }
         }
+        (Event::Extend, state, kind) if state.holds(kind) => state,
         (Event::Release, Pinned, RequestKind::Get) => Released,
         (Event::Release, Success, RequestKind::BringOnline) => Released,
         (Event::Release, Queued | InProgress, RequestKind::Get | RequestKind::BringOnline) => {
@@ -191,6 +207,7 @@ pub fn aggregate<'a>(
     aborted: bool,
 ) -> StatusCode {
     let (mut total, mut queued, mut open, mut failed, mut stopped) = (0, 0, 0, 0, 0);
+    let mut suspended = false;
     let mut common: Option<StatusCode> = None;
     let mut alike = true;
     let mut late = false;
@@ -202,6 +219,7 @@ pub fn aggregate<'a>(
                 open += 1;
             }
             FileState::InProgress => open += 1,
+            FileState::Suspended => suspended = true,
             FileState::SpaceAvailable
             | FileState::Pinned
             | FileState::Success
@@ -223,6 +241,9 @@ pub fn aggregate<'a>(
     }
     if total == 0 {
         return StatusCode::Failure;
+    }
+    if suspended {
+        return StatusCode::RequestSuspended;
     }
     if queued == total {
         return StatusCode::RequestQueued;
@@ -255,11 +276,12 @@ mod tests {
 
     const KINDS: [RequestKind; 4] =
         [RequestKind::Put, RequestKind::Get, RequestKind::BringOnline, RequestKind::Copy];
-    const EVENTS: [Event; 7] = [
+    const EVENTS: [Event; 8] = [
         Event::Start,
         Event::Ready,
         Event::Fail,
         Event::Done,
+        Event::Extend,
         Event::Release,
         Event::Abort,
         Event::Expire,
@@ -277,10 +299,19 @@ mod tests {
                     Ok(to) => {
                         prop_assert!(!state.is_final(kind), "{state} left by {event:?}");
                         prop_assert_ne!(to, FileState::Queued);
+                        prop_assert_ne!(to, FileState::Suspended);
+                        // What is extended is held, and stays what it is.
+                        prop_assert!(event != Event::Extend || (to == state && to.holds(kind)));
+                        prop_assert!(!(to.holds(kind) && to.is_final(kind)));
                         prop_assert_eq!(FileState::parse(to.as_str()), Some(to));
                         state = to;
                     }
-                    Err(why) => prop_assert_eq!(why.state, state),
+                    Err(why) => {
+                        prop_assert_eq!(why.state, state);
+                        // What is held can be extended and aborted.
+                        let may = matches!(event, Event::Extend | Event::Abort);
+                        prop_assert!(!(may && state.holds(kind)), "{state} not {event:?}");
+                    }
                 }
             }
         }
@@ -307,6 +338,7 @@ mod tests {
         assert_eq!(of(&[(Queued, None), (Queued, None)]), StatusCode::RequestQueued);
         assert_eq!(of(&[(Queued, None), (Pinned, None)]), StatusCode::RequestInProgress);
         assert_eq!(of(&[(Pinned, None), (Released, None)]), StatusCode::Success);
+        assert_eq!(of(&[(Suspended, None), (InProgress, None)]), StatusCode::RequestSuspended);
         let gone = Some(StatusCode::InvalidPath);
         assert_eq!(of(&[(Pinned, None), (Failed, gone)]), StatusCode::PartialSuccess);
         assert_eq!(of(&[(Failed, gone), (Failed, gone)]), StatusCode::Failure);

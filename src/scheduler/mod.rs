@@ -5,5 +5,5 @@ mod pool;
 mod queue;
 mod timer;
 
-pub use pool::{Full, Job, JobFuture, Pool, Slots};
+pub use pool::{Full, Job, JobFuture, Pool, Slots, Turn};
 pub use timer::Timer;

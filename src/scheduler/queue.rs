@@ -1,31 +1,227 @@
-//! The order in which jobs are taken.
+//! The order in which jobs are taken, and how many places one user may have: start-time fair queuing
+//! over users, by weight. Whoever asks for little is served next, however much others have waiting.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use super::Job;
 
-/// First in, first out, whoever asked. The user comes along so that a fairer order can be put in
-/// here without a change outside.
+/// A user may have so many times the places that stay free beside his: three quarters of the queue when
+/// he is alone, and there is always room for one who has nothing in it.
+const SHARE: usize = 3;
+/// Users without jobs of whom it is remembered how far ahead of their turn they were.
+const REMEMBERED: usize = 10_000;
+
+/// Jobs by user, and the places that they and those to come take.
 #[derive(Default)]
 pub(super) struct Queue {
-    jobs: VecDeque<Box<dyn Job>>,
+    users: HashMap<Arc<str>, User>,
+    /// Users with jobs: whose turn begins first, then who came first.
+    turns: BTreeSet<(u64, u64, Arc<str>)>,
+    /// Where the turn began that was taken last.
+    clock: u64,
+    /// Counts turns.
+    came: u64,
+    /// Users without a place.
+    idle: usize,
+    /// Places taken by jobs that wait.
     weight: usize,
+    /// Places taken by those and by jobs to come.
+    places: usize,
+}
+
+#[derive(Default)]
+struct User {
+    jobs: VecDeque<Box<dyn Job>>,
+    places: usize,
+    /// Where the next turn begins: each job moves it on by its weight.
+    start: u64,
+}
+
+/// Why places can't be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoRoom {
+    /// All are taken.
+    All,
+    /// The user has so many already that others would find none.
+    Share,
 }
 
 impl Queue {
-    pub(super) fn push(&mut self, _user: &str, job: Box<dyn Job>) {
-        self.weight += job.weight();
-        self.jobs.push_back(job);
+    /// Takes `places` for jobs of that user, of `limit` in all.
+    pub(super) fn take_places(
+        &mut self,
+        user: &Arc<str>,
+        places: usize,
+        limit: usize,
+    ) -> Result<(), NoRoom> {
+        let free = limit.checked_sub(self.places + places).ok_or(NoRoom::All)?;
+        let own = self.users.get(user).map_or(0, |user| user.places) + places;
+        // An empty queue takes any request that fits: else the largest would never be taken.
+        if self.places > 0 && own > free.saturating_mul(SHARE).max(1) {
+            return Err(NoRoom::Share);
+        }
+        self.keep(user, places);
+        Ok(())
     }
 
-    pub(super) fn pop(&mut self) -> Option<Box<dyn Job>> {
-        let job = self.jobs.pop_front()?;
+    /// Takes places that were a job's until now.
+    fn keep(&mut self, user: &Arc<str>, places: usize) {
+        self.places += places;
+        let known = self.users.get_mut(user);
+        let known = match known {
+            Some(known) => {
+                self.idle -= usize::from(known.places == 0 && places > 0);
+                known
+            }
+            None => self.users.entry(Arc::clone(user)).or_default(),
+        };
+        known.places += places;
+    }
+
+    /// Gives places back.
+    pub(super) fn give_back(&mut self, user: &Arc<str>, places: usize) {
+        self.places -= places;
+        if let Some(known) = self.users.get_mut(user).filter(|_| places > 0) {
+            known.places -= places;
+            self.idle += usize::from(known.places == 0);
+        }
+        if self.places == 0 || self.idle > REMEMBERED {
+            // With nobody else there, nobody is ahead of his turn.
+            self.users.retain(|_, user| user.places > 0);
+            self.idle = 0;
+        }
+    }
+
+    /// Puts a job, whose places are taken, behind the user's others.
+    pub(super) fn push(&mut self, user: &Arc<str>, job: Box<dyn Job>) {
+        let weight = job.weight();
+        let Some(known) = self.users.get_mut(user) else { return };
+        if known.jobs.is_empty() {
+            known.start = known.start.max(self.clock);
+            self.came += 1;
+            self.turns.insert((known.start, self.came, Arc::clone(user)));
+        }
+        self.weight += weight;
+        known.jobs.push_back(job);
+    }
+
+    /// The next job, and whose it is. Its places stay taken.
+    pub(super) fn pop(&mut self) -> Option<(Arc<str>, Box<dyn Job>)> {
+        let (start, _, user) = self.turns.pop_first()?;
+        self.clock = start;
+        let known = self.users.get_mut(&user)?;
+        let job = known.jobs.pop_front()?;
         self.weight -= job.weight();
-        Some(job)
+        known.start = start.saturating_add(job.weight() as u64);
+        if !known.jobs.is_empty() {
+            self.came += 1;
+            self.turns.insert((known.start, self.came, Arc::clone(&user)));
+        }
+        Some((user, job))
     }
 
-    /// Places taken by all of them.
+    /// Places taken by jobs that wait.
     pub(super) fn weight(&self) -> usize {
         self.weight
+    }
+
+    /// Places taken in all.
+    pub(super) fn places(&self) -> usize {
+        self.places
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::JobFuture;
+    use super::*;
+
+    struct Files(usize);
+
+    impl Job for Files {
+        fn run(self: Box<Self>) -> JobFuture {
+            Box::pin(std::future::ready(()))
+        }
+
+        fn weight(&self) -> usize {
+            self.0
+        }
+    }
+
+    fn add(queue: &mut Queue, user: &str, weight: usize) {
+        let user = Arc::from(user);
+        queue.take_places(&user, weight, usize::MAX / 8).unwrap();
+        queue.push(&user, Box::new(Files(weight)));
+    }
+
+    /// Whose jobs come next; each gives its places back.
+    fn next(queue: &mut Queue, count: usize) -> String {
+        let mut order = String::new();
+        for _ in 0..count {
+            let Some((user, job)) = queue.pop() else { break };
+            queue.give_back(&user, job.weight());
+            order.push_str(&user);
+        }
+        order
+    }
+
+    #[test]
+    fn by_turns_and_by_weight() {
+        let mut queue = Queue::default();
+        (0..6).for_each(|_| add(&mut queue, "a", 1));
+        (0..2).for_each(|_| add(&mut queue, "b", 1));
+        assert_eq!(next(&mut queue, 8), "ababaaaa");
+        // Four files at once count as four.
+        (0..3).for_each(|_| add(&mut queue, "a", 4));
+        (0..8).for_each(|_| add(&mut queue, "b", 1));
+        assert_eq!(next(&mut queue, 11), "abbbbabbbba");
+        assert_eq!((queue.weight(), queue.places(), queue.users.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn who_comes_late_is_next_and_who_took_much_waits() {
+        let mut queue = Queue::default();
+        (0..1000).for_each(|_| add(&mut queue, "a", 1));
+        next(&mut queue, 500);
+        add(&mut queue, "b", 1);
+        assert_eq!(next(&mut queue, 2).matches('b').count(), 1);
+        // Not asking for a moment makes nobody forget what was had.
+        add(&mut queue, "b", 100);
+        assert!(next(&mut queue, 2).contains('b'));
+        add(&mut queue, "b", 1);
+        assert_eq!(next(&mut queue, 90), "a".repeat(90));
+        assert!(next(&mut queue, 30).contains('b'));
+    }
+
+    #[test]
+    fn one_user_does_not_eat_the_queue() {
+        let (mut queue, greedy) = (Queue::default(), Arc::from("a"));
+        while queue.take_places(&greedy, 1, 1000).is_ok() {}
+        assert_eq!(queue.places(), 750);
+        assert_eq!(queue.take_places(&greedy, 1, 1000), Err(NoRoom::Share));
+        assert_eq!(queue.take_places(&greedy, 251, 1000), Err(NoRoom::All));
+        // Others find room, also beside several such.
+        for n in 0..20 {
+            let user = Arc::from(format!("u{n}"));
+            assert_eq!(queue.take_places(&user, 1, 1000), Ok(()));
+        }
+        queue.give_back(&greedy, 750);
+        assert_eq!(queue.take_places(&greedy, 700, 1000), Ok(()));
+        // Alone, a request that needs them all gets them all.
+        assert_eq!(Queue::default().take_places(&greedy, 1000, 1000), Ok(()));
+        assert_eq!(Queue::default().take_places(&greedy, 1001, 1000), Err(NoRoom::All));
+    }
+
+    #[test]
+    fn memory_of_users_is_bounded() {
+        let mut queue = Queue::default();
+        add(&mut queue, "a", 1);
+        add(&mut queue, "a", 1);
+        for n in 0..3 * REMEMBERED {
+            add(&mut queue, &format!("u{n}"), 100);
+            next(&mut queue, 1);
+        }
+        assert!(queue.users.len() <= REMEMBERED + 2, "{}", queue.users.len());
     }
 }

@@ -4,10 +4,10 @@ use std::time::SystemTime;
 
 use time::OffsetDateTime;
 
-use crate::model::{RetentionPolicyInfo, ReturnStatus};
+use crate::model::{RequestKind, RequestToken, RetentionPolicyInfo, ReturnStatus};
 use crate::srm;
 
-use super::enums::{FileType, PermissionMode, PermissionType};
+use super::enums::{FileType, PermissionMode, PermissionType, RequestType};
 use super::requests::*;
 use super::types::*;
 
@@ -73,13 +73,19 @@ pub(super) fn put_request(request: SrmPrepareToPutRequest) -> srm::PutRequest {
     }
 }
 
-pub(super) fn get_request(request: SrmPrepareToGetRequest) -> srm::GetRequest {
+fn get_files(files: ArrayOfTGetFileRequest) -> Option<Vec<srm::GetFile>> {
     let file = |file: TGetFileRequest| srm::GetFile {
         surl: text(file.source_surl),
-        is_directory: file.dir_option.is_some_and(|option| option.is_source_a_directory),
+        directory: file.dir_option.filter(|option| option.is_source_a_directory).map(|option| {
+            srm::Levels { all: option.all_level_recursive, levels: option.num_of_levels }
+        }),
     };
+    Some(files.items.into_iter().map(file).collect())
+}
+
+pub(super) fn get_request(request: SrmPrepareToGetRequest) -> srm::GetRequest {
     srm::GetRequest {
-        files: Some(request.array_of_file_requests.items.into_iter().map(file).collect()),
+        files: get_files(request.array_of_file_requests),
         description: request.user_request_description,
         storage_type: request.desired_file_storage_type,
         total_time: request.desired_total_request_time,
@@ -145,6 +151,29 @@ pub(super) fn found_permissions(
     items(files, file).map(|items| ArrayOfTPermissionReturn { items })
 }
 
+/// Without the list of protocols, which is ignored: clients send any.
+pub(super) fn bring_online_request(request: SrmBringOnlineRequest) -> srm::GetRequest {
+    srm::GetRequest {
+        files: get_files(request.array_of_file_requests),
+        description: request.user_request_description,
+        storage_type: request.desired_file_storage_type,
+        total_time: request.desired_total_request_time,
+        pin_lifetime: request.desired_life_time,
+        space_token: request.target_space_token,
+        retention: retention_in(request.target_file_retention_policy_info),
+        protocols: None,
+    }
+}
+
+pub(super) fn extend_request(request: SrmExtendFileLifeTimeRequest) -> srm::ExtendRequest {
+    srm::ExtendRequest {
+        token: request.request_token,
+        surls: request.array_of_surls.items,
+        file_lifetime: request.new_file_life_time,
+        pin_lifetime: request.new_pin_life_time,
+    }
+}
+
 /// The SURLs of an optional list; an empty list is absent.
 pub(super) fn surls(list: Option<ArrayOfAnyURI>) -> Option<Vec<String>> {
     list.map(|list| list.items).filter(|surls| !surls.is_empty())
@@ -156,6 +185,18 @@ pub(super) fn surl_statuses(
     let file =
         |file: srm::SurlStatus| TSURLReturnStatus { surl: file.surl, status: file.status.into() };
     items(files, file).map(|items| ArrayOfTSURLReturnStatus { items })
+}
+
+pub(super) fn lifetimes(
+    files: Option<Vec<srm::SurlLifetime>>,
+) -> Option<ArrayOfTSURLLifetimeReturnStatus> {
+    let file = |file: srm::SurlLifetime| TSURLLifetimeReturnStatus {
+        surl: file.surl,
+        status: file.status.into(),
+        file_lifetime: file.file_lifetime,
+        pin_lifetime: file.pin_lifetime,
+    };
+    items(files, file).map(|items| ArrayOfTSURLLifetimeReturnStatus { items })
 }
 
 pub(super) fn extra_info(pairs: Vec<(String, String)>) -> Option<ArrayOfTExtraInfo> {
@@ -243,6 +284,61 @@ pub(super) fn get_statuses(
         transfer_protocol_info: None,
     };
     items(files, file).map(|items| ArrayOfTGetRequestFileStatus { items })
+}
+
+pub(super) fn bring_online_statuses(
+    files: Option<Vec<srm::GetFileStatus>>,
+) -> Option<ArrayOfTBringOnlineRequestFileStatus> {
+    let file = |file: srm::GetFileStatus| TBringOnlineRequestFileStatus {
+        source_surl: file.surl,
+        status: file.status.into(),
+        file_size: file.size,
+        estimated_wait_time: file.estimated_wait,
+        remaining_pin_time: file.remaining_pin,
+    };
+    items(files, file).map(|items| ArrayOfTBringOnlineRequestFileStatus { items })
+}
+
+pub(super) fn summaries(
+    summaries: Option<Vec<srm::RequestSummary>>,
+) -> Option<ArrayOfTRequestSummary> {
+    let summary = |summary: srm::RequestSummary| {
+        let files = summary.files;
+        let count = |of: fn(&srm::Tally) -> u32| {
+            files.as_ref().map(|files| i32::try_from(of(files)).unwrap_or(i32::MAX))
+        };
+        TRequestSummary {
+            request_token: summary.token,
+            status: summary.status.into(),
+            request_type: summary.kind.map(RequestType::from),
+            total_num_files_in_request: count(|files| files.total),
+            num_of_completed_files: count(|files| files.completed),
+            num_of_waiting_files: count(|files| files.waiting),
+            num_of_failed_files: count(|files| files.failed),
+        }
+    };
+    items(summaries, summary).map(|items| ArrayOfTRequestSummary { items })
+}
+
+pub(super) fn request_tokens(
+    tokens: Vec<(RequestToken, SystemTime)>,
+) -> Option<ArrayOfTRequestTokenReturn> {
+    let token = |(token, created): (RequestToken, SystemTime)| TRequestTokenReturn {
+        request_token: token.to_string(),
+        created_at_time: Some(date_time(created)),
+    };
+    items(Some(tokens), token).map(|items| ArrayOfTRequestTokenReturn { items })
+}
+
+impl From<RequestKind> for RequestType {
+    fn from(kind: RequestKind) -> Self {
+        match kind {
+            RequestKind::Put => RequestType::PrepareToPut,
+            RequestKind::Get => RequestType::PrepareToGet,
+            RequestKind::BringOnline => RequestType::BringOnline,
+            RequestKind::Copy => RequestType::Copy,
+        }
+    }
 }
 
 pub(super) fn strings(items: Vec<String>) -> Option<ArrayOfString> {

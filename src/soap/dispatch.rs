@@ -117,6 +117,39 @@ async fn serve(srm: &Srm, who: &Identity, call: Call) -> Result<Reply, SoapFault
             let asked = surls(request.array_of_source_surls);
             get_status_reply(srm.status_of_get(who, &request.request_token, asked).await)
         }
+        Call::BringOnline(request) => {
+            let deferred = request.deferred_start_time;
+            let request = bring_online_request(request);
+            let answer = srm.bring_online(who, request, deferred).await;
+            Reply::BringOnline(SrmBringOnlineResponse {
+                return_status: answer.status.into(),
+                request_token: answer.token.map(|token| token.to_string()),
+                array_of_file_statuses: bring_online_statuses(answer.files),
+                remaining_total_request_time: answer.remaining_total_time,
+                remaining_deferred_start_time: answer.remaining_deferred_start,
+            })
+        }
+        Call::StatusOfBringOnlineRequest(request) => {
+            let asked = surls(request.array_of_source_surls);
+            let answer = srm.status_of_bring_online(who, &request.request_token, asked).await;
+            Reply::StatusOfBringOnlineRequest(SrmStatusOfBringOnlineRequestResponse {
+                return_status: answer.status.into(),
+                array_of_file_statuses: bring_online_statuses(answer.files),
+                remaining_total_request_time: answer.remaining_total_time,
+                remaining_deferred_start_time: answer.remaining_deferred_start,
+            })
+        }
+        Call::ExtendFileLifeTime(request) => {
+            let answer = srm.extend_lifetime(who, extend_request(request)).await;
+            Reply::ExtendFileLifeTime(SrmExtendFileLifeTimeResponse {
+                return_status: answer.status.into(),
+                array_of_file_statuses: lifetimes(answer.files),
+            })
+        }
+        Call::SuspendRequest(request) => {
+            only(srm.suspend_request(who, &request.request_token).await)
+        }
+        Call::ResumeRequest(request) => only(srm.resume_request(who, &request.request_token).await),
         Call::ReleaseFiles(request) => {
             let (token, remove) = (request.request_token, request.do_remove.unwrap_or(false));
             let asked = surls(request.array_of_surls);
@@ -130,6 +163,21 @@ async fn serve(srm: &Srm, who: &Identity, call: Call) -> Result<Reply, SoapFault
             let answer = srm.abort_files(who, &request.request_token, surls).await;
             let (return_status, array_of_file_statuses) = files(answer);
             Reply::AbortFiles(SrmAbortFilesResponse { return_status, array_of_file_statuses })
+        }
+        Call::GetRequestSummary(request) => {
+            let answer = srm.request_summary(who, request.array_of_request_tokens.items).await;
+            Reply::GetRequestSummary(SrmGetRequestSummaryResponse {
+                return_status: answer.status.into(),
+                array_of_request_summaries: summaries(answer.summaries),
+            })
+        }
+        Call::GetRequestTokens(request) => {
+            let description = request.user_request_description;
+            let answer = srm.request_tokens(who, description.as_deref()).await;
+            Reply::GetRequestTokens(SrmGetRequestTokensResponse {
+                return_status: answer.status.into(),
+                array_of_request_tokens: request_tokens(answer.tokens),
+            })
         }
         Call::GetSpaceTokens(request) => {
             let description = request.user_space_token_description;
@@ -175,15 +223,8 @@ async fn serve(srm: &Srm, who: &Identity, call: Call) -> Result<Reply, SoapFault
         | Call::ExtendFileLifeTimeInSpace(_)
         | Call::PurgeFromSpace(_)
         | Call::StatusOfLsRequest(_)
-        | Call::BringOnline(_)
-        | Call::StatusOfBringOnlineRequest(_)
         | Call::Copy(_)
-        | Call::StatusOfCopyRequest(_)
-        | Call::SuspendRequest(_)
-        | Call::ResumeRequest(_)
-        | Call::GetRequestSummary(_)
-        | Call::ExtendFileLifeTime(_)
-        | Call::GetRequestTokens(_) => only(not_supported(operation)),
+        | Call::StatusOfCopyRequest(_) => only(not_supported(operation)),
     })
 }
 

@@ -92,7 +92,7 @@ impl Srm {
     ) -> Result<Vec<SurlStatus>, Error> {
         let site = self.site();
         let _turn = live.turn.lock().await;
-        let picked = live.pick_all(Some(surls), |surl| site.canonical(surl));
+        let picked = live.pick_trees(Some(surls), |surl| site.canonical(surl));
         let open = picked.iter().flat_map(|(_, files)| files);
         let open = open.filter(|file| !file.state.is_final(live.kind())).map(|file| file.n);
         let mut open: Vec<u32> = open.collect();

@@ -1,4 +1,5 @@
-//! Answers of srmPrepareToPut, srmPrepareToGet and their status calls: what puts and gets tell alike.
+//! Answers of srmPrepareToPut, srmPrepareToGet, srmBringOnline and their status calls: what they tell
+//! alike.
 
 use std::sync::Arc;
 
@@ -70,9 +71,16 @@ fn answer<F>(
         token: None,
         files: Some(files.collect()),
         remaining_total_time: live.request.deadline.map(|at| seconds_left(Some(at))),
+        remaining_deferred_start: live.request.starts.map(|at| seconds_left(Some(at))),
     }
 }
 
 fn refused<F>(status: ReturnStatus) -> RequestAnswer<F> {
-    RequestAnswer { status, token: None, files: None, remaining_total_time: None }
+    RequestAnswer {
+        status,
+        token: None,
+        files: None,
+        remaining_total_time: None,
+        remaining_deferred_start: None,
+    }
 }

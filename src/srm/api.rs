@@ -157,7 +157,7 @@ pub struct PutFile {
     pub expected_size: Option<u64>,
 }
 
-/// Answer of srmPrepareToPut, srmPrepareToGet and their status calls; `F` is what is told of a file.
+/// Answer of srmPrepareToPut, srmPrepareToGet, srmBringOnline and their status calls; `F` is what is told of a file.
 #[derive(Clone, Debug)]
 pub struct RequestAnswer<F> {
     /// Of the request.
@@ -168,8 +168,12 @@ pub struct RequestAnswer<F> {
     pub files: Option<Vec<F>>,
     /// `remainingTotalRequestTime`, seconds.
     pub remaining_total_time: Option<i32>,
+    /// `remainingDeferredStartTime` of a request that begins later than it came, seconds.
+    pub remaining_deferred_start: Option<i32>,
 }
 
+/// Of bring-onlines: without a TURL.
+pub type BringOnlineAnswer = RequestAnswer<GetFileStatus>;
 /// Of puts.
 pub type PutAnswer = RequestAnswer<PutFileStatus>;
 /// Of gets.
@@ -194,7 +198,7 @@ pub struct PutFileStatus {
     pub turl: Option<String>,
 }
 
-/// srmPrepareToGet.
+/// srmPrepareToGet, and srmBringOnline: there the pin is `desiredLifeTime`, and protocols are ignored.
 #[derive(Clone, Debug, Default)]
 pub struct GetRequest {
     /// `arrayOfFileRequests`.
@@ -220,8 +224,17 @@ pub struct GetRequest {
 pub struct GetFile {
     /// `sourceSURL`.
     pub surl: Option<String>,
-    /// `dirOption.isSourceADirectory`.
-    pub is_directory: bool,
+    /// `dirOption`, where `isSourceADirectory`: the files of that directory are asked for.
+    pub directory: Option<Levels>,
+}
+
+/// How deep below a directory (`TDirOption`).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Levels {
+    /// To the bottom; beats `levels`.
+    pub all: Option<bool>,
+    /// 1, the default, is what stands in the directory itself.
+    pub levels: Option<i32>,
 }
 
 /// `TGetRequestFileStatus`.

@@ -50,6 +50,16 @@ impl Srm {
         matches!(who, Identity::Person(_)) && owner(who) == user
     }
 
+    pub(super) fn check_owner(who: &Identity, user: &str) -> Result<(), ReturnStatus> {
+        match Self::is_owner(who, user) {
+            true => Ok(()),
+            false => Err(ReturnStatus::new(
+                StatusCode::AuthorizationFailure,
+                "the request was made by somebody else",
+            )),
+        }
+    }
+
     /// Finds a request by its token, for who it belongs to. `kind`: the kind it must be of.
     pub(super) async fn find_request(
         &self,
@@ -58,31 +68,16 @@ impl Srm {
         kind: Option<RequestKind>,
     ) -> Result<Arc<Live>, ReturnStatus> {
         self.admit(who).await?;
-        // StoRM's words below: scripts look for them.
-        let Some(parsed) = RequestToken::parse(token) else {
-            return Err(ReturnStatus::invalid_request(format!(
-                "invalid token: {}",
-                token.chars().take(64).collect::<String>()
-            )));
-        };
+        let parsed = parse_token(token)?;
         let live = match self.core.requests.find(&parsed) {
             Some(live) => live,
             None => match self.core.store.load(&parsed).await {
                 Ok(Some(stored)) => Live::new(stored),
-                Ok(None) => {
-                    return Err(ReturnStatus::invalid_request(format!(
-                        "No request found matching token {parsed}"
-                    )));
-                }
+                Ok(None) => return Err(no_such_request(&parsed)),
                 Err(error) => return Err(Error::from(error).into()),
             },
         };
-        if !Self::is_owner(who, &live.request.user) {
-            return Err(ReturnStatus::new(
-                StatusCode::AuthorizationFailure,
-                "the request was made by somebody else",
-            ));
-        }
+        Self::check_owner(who, &live.request.user)?;
         match kind {
             Some(kind) if kind != live.kind() => Err(ReturnStatus::invalid_request(format!(
                 "token {parsed} belongs to a {} request",
@@ -91,6 +86,21 @@ impl Srm {
             _ => Ok(live),
         }
     }
+}
+
+/// Reads a token.
+pub(super) fn parse_token(text: &str) -> Result<RequestToken, ReturnStatus> {
+    // StoRM's words: scripts look for them.
+    RequestToken::parse(text).ok_or_else(|| {
+        let shown: String = text.chars().take(64).collect();
+        ReturnStatus::invalid_request(format!("invalid token: {shown}"))
+    })
+}
+
+/// Nobody knows it, or it was forgotten.
+pub(super) fn no_such_request(token: &RequestToken) -> ReturnStatus {
+    // StoRM's words: scripts look for them.
+    ReturnStatus::invalid_request(format!("No request found matching token {token}"))
 }
 
 /// The call's status where each part has one that is SUCCESS or not: all, some, none.

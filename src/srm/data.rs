@@ -6,7 +6,7 @@ use super::access::{Needs, driver_error};
 use super::files::{adler32, entry, hidden_name, is_hidden};
 use super::{Entry, EntryKind, Error, ErrorKind, Lister, Reader, Site, Srm, Target, blocking};
 use crate::fsdriver::{Directory, DriverError, Kind};
-use crate::model::{Identity, Stfn};
+use crate::model::{Identity, RequestKind, Stfn};
 use crate::namespace::Located;
 
 impl Srm {
@@ -94,7 +94,9 @@ impl Srm {
     ) -> Result<Option<Located>, Error> {
         let Target::Transfer(stfn) = target else { return Ok(None) };
         let located = self.site().locate(who, stfn, crate::namespace::Access::Read)?;
-        let pins = self.core.requests.pins_on(&located.key());
+        let mut pins = self.core.requests.pins_on(&located.key());
+        // A bring-online has no TURL.
+        pins.retain(|holder| holder.live.kind() == RequestKind::Get);
         let pinned = match who {
             Identity::Person(_) => {
                 pins.iter().any(|holder| Self::is_owner(who, &holder.live.request.user))

@@ -32,6 +32,10 @@ impl Srm {
     }
 
     async fn expire_step(&self) -> Result<Option<Millis>, Error> {
+        let (begun, next_start) = self.core.requests.take_deferred();
+        for live in begun {
+            self.go_on(&live);
+        }
         let mut limit = STEP;
         let stays = loop {
             let due = self.core.store.due(now(), limit).await?;
@@ -61,7 +65,8 @@ impl Srm {
         let next = self.core.store.next_due().await?;
         // What is due now became so meanwhile, unless something stays.
         let soon = Millis(now().0 + if stays { AGAIN } else { 0 });
-        Ok(next.map(|at| at.max(soon)))
+        let next = next.map(|at| at.max(soon));
+        Ok([next, next_start].into_iter().flatten().min())
     }
 
     /// Ends what is due of one request, in one commit; how many files.

@@ -1,4 +1,5 @@
-//! srmPrepareToGet and srmStatusOfGetRequest: a pin, and a TURL to read from.
+//! srmPrepareToGet and srmStatusOfGetRequest: a pin, and a TURL to read from; and how files come online,
+//! which is the same without a TURL.
 
 use std::sync::Arc;
 
@@ -13,14 +14,14 @@ use super::submit::{deadline, expiry, fqans, new_token, protocols, queued, waits
 use super::transition::{Change, file_status};
 use super::{Error, ErrorKind, GetAnswer, GetFileStatus, GetRequest, Site, Srm, blocking};
 use crate::fsdriver::Kind;
-use crate::model::{Event, FileState, Identity, Protocol, RequestKind, ReturnStatus};
+use crate::model::{Event, Identity, Protocol, RequestKind, ReturnStatus};
 use crate::namespace::{AclMode, Located, TurlRequest};
-use crate::store::{FileRow, RequestRow};
+use crate::store::{FileRow, Millis, RequestRow};
 
 impl Srm {
     /// srmPrepareToGet. The answer waits up to `answer_wait` for what gets ready meanwhile.
     pub async fn prepare_to_get(&self, who: &Identity, request: GetRequest) -> GetAnswer {
-        let submitted = self.submit_get(who, request).await;
+        let submitted = self.submit_read(who, RequestKind::Get, request, None).await;
         self.answer_first(submitted, get_status).await
     }
 
@@ -34,10 +35,13 @@ impl Srm {
         self.answer_status(who, token, RequestKind::Get, surls, get_status).await
     }
 
-    async fn submit_get(
+    /// `starts`: when the work begins, where that is not now.
+    pub(super) async fn submit_read(
         &self,
         who: &Identity,
+        kind: RequestKind,
         request: GetRequest,
+        starts: Option<Millis>,
     ) -> Result<Arc<Live>, ReturnStatus> {
         self.check_person(who).await?;
         let site = self.site();
@@ -46,19 +50,19 @@ impl Srm {
             return Err(ReturnStatus::invalid_request("arrayOfFileRequests is empty or missing"));
         }
         self.check_count(asked.len())?;
-        if asked.iter().any(|file| file.is_directory) {
-            return Err(ReturnStatus::not_supported(
-                "directories in srmPrepareToGet are not offered: list them, then ask for the files",
-            ));
+        let mut files = Vec::with_capacity(asked.len());
+        for file in asked {
+            let surl = file.surl;
+            let surl =
+                surl.ok_or_else(|| ReturnStatus::invalid_request("sourceSURL is missing"))?;
+            let levels = file.directory.map(|levels| levels.count()).transpose()?;
+            files.push(FileRow { levels, ..queued(surl, None) });
         }
-        let files: Option<Vec<FileRow>> =
-            asked.into_iter().map(|file| Some(queued(file.surl?, None))).collect();
-        let files = files.ok_or_else(|| ReturnStatus::invalid_request("sourceSURL is missing"))?;
         self.check_space(who, request.space_token.as_deref(), request.retention).await?;
         let created = now();
         let row = RequestRow {
             token: new_token()?,
-            kind: RequestKind::Get,
+            kind,
             user: owner(who).to_owned(),
             fqans: fqans(who),
             description: request.description,
@@ -70,6 +74,8 @@ impl Srm {
             overwrite: None,
             protocols: protocols(request.protocols)?,
             space_token: request.space_token,
+            starts,
+            suspended: false,
             aborted: false,
             ended: None,
         };
@@ -88,9 +94,12 @@ impl Srm {
     ) -> Result<(), Error> {
         let site = self.site();
         let epoch = self.core.requests.epoch();
+        let rows: Vec<Arc<FileRow>> =
+            files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
+        let directories = rows.iter().filter_map(|row| Some((Arc::clone(row), row.levels?)));
+        self.expand_directories(live, who, directories.collect()).await?;
+        let rows: Vec<_> = rows.into_iter().filter(|row| row.levels.is_none()).collect();
         let prepared = {
-            let rows: Vec<Arc<FileRow>> =
-                files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
             let (site, who, live, all) =
                 (Arc::clone(&site), who.clone(), Arc::clone(live), rows.clone());
             let srm = self.clone();
@@ -137,12 +146,12 @@ impl Srm {
             }
         }
         let settled = self.settle_work(live, changes).await;
+        let over = |n: &u32| live.file(*n).is_none_or(|file| !file.state.holds(live.kind()));
         for (n, key) in &claimed {
-            if live.file(*n).is_none_or(|file| file.state != FileState::Pinned) {
+            if over(n) {
                 self.core.requests.unclaim(live, *n, key);
             }
         }
-        let over = |n: &u32| live.file(*n).is_none_or(|file| file.state != FileState::Pinned);
         self.take_back(live.id, lent.into_iter().filter(over).collect()).await;
         settled.map(|_| ())
     }
@@ -163,6 +172,9 @@ impl Srm {
                 _ => error,
             }
         })?;
+        if live.kind() == RequestKind::BringOnline {
+            return Ok(Ready { located, turl: None, size, loan: None });
+        }
         let (turl, account) = accounts.turl(TurlRequest {
             located: &located,
             physical: &located.path,
@@ -182,14 +194,14 @@ impl Srm {
                 Some(Loan { n: row.n, area, path, account, read: true })
             }
         };
-        Ok(Ready { located, protocol: turl.protocol, turl: turl.url, size, loan })
+        Ok(Ready { located, turl: Some((turl.protocol, turl.url)), size, loan })
     }
 }
 
 struct Ready {
     located: Located,
-    protocol: Protocol,
-    turl: String,
+    /// Of a get.
+    turl: Option<(Protocol, String)>,
     size: u64,
     /// JiT: what its mover's account needs.
     loan: Option<Loan>,
@@ -199,10 +211,14 @@ impl Ready {
     fn change(self, live: &Live, file: &FileRow) -> Change {
         let mut row = file.clone();
         row.key = Some(self.located.key());
-        row.turl = Some((self.protocol, self.turl));
+        let told = match &self.turl {
+            Some(_) => "ready: read from the TURL, then call srmReleaseFiles",
+            None => "online and pinned: call srmReleaseFiles when it is no longer needed",
+        };
+        row.turl = self.turl;
         row.size = Some(self.size);
         row.expires = expiry(live.request.pin_lifetime);
-        Change::new(&row, Event::Ready, "ready: read from the TURL, then call srmReleaseFiles")
+        Change::new(&row, Event::Ready, told)
     }
 
     async fn look_again(&mut self) -> Result<(), Error> {
@@ -230,7 +246,7 @@ fn file_size(located: &Located) -> Result<u64, Error> {
 }
 
 /// What is told of one file; `None` for a SURL that is not in the request.
-fn get_status(_: &Live, surl: String, file: Option<&FileRow>) -> GetFileStatus {
+pub(super) fn get_status(live: &Live, surl: String, file: Option<&FileRow>) -> GetFileStatus {
     let Some(file) = file else {
         return GetFileStatus {
             surl,
@@ -241,7 +257,7 @@ fn get_status(_: &Live, surl: String, file: Option<&FileRow>) -> GetFileStatus {
             turl: None,
         };
     };
-    let pinned = file.state == FileState::Pinned;
+    let pinned = file.state.holds(live.kind());
     GetFileStatus {
         surl,
         status: file_status(file),

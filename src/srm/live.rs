@@ -6,7 +6,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::model::{FileState, RequestKind, RequestToken, ReturnStatus, StatusCode, aggregate};
+use super::requests::now;
+use crate::model::{
+    FileState, Identity, RequestKind, RequestToken, ReturnStatus, StatusCode, aggregate,
+};
+use crate::scheduler::{Slots, Turn};
 use crate::store::{FileRow, RequestId, RequestRow, StoredRequest};
 
 /// How long a put whose TURL's lifetime ran out while its data came still waits for srmPutDone.
@@ -40,10 +44,23 @@ struct State {
     uploaded: HashSet<u32>,
     /// Files that a worker has in hand.
     in_hand: HashSet<u32>,
+    /// What waits is not begun.
+    suspended: bool,
+    /// Files whose turn came while they had to rest.
+    parked: Vec<Parked>,
     aborted: bool,
     /// The request's status once every file had its answer: later it changes by abort alone.
     settled: Option<StatusCode>,
     ended: bool,
+}
+
+/// Files whose turn came while the request was suspended, or had not begun yet.
+pub(super) struct Parked {
+    /// Theirs, to be queued again.
+    pub(super) places: Slots,
+    /// Who asked for them.
+    pub(super) who: Identity,
+    pub(super) files: Vec<u32>,
 }
 
 impl Live {
@@ -58,6 +75,8 @@ impl Live {
             upload_ends: HashMap::new(),
             uploaded: HashSet::new(),
             in_hand: HashSet::new(),
+            suspended: stored.request.suspended,
+            parked: Vec::new(),
             aborted: stored.request.aborted,
             settled: stored.request.ended.map(|(code, _)| code),
             ended: stored.request.ended.is_some(),
@@ -85,17 +104,19 @@ impl Live {
         &self.request.token
     }
 
-    /// All files. One that a worker has in hand shows as in progress.
+    /// All files: those that were found in a directory behind it. One that a worker has in hand
+    /// shows as in progress, one that waits in a suspended request as suspended.
     pub(super) fn files(&self) -> Vec<Arc<FileRow>> {
         let state = self.lock();
         let mut files = state.files.clone();
-        for n in &state.in_hand {
-            if let Some(file) = files.get_mut(*n as usize)
-                && file.state == FileState::Queued
-            {
-                Arc::make_mut(file).state = FileState::InProgress;
+        for file in &mut files {
+            let shown = state.shown(file);
+            if shown != file.state {
+                Arc::make_mut(file).state = shown;
             }
         }
+        // Mostly in this order already.
+        files.sort_by_key(|file| (file.parent.unwrap_or(file.n), file.n));
         files
     }
 
@@ -122,11 +143,31 @@ impl Live {
         let furthest = |file: &Arc<FileRow>| match file.state {
             FileState::SpaceAvailable | FileState::Pinned => 0,
             FileState::Success | FileState::Released => 1,
-            FileState::Queued | FileState::InProgress => 2,
+            FileState::Queued | FileState::InProgress | FileState::Suspended => 2,
             FileState::Aborted | FileState::Failed | FileState::Expired => 3,
         };
         let all = self.pick_all(surls, canonical).into_iter();
         all.map(|(surl, files)| (surl, files.into_iter().min_by_key(furthest))).collect()
+    }
+
+    /// As [`Live::pick_all`]; a directory names the files that were found in it too.
+    pub(super) fn pick_trees(
+        &self,
+        surls: Option<&[String]>,
+        canonical: impl Fn(&str) -> Option<String>,
+    ) -> Vec<(String, Vec<Arc<FileRow>>)> {
+        let mut picked = self.pick_all(surls, canonical);
+        for (_, files) in picked.iter_mut().filter(|_| surls.is_some()) {
+            let directories: HashSet<u32> =
+                files.iter().filter(|file| file.levels.is_some()).map(|file| file.n).collect();
+            if !directories.is_empty() {
+                let within = |file: &Arc<FileRow>| {
+                    file.parent.is_some_and(|parent| directories.contains(&parent))
+                };
+                files.extend(self.files().into_iter().filter(within));
+            }
+        }
+        picked
     }
 
     /// For each of `surls`, in their order, all files that it names, as written or, failing that,
@@ -183,10 +224,13 @@ impl Live {
                 }
                 (file.surl.clone(), Some(file))
             };
-            let files = self.files().into_iter().map(as_submitted).collect();
+            let files = self.files().into_iter().filter(|file| file.parent.is_none());
+            let files = files.map(as_submitted).collect();
             return (self.told(StatusCode::RequestQueued), files);
         }
-        self.wait_answered(limit).await;
+        if !self.is_deferred() {
+            self.wait_answered(limit).await;
+        }
         (self.status(), self.pick(None, |_| None))
     }
 
@@ -203,9 +247,67 @@ impl Live {
         self.lock().ended
     }
 
-    /// Marks files as being worked on, for status calls.
-    pub(super) fn take_in_hand(&self, files: &[u32]) {
-        self.lock().in_hand.extend(files);
+    /// Their turn has come: marks files as being worked on, unless they have to wait or nobody
+    /// wants them any more.
+    pub(super) fn begin(&self, files: &[u32]) -> Turn {
+        let mut state = self.lock();
+        if state.ended {
+            Turn::Never
+        } else if state.suspended || self.is_deferred() {
+            Turn::Later
+        } else {
+            state.in_hand.extend(files);
+            Turn::Run
+        }
+    }
+
+    /// They went wrong, and wait again.
+    pub(super) fn lay_down(&self, files: &[u32]) {
+        let mut state = self.lock();
+        files.iter().for_each(|n| {
+            state.in_hand.remove(n);
+        });
+    }
+
+    /// It is to begin later.
+    fn is_deferred(&self) -> bool {
+        self.request.starts.is_some_and(|at| at > now())
+    }
+
+    /// Keeps what rests until the request goes on; gives it back where that has come already.
+    pub(super) fn park(&self, parked: Parked) -> Option<Parked> {
+        let mut state = self.lock();
+        if state.ended || !(state.suspended || self.is_deferred()) {
+            return Some(parked);
+        }
+        state.parked.push(parked);
+        None
+    }
+
+    /// All that rests.
+    pub(super) fn unpark(&self) -> Vec<Parked> {
+        std::mem::take(&mut self.lock().parked)
+    }
+
+    /// Whether files wait that no worker has in hand; and whether they are suspended.
+    pub(super) fn rests(&self) -> (bool, bool) {
+        let state = self.lock();
+        let waits =
+            |file: &Arc<FileRow>| !file.state.is_answered() && !state.in_hand.contains(&file.n);
+        (state.files.iter().any(waits), state.suspended)
+    }
+
+    pub(super) fn set_suspended(&self, suspended: bool) {
+        self.lock().suspended = suspended;
+    }
+
+    /// Takes in files that came to the request.
+    pub(super) fn add(&self, files: Vec<FileRow>) {
+        let kind = self.kind();
+        let mut state = self.lock();
+        state.open += files.iter().filter(|file| !file.state.is_final(kind)).count();
+        state.waiting += files.iter().filter(|file| !file.state.is_answered()).count();
+        state.files.extend(files.into_iter().map(Arc::new));
     }
 
     pub(super) fn begin_upload(&self, n: u32) {
@@ -288,7 +390,10 @@ impl Live {
         state.ended |= ended;
         state.settle();
         let answered = state.waiting == 0;
+        // Nothing is left of it to be begun. Its places are given back outside the lock.
+        let parked = if answered { std::mem::take(&mut state.parked) } else { Vec::new() };
         drop(guard);
+        drop(parked);
         self.answered.send_replace(answered);
     }
 
@@ -314,9 +419,15 @@ impl State {
         if let Some(code) = self.settled {
             return code;
         }
-        match aggregate(self.files.iter().map(|file| (file.state, file.code.as_ref())), false) {
-            StatusCode::RequestQueued if !self.in_hand.is_empty() => StatusCode::RequestInProgress,
-            code => code,
+        aggregate(self.files.iter().map(|file| (self.shown(file), file.code.as_ref())), false)
+    }
+
+    /// The state that is told of a file.
+    fn shown(&self, file: &FileRow) -> FileState {
+        match file.state {
+            FileState::Queued if self.in_hand.contains(&file.n) => FileState::InProgress,
+            FileState::Queued if self.suspended => FileState::Suspended,
+            state => state,
         }
     }
 }
@@ -331,16 +442,18 @@ fn of_answered(files: &[Arc<FileRow>]) -> StatusCode {
     aggregate(files.iter().map(|file| (then(file), file.code.as_ref())), false)
 }
 
-fn explain(kind: RequestKind, code: StatusCode) -> &'static str {
+pub(super) fn explain(kind: RequestKind, code: StatusCode) -> &'static str {
     match code {
         StatusCode::Success => match kind {
             RequestKind::Put => "all files are ready to be written, or done",
             RequestKind::Get => "all files are ready to be read, or released",
-            RequestKind::BringOnline | RequestKind::Copy => "all files are done",
+            RequestKind::BringOnline => "all files are online, or released",
+            RequestKind::Copy => "all files are done",
         },
         StatusCode::PartialSuccess => "some files failed: look at the status of each",
         StatusCode::Failure => "all files failed: look at the status of each",
         StatusCode::RequestQueued => "the request waits for a worker: ask again",
+        StatusCode::RequestSuspended => "what waits in the request is suspended: srmResumeRequest",
         StatusCode::RequestInProgress => "the request is being worked on: ask again",
         StatusCode::Aborted => "the request was aborted",
         StatusCode::NoFreeSpace => "there is no room for any of the files",

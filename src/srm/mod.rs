@@ -6,14 +6,18 @@ mod access;
 mod acl;
 mod answer;
 mod api;
+mod bring_online;
 mod changes;
 mod checks;
 mod checksum;
 mod data;
+mod directories;
 mod discovery;
 mod error;
+mod expand;
 mod expiry;
 mod explain;
+mod extend;
 mod files;
 mod get;
 mod leases;
@@ -35,6 +39,8 @@ mod rmdir;
 mod scan;
 mod spaces;
 mod submit;
+mod summary;
+mod suspend;
 mod transition;
 mod upload;
 mod usage;
@@ -57,6 +63,8 @@ use crate::store::{Millis, Store, StoreError};
 pub use api::*;
 pub use error::{Error, ErrorKind};
 pub use explain::Asked;
+pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};
+pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
 pub use upload::Upload;
 
 use checksum::Checksums;
@@ -81,6 +89,7 @@ struct Core {
     checksums: Checksums,
     /// Long reads end when it is cancelled.
     stopping: CancellationToken,
+    brings: Pool,
     locks: Locks,
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
@@ -119,6 +128,7 @@ impl Srm {
             gets: pool("get", workers.get),
             checksums: Checksums::new(pool("checksum", workers.checksum)),
             stopping: CancellationToken::new(),
+            brings: pool("bring_online", workers.bring_online),
             site: ArcSwap::from_pointee(site),
             store,
             requests: Requests::new(),
@@ -183,6 +193,7 @@ impl Srm {
         self.core.puts.shutdown().await;
         self.core.gets.shutdown().await;
         self.core.checksums.shutdown().await;
+        self.core.brings.shutdown().await;
     }
 }
 

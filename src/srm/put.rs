@@ -86,6 +86,8 @@ impl Srm {
             overwrite: Some(request.overwrite.unwrap_or(site.config.srm.overwrite_default)),
             protocols: protocols(request.protocols)?,
             space_token: request.space_token,
+            starts: None,
+            suspended: false,
             aborted: false,
             ended: None,
         };

@@ -236,7 +236,7 @@ fn not_ready(file: &FileRow) -> Option<ReturnStatus> {
         FileState::Expired => {
             status(StatusCode::FileLifetimeExpired, "the TURL's lifetime is over: put it again")
         }
-        FileState::Queued | FileState::InProgress => Some(not_yet()),
+        FileState::Queued | FileState::InProgress | FileState::Suspended => Some(not_yet()),
         // It was ready, and its directory was moved.
         FileState::Failed if file.key.is_some() && file.code == Some(StatusCode::InvalidPath) => {
             status(StatusCode::InvalidPath, &file.explanation)

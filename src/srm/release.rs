@@ -71,7 +71,7 @@ impl Srm {
         }
         let site = self.site();
         let _turn = live.turn.lock().await;
-        let picked = live.pick_all(surls.as_deref(), |surl| site.canonical(surl));
+        let picked = live.pick_trees(surls.as_deref(), |surl| site.canonical(surl));
         let open = picked.iter().flat_map(|(_, files)| files);
         let open = open.filter(|file| !file.state.is_final(live.kind())).cloned().collect();
         self.release_open(&live, open).await.map_err(ReturnStatus::from)?;
@@ -117,7 +117,7 @@ impl Srm {
         for (id, (live, numbers)) in pins {
             let _turn = live.turn.lock().await;
             let open = numbers.into_iter().filter_map(|n| live.file(n));
-            let open = open.filter(|file| file.state == FileState::Pinned).collect();
+            let open = open.filter(|file| file.state.holds(live.kind())).collect();
             if let Err(error) = self.release_open(&live, open).await {
                 for (file, _) in files.iter_mut().zip(&of_surl).filter(|(_, of)| of.contains(&id)) {
                     file.status = error.clone().into();

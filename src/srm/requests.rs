@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::live::Live;
 use crate::model::{FileKey, FileState, RelPath, RequestToken};
-use crate::store::{FileRow, Millis};
+use crate::store::{FileRow, Millis, RequestId};
 
 /// Requests that ended a moment ago are kept in memory for status calls that come right after: so
 /// many, with so many files in all.
@@ -39,8 +39,10 @@ struct Index {
     by_token: HashMap<RequestToken, Arc<Live>>,
     /// Live puts (SPACE_AVAILABLE), at most one per file.
     puts: BTreeMap<FileKey, Holder>,
-    /// Pinned gets.
+    /// Pinned gets and bring-onlines.
     pins: BTreeMap<FileKey, Vec<Holder>>,
+    /// Those that begin later than they came.
+    deferred: BTreeMap<(Millis, RequestId), Arc<Live>>,
     ended: VecDeque<Ended>,
     /// Files of those.
     ended_files: usize,
@@ -74,14 +76,23 @@ impl Requests {
     pub(super) fn insert(&self, live: &Arc<Live>) {
         let mut index = self.lock();
         index.by_token.insert(live.token().clone(), Arc::clone(live));
+        if let Some(at) = live.request.starts {
+            index.deferred.insert((at, live.id), Arc::clone(live));
+        }
         for file in live.files() {
+            // A directory is not kept as its files are.
+            if file.levels.is_some() {
+                continue;
+            }
             let Some(key) = file.key.clone() else { continue };
             let holder = Holder { live: Arc::clone(live), n: file.n };
             match file.state {
                 FileState::SpaceAvailable => {
                     index.puts.insert(key, holder);
                 }
-                FileState::Pinned => index.pins.entry(key).or_default().push(holder),
+                state if state.holds(live.kind()) => {
+                    index.pins.entry(key).or_default().push(holder);
+                }
                 _ => {}
             }
         }
@@ -187,11 +198,14 @@ impl Requests {
         live.apply(changed, abort, ended);
         let mut index = self.lock();
         for file in changed {
-            if let Some(key) = file.key.as_ref().filter(|_| !file.state.holds_rights()) {
+            if let Some(key) = file.key.as_ref().filter(|_| !file.state.holds(live.kind())) {
                 index.forget(live, file.n, key);
             }
         }
         if ended {
+            if let Some(at) = live.request.starts {
+                index.deferred.remove(&(at, live.id));
+            }
             let (token, files) = (live.token().clone(), live.len());
             index.ended.push_back(Ended { token, files, at: now() });
             index.ended_files += files;
@@ -200,6 +214,20 @@ impl Requests {
                 index.forget_oldest();
             }
         }
+    }
+
+    /// Those whose start has come; and when the next one's does.
+    pub(super) fn take_deferred(&self) -> (Vec<Arc<Live>>, Option<Millis>) {
+        let mut index = self.lock();
+        let mut due = Vec::new();
+        while let Some(first) = index.deferred.first_entry() {
+            let at = first.key().0;
+            if at > now() {
+                return (due, Some(at));
+            }
+            due.push(first.remove());
+        }
+        (due, None)
     }
 
     /// Forgets what ended before: the store does too.

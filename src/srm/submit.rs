@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::live::Live;
+use super::live::{Live, Parked};
 use super::requests::now;
 use super::transition::Change;
 use super::{Error, ErrorKind, Site, Srm, to_the_end};
 use crate::model::{FileState, Identity, Protocol, RequestKind, RequestToken, ReturnStatus, Surl};
-use crate::scheduler::{Full, Job, JobFuture, Pool};
+use crate::scheduler::{Full, Job, JobFuture, Pool, Slots, Turn};
 use crate::store::{FileRow, Millis, RequestRow, StoredRequest};
 
 /// Files of one request that one worker takes at once, so that they share a commit.
@@ -33,16 +33,16 @@ impl Srm {
         // A place in the queue first: what is on disk is worked on.
         let slots = self
             .pool(request.kind)
-            .reserve(files.len())
+            .reserve(&request.user, files.len())
             .map_err(|full| Error::new(ErrorKind::Overloaded, full.to_string()))?;
         let (srm, who) = (self.clone(), who.clone());
         let live = to_the_end(async move {
             let id = srm.core.store.submit(request.clone(), files.clone()).await?;
             let live = Live::new(StoredRequest { id, request, files });
             srm.core.requests.insert(&live);
-            slots.submit(&live.request.user, srm.jobs(&live, &who));
-            if let Some(deadline) = live.request.deadline {
-                srm.wake_at(deadline);
+            slots.submit(srm.jobs(&live, &who));
+            for at in [live.request.deadline, live.request.starts].into_iter().flatten() {
+                srm.wake_at(at);
             }
             Ok(live)
         });
@@ -56,12 +56,21 @@ impl Srm {
         self.try_enqueue(live, who, left);
     }
 
-    fn try_enqueue(&self, live: &Arc<Live>, who: &Identity, files: Vec<u32>) {
+    /// Queues what rests in a request that was resumed, or whose start has come.
+    pub(super) fn go_on(&self, live: &Arc<Live>) {
+        for Parked { places, who, files } in live.unpark() {
+            places.submit(self.jobs_of(live, &who, &files));
+        }
+    }
+
+    pub(super) fn try_enqueue(&self, live: &Arc<Live>, who: &Identity, files: Vec<u32>) {
         if files.is_empty() || live.is_ended() {
             return;
         }
         let jobs = self.jobs_of(live, who, &files);
-        if let Err(Full::Queue { .. }) = self.pool(live.kind()).submit(&live.request.user, jobs) {
+        if let Err(Full::Queue { .. } | Full::Share { .. }) =
+            self.pool(live.kind()).submit(&live.request.user, jobs)
+        {
             self.enqueue_later(live, who, files);
         }
     }
@@ -77,7 +86,8 @@ impl Srm {
     pub(super) fn pool(&self, kind: RequestKind) -> &Pool {
         match kind {
             RequestKind::Put => &self.core.puts,
-            RequestKind::Get | RequestKind::BringOnline | RequestKind::Copy => &self.core.gets,
+            RequestKind::BringOnline => &self.core.brings,
+            RequestKind::Get | RequestKind::Copy => &self.core.gets,
         }
     }
 
@@ -144,14 +154,21 @@ impl Job for Work {
         self.files.len()
     }
 
-    fn is_wanted(&self) -> bool {
-        !self.live.is_ended()
+    fn begin(&self) -> Turn {
+        self.live.begin(&self.files)
+    }
+
+    fn put_off(self: Box<Self>, places: Slots) {
+        let Work { srm, live, who, files } = *self;
+        // It may go on by now.
+        if let Some(Parked { places, who, files }) = live.park(Parked { places, who, files }) {
+            places.submit(srm.jobs_of(&live, &who, &files));
+        }
     }
 
     fn run(self: Box<Self>) -> JobFuture {
         Box::pin(async move {
             let Work { srm, live, who, files } = *self;
-            live.take_in_hand(&files);
             let done = match live.kind() {
                 _ if live.request.deadline.is_some_and(|at| at <= now()) => {
                     srm.give_up(&live, &files).await
@@ -162,6 +179,7 @@ impl Job for Work {
             if let Err(error) = done {
                 // They are queued in the store, and nothing else will look at them.
                 tracing::error!(token = %live.token(), %error, "files not made ready: again soon");
+                live.lay_down(&files);
                 srm.enqueue_later(&live, &who, files);
             }
         })
@@ -210,6 +228,30 @@ pub(super) fn deadline(
     }
 }
 
+/// `deferredStartTime`: when the work begins; `None` is at once.
+pub(super) fn start(
+    site: &Site,
+    deferred: Option<i32>,
+    total_time: Option<i32>,
+) -> Result<Option<Millis>, ReturnStatus> {
+    let seconds = match deferred {
+        None | Some(0) => return Ok(None),
+        Some(seconds) => i64::from(seconds),
+    };
+    let refused = |why: &str| Err(ReturnStatus::invalid_request(why));
+    if seconds < 0 {
+        return refused("deferredStartTime is negative");
+    }
+    // It keeps a place in the queue meanwhile.
+    if seconds > site.pin_lifetime(Some(-1)) {
+        return refused("deferredStartTime is longer than the longest pin of this site");
+    }
+    if total_time.is_some_and(|total| total > 0 && i64::from(total) <= seconds) {
+        return refused("desiredTotalRequestTime would be over before deferredStartTime");
+    }
+    Ok(Some(Millis(now().0 + seconds * 1000)))
+}
+
 /// The client's list without what nobody knows; a list of only such is refused at once.
 pub(super) fn protocols(asked: Option<Vec<String>>) -> Result<Vec<Protocol>, ReturnStatus> {
     let asked = asked.unwrap_or_default();
@@ -237,6 +279,8 @@ pub(super) fn queued(surl: String, expected_size: Option<u64>) -> FileRow {
         expected_size,
         turl: None,
         expires: None,
+        levels: None,
+        parent: None,
     }
 }
 

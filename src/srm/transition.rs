@@ -132,6 +132,35 @@ impl Srm {
     }
 }
 
+/// Makes a directory of a request ready and adds what was found in it, in one durable transaction. The
+/// caller holds the turn.
+pub(super) async fn added_to(
+    srm: &Srm,
+    live: &Arc<Live>,
+    change: Change,
+    found: Vec<FileRow>,
+) -> Result<(), Error> {
+    let expect = live.file(change.row.n).map(|file| file.state);
+    let expect = expect.ok_or_else(|| internal("the request has no such file"))?;
+    let state =
+        next(live.kind(), expect, change.event).map_err(|why| internal(&why.to_string()))?;
+    let row = finish_row(change.row, live.kind(), state);
+    let advance = Advance { request: live.id, n: row.n, expect, row: row.clone() };
+    let request = (live.id, live.kind());
+    let taken = srm.core.store.expand(request, vec![advance], found.clone()).await?;
+    if taken.iter().any(|taken| *taken != Advanced::Yes) {
+        return Err(internal("the directory is in another state meanwhile: ask for its status"));
+    }
+    let expires = row.expires;
+    // First what is still to be done: else the request would be settled for a moment.
+    live.add(found);
+    srm.core.requests.apply(live, &[row], false, false);
+    if let Some(at) = expires {
+        srm.wake_at(at);
+    }
+    Ok(())
+}
+
 /// What no longer holds in a state leaves the row with it.
 fn finish_row(mut row: FileRow, kind: RequestKind, state: FileState) -> FileRow {
     row.state = state;
@@ -160,6 +189,7 @@ pub(super) fn file_status(file: &FileRow) -> crate::model::ReturnStatus {
         match file.state {
             FileState::Queued => "the file waits for a worker",
             FileState::InProgress => "the file is being worked on",
+            FileState::Suspended => "the file waits until its request is resumed",
             _ => "see the status code",
         }
         .to_owned()

@@ -64,6 +64,10 @@ pub struct RequestRow {
     pub protocols: Vec<Protocol>,
     /// `targetSpaceToken`.
     pub space_token: Option<String>,
+    /// When work on it begins, where that is later than it came (`deferredStartTime`).
+    pub starts: Option<Millis>,
+    /// What waits in it is not begun (srmSuspendRequest).
+    pub suspended: bool,
     /// The whole request was aborted.
     pub aborted: bool,
     /// The final status, once every file has ended; it never changes again.
@@ -93,6 +97,10 @@ pub struct FileRow {
     pub turl: Option<(Protocol, String)>,
     /// When pin or TURL ends.
     pub expires: Option<Millis>,
+    /// Of a directory whose files are asked for (`dirOption`): how many levels of them; -1 is all.
+    pub levels: Option<i32>,
+    /// The `n` of the directory in which it was found.
+    pub parent: Option<u32>,
 }
 
 /// A request and its files.
@@ -104,6 +112,15 @@ pub struct StoredRequest {
     pub request: RequestRow,
     /// Its files, by `n`.
     pub files: Vec<FileRow>,
+}
+
+/// A request, and how many of its files stand where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The request.
+    pub request: RequestRow,
+    /// No state twice.
+    pub files: Vec<(FileState, u32)>,
 }
 
 /// One change of one file's state, which names the state it expects to find.

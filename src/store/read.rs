@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::rows::{self, FILE_COLUMNS, REQUEST_COLUMNS};
-use super::{FileRow, Intent, IntentId, Millis, RequestId, StoreError, StoredRequest};
+use super::{FileRow, Intent, IntentId, Millis, RequestId, StoreError, StoredRequest, Summary};
 use crate::model::{RequestToken, SpaceToken};
 
 pub(super) fn load(
@@ -22,6 +22,52 @@ pub(super) fn load(
         }
         None => Ok(None),
     }
+}
+
+pub(super) fn summary(
+    connection: &Connection,
+    token: &RequestToken,
+) -> Result<Option<Summary>, StoreError> {
+    let tx = connection.unchecked_transaction()?;
+    let mut statement =
+        tx.prepare_cached(&format!("SELECT {REQUEST_COLUMNS} FROM requests WHERE token = ?1"))?;
+    let mut found = statement.query([token.as_str()])?;
+    let Some(row) = found.next()? else { return Ok(None) };
+    let (id, request) = rows::request(row)?;
+    let mut counted = tx.prepare_cached(
+        "SELECT state, count(*) AS files FROM files WHERE request = ?1 GROUP BY state",
+    )?;
+    let mut counted = counted.query([id.0])?;
+    let mut files = Vec::new();
+    while let Some(row) = counted.next()? {
+        files.push((rows::state(row)?, row.get("files")?));
+    }
+    Ok(Some(Summary { request, files }))
+}
+
+/// Both by an index that holds one user's requests together.
+pub(super) const TOKENS: &str =
+    "SELECT token, created FROM requests WHERE user = ?1 ORDER BY id DESC LIMIT ?2";
+pub(super) const DESCRIBED: &str = "SELECT token, created FROM requests
+     WHERE user = ?1 AND description = ?3 ORDER BY id DESC LIMIT ?2";
+
+pub(super) fn tokens(
+    connection: &Connection,
+    user: &str,
+    description: Option<&str>,
+    limit: usize,
+) -> Result<Vec<(RequestToken, Millis)>, StoreError> {
+    let sql = if description.is_some() { DESCRIBED } else { TOKENS };
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = match description {
+        Some(description) => statement.query((user, row_limit(limit), description))?,
+        None => statement.query((user, row_limit(limit)))?,
+    };
+    let mut all = Vec::new();
+    while let Some(row) = found.next()? {
+        all.push((token(&row.get::<_, String>(0)?)?, Millis(row.get(1)?)));
+    }
+    Ok(all)
 }
 
 pub(super) fn unfinished(
@@ -59,10 +105,7 @@ pub(super) fn due(
     let mut found = statement.query((owner, now.0, row_limit(limit)))?;
     let mut all = Vec::new();
     while let Some(row) = found.next()? {
-        let text: String = row.get(0)?;
-        let token =
-            RequestToken::parse(&text).ok_or_else(|| rows::corrupt("a request", "token", &text))?;
-        all.push((token, row.get(1)?));
+        all.push((token(&row.get::<_, String>(0)?)?, row.get(1)?));
     }
     Ok(all)
 }
@@ -111,6 +154,10 @@ fn files(connection: &Connection, id: RequestId) -> Result<Vec<FileRow>, StoreEr
         files.push(rows::file(id, row)?);
     }
     Ok(files)
+}
+
+fn token(text: &str) -> Result<RequestToken, StoreError> {
+    RequestToken::parse(text).ok_or_else(|| rows::corrupt("a request", "token", text))
 }
 
 fn row_limit(limit: usize) -> i64 {

@@ -27,11 +27,11 @@ impl From<rusqlite::Error> for StoreError {
 /// Columns of `requests` that [`request`] reads, by name.
 pub(super) const REQUEST_COLUMNS: &str = "id, token, kind, user, fqans, description, created, \
      deadline, pin_lifetime, file_lifetime, storage_type, overwrite, protocols, space_token, \
-     aborted, end_code, ended";
+     starts, suspended, aborted, end_code, ended";
 
 /// Columns of `files` that [`file`] reads, by name.
 pub(super) const FILE_COLUMNS: &str = "n, surl, area, path, state, code, explanation, size, \
-     expected_size, turl_protocol, turl, expires";
+     expected_size, turl_protocol, turl, expires, levels, parent";
 
 /// Reads a row of [`REQUEST_COLUMNS`].
 pub(super) fn request(row: &Row<'_>) -> Result<(RequestId, RequestRow), StoreError> {
@@ -58,6 +58,8 @@ pub(super) fn request(row: &Row<'_>) -> Result<(RequestId, RequestRow), StoreErr
             .map_err(|value| bad("overwrite", &value))?,
         protocols: read_protocols(&protocols).map_err(|value| bad("protocols", &value))?,
         space_token: row.get("space_token")?,
+        starts: row.get::<_, Option<i64>>("starts")?.map(Millis),
+        suspended: row.get("suspended")?,
         aborted: row.get("aborted")?,
         ended: match (end_code, ended) {
             (Some(code), Some(at)) => Some((code, Millis(at))),
@@ -94,6 +96,8 @@ pub(super) fn file(id: RequestId, row: &Row<'_>) -> Result<FileRow, StoreError> 
             _ => return Err(bad("turl", "one of turl_protocol and turl is missing")),
         },
         expires: row.get::<_, Option<i64>>("expires")?.map(Millis),
+        levels: row.get("levels")?,
+        parent: row.get("parent")?,
     })
 }
 
@@ -114,15 +118,16 @@ pub(super) fn intent(id: i64, row: &Row<'_>) -> Result<Intent, StoreError> {
     }
 }
 
+/// The state in a row that names it.
+pub(super) fn state(row: &Row<'_>) -> Result<FileState, StoreError> {
+    required(row, "state", FileState::parse).map_err(|value| corrupt("a file", "state", &value))
+}
+
 /// The state and kind of a file.
 pub(super) fn state_and_kind(row: &Row<'_>) -> Result<(FileState, RequestKind), StoreError> {
-    let state = required(row, "state", FileState::parse);
-    let kind = required(row, "kind", RequestKind::parse);
-    match (state, kind) {
-        (Ok(state), Ok(kind)) => Ok((state, kind)),
-        (Err(value), _) => Err(corrupt("a file", "state", &value)),
-        (_, Err(value)) => Err(corrupt("a file", "kind", &value)),
-    }
+    let kind = required(row, "kind", RequestKind::parse)
+        .map_err(|value| corrupt("a file", "kind", &value))?;
+    Ok((state(row)?, kind))
 }
 
 /// A row that does not read.

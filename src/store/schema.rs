@@ -17,7 +17,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 64;
 
 /// Each step leads from the schema of its index to the next; steps are only ever added.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
 /// `live` is 1 until the file's state is final for its kind. `kind` and `owner` of a file repeat its
 /// request's, for the partial indices. Times are milliseconds since 1970; sizes are the 64 bits of
@@ -135,6 +135,18 @@ CREATE TABLE runs (
     owner TEXT PRIMARY KEY,
     boot TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+";
+
+/// A request may be suspended, or begin later than it came; a file may be a directory of `levels` to
+/// look through, or have been found in the one that stands at `parent`.
+const V4: &str = "
+ALTER TABLE requests ADD COLUMN suspended INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE requests ADD COLUMN starts INTEGER;
+ALTER TABLE files ADD COLUMN levels INTEGER;
+ALTER TABLE files ADD COLUMN parent INTEGER;
+CREATE INDEX requests_of_user ON requests (user, id);
+CREATE INDEX requests_described ON requests (user, description, id)
+    WHERE description IS NOT NULL;
 ";
 
 /// The writer's connection, to a file that exists from now on, has mode 0600 if it is new (SQLite

@@ -4,6 +4,7 @@ mod contract;
 mod durability;
 mod leases;
 mod model;
+mod requests;
 
 use std::sync::Arc;
 
@@ -69,6 +70,8 @@ fn request(number: u64, kind: RequestKind) -> RequestRow {
         overwrite: None,
         protocols: Vec::new(),
         space_token: None,
+        starts: None,
+        suspended: false,
         aborted: false,
         ended: None,
     }
@@ -86,6 +89,8 @@ fn file(n: u32, path: &str) -> FileRow {
         expected_size: None,
         turl: None,
         expires: None,
+        levels: None,
+        parent: None,
     }
 }
 

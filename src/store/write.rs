@@ -28,10 +28,10 @@ pub(super) fn submit(
         .prepare_cached(
             "INSERT INTO requests (token, owner, kind, user, fqans, description, created, deadline,
                  pin_lifetime, file_lifetime, storage_type, overwrite, protocols, space_token,
-                 aborted, end_code, ended)
+                 aborted, end_code, ended, starts, suspended)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,
                  ?9, ?10, ?11, ?12, ?13, ?14,
-                 ?15, ?16, ?17)",
+                 ?15, ?16, ?17, ?18, ?19)",
         )?
         .execute(params![
             request.token.as_str(),
@@ -51,25 +51,65 @@ pub(super) fn submit(
             request.aborted,
             request.ended.map(|(code, _)| code.as_str()),
             request.ended.map(|(_, at)| at.0),
+            request.starts.map(|at| at.0),
+            request.suspended,
         ])?;
-    let id = connection.last_insert_rowid();
+    let id = RequestId(connection.last_insert_rowid());
+    insert_files(connection, owner, id, request.kind, files)?;
+    Ok(id)
+}
+
+/// Makes the changes, and adds `files` to their request where all of them could be made.
+pub(super) fn expand(
+    connection: &Connection,
+    owner: &str,
+    changes: &[Advance],
+    (id, kind): (RequestId, RequestKind),
+    files: &[FileRow],
+) -> Result<Vec<Advanced>, StoreError> {
+    let outcomes = advance(connection, changes, None)?;
+    if outcomes.iter().all(|outcome| *outcome == Advanced::Yes) {
+        insert_files(connection, owner, id, kind, files)?;
+    }
+    Ok(outcomes)
+}
+
+/// The request waits, or goes on.
+pub(super) fn suspend(
+    connection: &Connection,
+    request: RequestId,
+    suspended: bool,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE requests SET suspended = ?2 WHERE id = ?1 AND ended IS NULL")?
+        .execute((request.0, suspended))?;
+    Ok(())
+}
+
+fn insert_files(
+    connection: &Connection,
+    owner: &str,
+    id: RequestId,
+    kind: RequestKind,
+    files: &[FileRow],
+) -> Result<(), StoreError> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO files (request, n, owner, kind, surl, area, path, state, live, code,
-             explanation, size, expected_size, turl_protocol, turl, expires)
+             explanation, size, expected_size, turl_protocol, turl, expires, levels, parent)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
-             ?11, ?12, ?13, ?14, ?15, ?16)",
+             ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?;
     for file in files {
         insert.execute(params![
-            id,
+            id.0,
             file.n,
             owner,
-            request.kind.as_str(),
+            kind.as_str(),
             file.surl,
             file.key.as_ref().map(|key| &*key.area),
             file.key.as_ref().map(|key| key.path.as_str()),
             file.state.as_str(),
-            !file.state.is_final(request.kind),
+            !file.state.is_final(kind),
             file.code.map(|code| code.as_str()),
             file.explanation,
             write_bytes(file.size),
@@ -77,9 +117,11 @@ pub(super) fn submit(
             file.turl.as_ref().map(|(protocol, _)| protocol.as_str()),
             file.turl.as_ref().map(|(_, url)| url),
             file.expires.map(|at| at.0),
+            file.levels,
+            file.parent,
         ])?;
     }
-    Ok(RequestId(id))
+    Ok(())
 }
 
 pub(super) fn advance(

@@ -176,11 +176,6 @@ async fn refused_gets() {
     assert_eq!(world.srm("srmPrepareToGet", "").await.code, INVALID_REQUEST);
     let late = "<desiredTotalRequestTime>-5</desiredTotalRequestTime>";
     assert_eq!(world.get(&[&surl], late).await.code, INVALID_REQUEST);
-    let directory = soap::prepare_to_get(&[world.surl("dir")]).replace(
-        "</sourceSURL>",
-        "</sourceSURL><dirOption><isSourceADirectory>true</isSourceADirectory></dirOption>",
-    );
-    assert_eq!(world.srm("srmPrepareToGet", &directory).await.code, NOT_SUPPORTED);
     let plain = soap::prepare_to_get(&[&surl]).replace(
         "</sourceSURL>",
         "</sourceSURL><dirOption><isSourceADirectory>false</isSourceADirectory></dirOption>",

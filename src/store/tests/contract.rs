@@ -15,6 +15,8 @@ async fn what_is_written_reads_back() {
         overwrite: Some(OverwriteMode::WhenFilesAreDifferent),
         protocols: vec![Protocol::Https, Protocol::Gsiftp],
         space_token: Some("tok".to_owned()),
+        starts: Some(Millis(1_500)),
+        suspended: true,
         ..request(1, RequestKind::Put)
     };
     let files = vec![
@@ -29,6 +31,7 @@ async fn what_is_written_reads_back() {
             ..file(1, "")
         },
         FileRow { key: Some(key(".storm.hidden.0")), ..file(2, "x") },
+        FileRow { levels: Some(-1), parent: Some(2), ..file(3, "d") },
     ];
     let id = store.submit(full.clone(), files.clone()).await.unwrap();
     let stored = StoredRequest { id, request: full, files };
@@ -371,6 +374,8 @@ async fn timers_and_purges_use_their_indices() {
     for (sql, index) in [
         (read::DUE, "files_due"),
         (read::NEXT_DUE, "files_due"),
+        (read::TOKENS, "requests_of_user"),
+        (read::DESCRIBED, "requests_described"),
         (
             "SELECT id FROM requests WHERE owner = ?1 AND ended < ?2 ORDER BY ended",
             "requests_ended",
