@@ -1,5 +1,6 @@
 //! The command line: arguments, logging, exit codes.
 
+mod admin;
 mod authz;
 mod format;
 mod lines;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use self::admin::Admin;
 use self::authz::Authz;
 use self::format::Format;
 use self::lines::Lines;
@@ -45,6 +47,9 @@ enum Command {
     /// Who may do what, and why.
     #[command(subcommand)]
     Authz(Authz),
+    /// To the daemon that runs.
+    #[command(subcommand)]
+    Admin(Admin),
 }
 
 /// Runs the program. Exit codes: 0 clean stop, 1 failure, 2 usage or configuration.
@@ -53,6 +58,7 @@ pub fn main() -> ExitCode {
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(&arguments.config),
         Command::Check => check(&arguments.config),
+        Command::Admin(command) => admin::run(&arguments.config, command),
         Command::Authz(command) => authz::run(&arguments.config, command),
     }
 }

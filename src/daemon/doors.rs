@@ -16,7 +16,7 @@ use crate::listener::{Door, Listener, PortKind, Service};
 use crate::namespace::Ports;
 use crate::soap::{self, SoapLimits};
 use crate::srm::Srm;
-use crate::web::admin;
+use crate::web::{admin, control};
 use crate::webdav::{self, DoorOptions};
 
 /// The ports, bound before privileges are dropped.
@@ -61,6 +61,8 @@ pub(super) struct Doors {
     srm: Srm,
     metrics: PrometheusHandle,
     monitor: Arc<Monitor>,
+    /// The bearer token of the admin port.
+    token: String,
     open: Vec<(PortKind, Door)>,
 }
 
@@ -69,9 +71,10 @@ impl Doors {
         srm: Srm,
         metrics: PrometheusHandle,
         monitor: Arc<Monitor>,
+        token: String,
         config: &Config,
     ) -> Self {
-        let mut doors = Self { srm, metrics, monitor, open: Vec::new() };
+        let mut doors = Self { srm, metrics, monitor, token, open: Vec::new() };
         for kind in [PortKind::Srm, PortKind::Https, PortKind::Plain, PortKind::Admin] {
             doors.open.push((kind, fixed(doors.build(kind, config))));
         }
@@ -128,7 +131,8 @@ impl Doors {
                     let monitor = Arc::clone(&monitor);
                     async move { monitor.look().await }.boxed()
                 };
-                Service::new(admin::router(Arc::new(health), self.metrics.clone()))
+                let open = admin::router(Arc::new(health), self.metrics.clone());
+                Service::new(open.merge(control::router(self.srm.clone(), &self.token)))
             }
         }
     }

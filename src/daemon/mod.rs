@@ -167,13 +167,14 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
     background.spawn(until(stop.clone(), purge(srm.clone())));
     if cut_off {
         tracing::warn!("the machine was cut off while stormd ran: storage areas are counted anew");
-        srm.count_anew();
+        srm.count_anew(None).map_err(start_error)?;
     }
     let counting = srm.clone();
     background.spawn(until(stop.clone(), async move { counting.keep_counting().await }));
 
+    let token = state.admin_token().map_err(start_error)?;
     let monitor = Monitor::new(srm.clone(), store.clone(), &config.paths.state);
-    let doors = Doors::new(srm.clone(), metrics, monitor, &config);
+    let doors = Doors::new(srm.clone(), metrics, monitor, token, &config);
     let addresses = ports.addresses();
     let serving = TaskTracker::new();
     for port in ports.listeners {

@@ -56,16 +56,27 @@ impl StateDirectory {
 
     /// This daemon's id among those that share a database: made once.
     pub(super) fn owner(&self) -> io::Result<String> {
-        let path = self.path.join("owner");
+        self.made_once("owner")
+    }
+
+    /// What opens the closed pages of the admin port: made once. To change it, remove the file and
+    /// start anew.
+    pub(super) fn admin_token(&self) -> io::Result<String> {
+        self.made_once("admin.token")
+    }
+
+    /// A random text that stays, in a file for nobody else.
+    fn made_once(&self, name: &str) -> io::Result<String> {
+        let path = self.path.join(name);
         match std::fs::read_to_string(&path) {
             Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        let owner = uuid::Uuid::new_v4().to_string();
-        self.write_whole(&path, owner.as_bytes())?;
-        Ok(owner)
+        let text = uuid::Uuid::new_v4().to_string();
+        self.write_whole(&path, text.as_bytes())?;
+        Ok(text)
     }
 
     /// `addresses.json`: `{"srm":"[::]:8444",…}`, for scripts and tests.

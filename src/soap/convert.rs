@@ -96,6 +96,29 @@ pub(super) fn get_request(request: SrmPrepareToGetRequest) -> srm::GetRequest {
     }
 }
 
+/// Without the list of protocols, which is ignored: clients send any.
+pub(super) fn bring_online_request(request: SrmBringOnlineRequest) -> srm::GetRequest {
+    srm::GetRequest {
+        files: get_files(request.array_of_file_requests),
+        description: request.user_request_description,
+        storage_type: request.desired_file_storage_type,
+        total_time: request.desired_total_request_time,
+        pin_lifetime: request.desired_life_time,
+        space_token: request.target_space_token,
+        retention: retention_in(request.target_file_retention_policy_info),
+        protocols: None,
+    }
+}
+
+pub(super) fn extend_request(request: SrmExtendFileLifeTimeRequest) -> srm::ExtendRequest {
+    srm::ExtendRequest {
+        token: request.request_token,
+        surls: request.array_of_surls.items,
+        file_lifetime: request.new_file_life_time,
+        pin_lifetime: request.new_pin_life_time,
+    }
+}
+
 pub(super) fn set_permission(request: SrmSetPermissionRequest) -> srm::SetPermission {
     let users = request.array_of_user_permissions.map(|a| a.items).unwrap_or_default();
     let groups = request.array_of_group_permissions.map(|a| a.items).unwrap_or_default();
@@ -149,29 +172,6 @@ pub(super) fn found_permissions(
         }
     };
     items(files, file).map(|items| ArrayOfTPermissionReturn { items })
-}
-
-/// Without the list of protocols, which is ignored: clients send any.
-pub(super) fn bring_online_request(request: SrmBringOnlineRequest) -> srm::GetRequest {
-    srm::GetRequest {
-        files: get_files(request.array_of_file_requests),
-        description: request.user_request_description,
-        storage_type: request.desired_file_storage_type,
-        total_time: request.desired_total_request_time,
-        pin_lifetime: request.desired_life_time,
-        space_token: request.target_space_token,
-        retention: retention_in(request.target_file_retention_policy_info),
-        protocols: None,
-    }
-}
-
-pub(super) fn extend_request(request: SrmExtendFileLifeTimeRequest) -> srm::ExtendRequest {
-    srm::ExtendRequest {
-        token: request.request_token,
-        surls: request.array_of_surls.items,
-        file_lifetime: request.new_file_life_time,
-        pin_lifetime: request.new_pin_life_time,
-    }
 }
 
 /// The SURLs of an optional list; an empty list is absent.

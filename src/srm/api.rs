@@ -345,15 +345,20 @@ pub struct SpaceMetaData {
     pub lifetime_left: Option<i32>,
 }
 
-/// What counting a storage area came to.
-#[derive(Clone, Debug)]
-pub struct SpaceCheck {
+/// What a storage area holds.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AreaUsage {
     /// Its name.
-    pub area: std::sync::Arc<str>,
-    /// Bytes of its files.
+    pub area: String,
+    /// Bytes of its files; what is counted so far, while it was never counted whole.
     pub used: u64,
-    /// Bytes more or less than was known: written or removed behind stormd's back.
+    /// When it was counted whole the last time: milliseconds since 1970, UTC.
+    pub scanned_ms: Option<i64>,
+    /// Bytes that the last count found more or less than was known: written or removed behind
+    /// stormd's back.
     pub drift: i64,
+    /// It is being counted, or about to be.
+    pub scanning: bool,
 }
 
 /// What an HTTP door points at.

@@ -1,17 +1,18 @@
 //! One request in memory: what status calls read, and whose turn it is to change it.
 
+mod pick;
+mod rest;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::requests::now;
-use crate::model::{
-    FileState, Identity, RequestKind, RequestToken, ReturnStatus, StatusCode, aggregate,
-};
-use crate::scheduler::{Slots, Turn};
+use crate::model::{FileState, RequestKind, RequestToken, ReturnStatus, StatusCode, aggregate};
 use crate::store::{FileRow, RequestId, RequestRow, StoredRequest};
+
+pub(super) use rest::Parked;
 
 /// How long a put whose TURL's lifetime ran out while its data came still waits for srmPutDone.
 const TIME_FOR_DONE: Duration = Duration::from_secs(10);
@@ -52,15 +53,6 @@ struct State {
     /// The request's status once every file had its answer: later it changes by abort alone.
     settled: Option<StatusCode>,
     ended: bool,
-}
-
-/// Files whose turn came while the request was suspended, or had not begun yet.
-pub(super) struct Parked {
-    /// Theirs, to be queued again.
-    pub(super) places: Slots,
-    /// Who asked for them.
-    pub(super) who: Identity,
-    pub(super) files: Vec<u32>,
 }
 
 impl Live {
@@ -130,84 +122,6 @@ impl Live {
         self.lock().files.get(n as usize).cloned()
     }
 
-    /// For each of `surls`, in their order, the file that it names; `None` for one not in the
-    /// request. Of several files with one SURL the one that is furthest. Without `surls`: all.
-    pub(super) fn pick(
-        &self,
-        surls: Option<&[String]>,
-        canonical: impl Fn(&str) -> Option<String>,
-    ) -> Vec<(String, Option<Arc<FileRow>>)> {
-        if surls.is_none() {
-            return self.files().into_iter().map(|f| (f.surl.clone(), Some(f))).collect();
-        }
-        let furthest = |file: &Arc<FileRow>| match file.state {
-            FileState::SpaceAvailable | FileState::Pinned => 0,
-            FileState::Success | FileState::Released => 1,
-            FileState::Queued | FileState::InProgress | FileState::Suspended => 2,
-            FileState::Aborted | FileState::Failed | FileState::Expired => 3,
-        };
-        let all = self.pick_all(surls, canonical).into_iter();
-        all.map(|(surl, files)| (surl, files.into_iter().min_by_key(furthest))).collect()
-    }
-
-    /// As [`Live::pick_all`]; a directory names the files that were found in it too.
-    pub(super) fn pick_trees(
-        &self,
-        surls: Option<&[String]>,
-        canonical: impl Fn(&str) -> Option<String>,
-    ) -> Vec<(String, Vec<Arc<FileRow>>)> {
-        let mut picked = self.pick_all(surls, canonical);
-        for (_, files) in picked.iter_mut().filter(|_| surls.is_some()) {
-            let directories: HashSet<u32> =
-                files.iter().filter(|file| file.levels.is_some()).map(|file| file.n).collect();
-            if !directories.is_empty() {
-                let within = |file: &Arc<FileRow>| {
-                    file.parent.is_some_and(|parent| directories.contains(&parent))
-                };
-                files.extend(self.files().into_iter().filter(within));
-            }
-        }
-        picked
-    }
-
-    /// For each of `surls`, in their order, all files that it names, as written or, failing that,
-    /// by its canonical form. Without `surls`: all.
-    pub(super) fn pick_all(
-        &self,
-        surls: Option<&[String]>,
-        canonical: impl Fn(&str) -> Option<String>,
-    ) -> Vec<(String, Vec<Arc<FileRow>>)> {
-        let files = self.files();
-        let Some(surls) = surls else {
-            return files.into_iter().map(|f| (f.surl.clone(), vec![f])).collect();
-        };
-        // Exact text first: that is what clients send, and it costs one look-up per file.
-        let mut found: HashMap<&str, Vec<Arc<FileRow>>> =
-            surls.iter().map(|surl| (surl.as_str(), Vec::new())).collect();
-        for file in &files {
-            if let Some(named) = found.get_mut(file.surl.as_str()) {
-                named.push(Arc::clone(file));
-            }
-        }
-        let missing = found.iter().filter(|(_, named)| named.is_empty());
-        let missing: Vec<(&str, String)> =
-            missing.filter_map(|(surl, _)| Some((*surl, canonical(surl)?))).collect();
-        if !missing.is_empty() {
-            let mut by_form: HashMap<String, Vec<Arc<FileRow>>> =
-                missing.iter().map(|(_, form)| (form.clone(), Vec::new())).collect();
-            for file in &files {
-                if let Some(named) = canonical(&file.surl).and_then(|form| by_form.get_mut(&form)) {
-                    named.push(Arc::clone(file));
-                }
-            }
-            for (surl, form) in missing {
-                found.insert(surl, by_form.get(&form).cloned().unwrap_or_default());
-            }
-        }
-        let named = |surl: &String| found.get(surl.as_str()).cloned().unwrap_or_default();
-        surls.iter().map(|surl| (surl.clone(), named(surl))).collect()
-    }
-
     /// Status and files of the first answer: what is there after `limit`. Without a limit the
     /// request is told as queued, however fast the workers are.
     pub(super) async fn first_answer(
@@ -245,60 +159,6 @@ impl Live {
 
     pub(super) fn is_ended(&self) -> bool {
         self.lock().ended
-    }
-
-    /// Their turn has come: marks files as being worked on, unless they have to wait or nobody
-    /// wants them any more.
-    pub(super) fn begin(&self, files: &[u32]) -> Turn {
-        let mut state = self.lock();
-        if state.ended {
-            Turn::Never
-        } else if state.suspended || self.is_deferred() {
-            Turn::Later
-        } else {
-            state.in_hand.extend(files);
-            Turn::Run
-        }
-    }
-
-    /// They went wrong, and wait again.
-    pub(super) fn lay_down(&self, files: &[u32]) {
-        let mut state = self.lock();
-        files.iter().for_each(|n| {
-            state.in_hand.remove(n);
-        });
-    }
-
-    /// It is to begin later.
-    fn is_deferred(&self) -> bool {
-        self.request.starts.is_some_and(|at| at > now())
-    }
-
-    /// Keeps what rests until the request goes on; gives it back where that has come already.
-    pub(super) fn park(&self, parked: Parked) -> Option<Parked> {
-        let mut state = self.lock();
-        if state.ended || !(state.suspended || self.is_deferred()) {
-            return Some(parked);
-        }
-        state.parked.push(parked);
-        None
-    }
-
-    /// All that rests.
-    pub(super) fn unpark(&self) -> Vec<Parked> {
-        std::mem::take(&mut self.lock().parked)
-    }
-
-    /// Whether files wait that no worker has in hand; and whether they are suspended.
-    pub(super) fn rests(&self) -> (bool, bool) {
-        let state = self.lock();
-        let waits =
-            |file: &Arc<FileRow>| !file.state.is_answered() && !state.in_hand.contains(&file.n);
-        (state.files.iter().any(waits), state.suspended)
-    }
-
-    pub(super) fn set_suspended(&self, suspended: bool) {
-        self.lock().suspended = suspended;
     }
 
     /// Takes in files that came to the request.

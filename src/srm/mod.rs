@@ -86,10 +86,10 @@ struct Core {
     requests: Requests,
     puts: Pool,
     gets: Pool,
+    brings: Pool,
     checksums: Checksums,
     /// Long reads end when it is cancelled.
     stopping: CancellationToken,
-    brings: Pool,
     locks: Locks,
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
@@ -126,9 +126,9 @@ impl Srm {
         let core = Core {
             puts: pool("put", workers.put),
             gets: pool("get", workers.get),
+            brings: pool("bring_online", workers.bring_online),
             checksums: Checksums::new(pool("checksum", workers.checksum)),
             stopping: CancellationToken::new(),
-            brings: pool("bring_online", workers.bring_online),
             site: ArcSwap::from_pointee(site),
             store,
             requests: Requests::new(),
@@ -192,8 +192,8 @@ impl Srm {
         self.core.stopping.cancel();
         self.core.puts.shutdown().await;
         self.core.gets.shutdown().await;
-        self.core.checksums.shutdown().await;
         self.core.brings.shutdown().await;
+        self.core.checksums.shutdown().await;
     }
 }
 

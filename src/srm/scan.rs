@@ -8,7 +8,7 @@ use super::access::driver_error;
 use super::changes::{Contents, contents};
 use super::files::discard;
 use super::requests::now;
-use super::{Error, ErrorKind, SpaceCheck, Srm, blocking};
+use super::{AreaUsage, Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{Directory, DriverError, Kind};
 use crate::model::{HIDDEN_PREFIX, RelPath, RequestToken};
 use crate::namespace::StorageArea;
@@ -19,6 +19,8 @@ const STEP: usize = 256;
 const LOOK: Duration = Duration::from_secs(60);
 /// Between two notes of where a scan stands.
 const NOTE: Duration = Duration::from_secs(2);
+/// Work without a rest, between two directories.
+const STRETCH: Duration = Duration::from_millis(10);
 /// While all files that are left are being changed.
 const BUSY: Duration = Duration::from_millis(5);
 
@@ -48,41 +50,38 @@ impl Srm {
         }
     }
 
-    /// Has all areas counted anew: something may have been lost.
-    pub fn count_anew(&self) {
-        for area in self.site().namespace.areas() {
-            self.core.usage.ask_scan(&area.name);
-        }
-    }
-
-    /// Counts an area anew, or all of them, and tells what was found. What is known is mended by it.
+    /// Has an area counted anew, or all of them. What is known is mended by it.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]: no such area.
-    pub async fn check_usage(&self, area: Option<&str>) -> Result<Vec<SpaceCheck>, Error> {
+    pub fn count_anew(&self, area: Option<&str>) -> Result<(), Error> {
         let site = self.site();
-        let wanted = |name: &str| area.is_none_or(|area| area == name);
-        let names: Vec<Arc<str>> = site
-            .namespace
-            .areas()
-            .iter()
-            .filter(|area| wanted(&area.name))
-            .map(|area| Arc::clone(&area.name))
-            .collect();
-        if names.is_empty() {
-            let all: Vec<&str> = site.namespace.areas().iter().map(|area| &*area.name).collect();
+        let areas = site.namespace.areas();
+        if area.is_some_and(|name| areas.iter().all(|area| *area.name != *name)) {
+            let all: Vec<&str> = areas.iter().map(|area| &*area.name).collect();
             let why = format!("no such storage area: there are {}", all.join(", "));
             return Err(Error::new(ErrorKind::NotFound, why));
         }
-        for name in &names {
-            self.core.usage.ask_scan(name);
+        for one in areas.iter().filter(|one| area.is_none_or(|name| *one.name == *name)) {
+            self.core.usage.ask_scan(&one.name);
         }
-        let mut checks = Vec::new();
-        for area in names {
-            let used = self.core.usage.scanned(&area).await;
-            checks.push(SpaceCheck { area, used: used.bytes, drift: used.drift });
-        }
-        Ok(checks)
+        Ok(())
+    }
+
+    /// What every area holds.
+    pub fn usage(&self) -> Vec<AreaUsage> {
+        let site = self.site();
+        let about = |area: &Arc<StorageArea>| {
+            let used = self.core.usage.used(&area.name);
+            AreaUsage {
+                area: area.name.to_string(),
+                used: used.bytes,
+                scanned_ms: used.scanned.map(|at| at.0),
+                drift: used.drift,
+                scanning: self.core.usage.wants_scan(&area.name),
+            }
+        };
+        site.namespace.areas().iter().map(about).collect()
     }
 
     /// Bytes, and how many more or less than was known.
@@ -91,6 +90,9 @@ impl Srm {
         loop {
             let begun = usage.begin_scan(&area.name);
             self.core.store.save_scan(Arc::clone(&area.name), begun.clone()).await?;
+            if let Some(after) = &begun.after {
+                tracing::info!(area = %area.name, %after, "the count of a storage area goes on");
+            }
             if !self.count_all(area, begun.after).await? {
                 continue;
             }
@@ -98,7 +100,6 @@ impl Srm {
             let at = now();
             if let Some((counted, drift)) = usage.end_scan(&area.name, at) {
                 self.core.store.end_scan(Arc::clone(&area.name), counted, drift, at).await?;
-                usage.tell_scanned();
                 return Ok((counted, drift));
             }
         }
@@ -117,7 +118,7 @@ impl Srm {
                 None => return Ok(false),
             },
         };
-        let mut noted = Instant::now();
+        let (mut noted, mut rested) = (Instant::now(), Instant::now());
         while let Some((parent, names)) = left.last_mut() {
             let Some(name) = names.next() else {
                 left.pop();
@@ -128,6 +129,11 @@ impl Srm {
                 Some(below) if below.is_empty() => {}
                 Some(below) => left.push((directory, below.into_iter())),
                 None => return Ok(false),
+            }
+            // Half of the time is others'.
+            if rested.elapsed() >= STRETCH {
+                tokio::time::sleep(rested.elapsed()).await;
+                rested = Instant::now();
             }
             if noted.elapsed() >= NOTE {
                 noted = Instant::now();
@@ -174,7 +180,6 @@ impl Srm {
             if names.is_empty() {
                 break;
             }
-            let begun = Instant::now();
             let looked = blocking(move || {
                 let size = |name: String| {
                     // What can't be looked at is not served either.
@@ -189,8 +194,6 @@ impl Srm {
             if usage.count(&area.name, sizes) == 0 {
                 tokio::time::sleep(BUSY).await;
             }
-            // Half of the time is others'.
-            tokio::time::sleep(begun.elapsed()).await;
         }
         Ok(usage.leave(&area.name).then_some(found.directories))
     }

@@ -23,8 +23,6 @@ pub(super) struct Usage {
     calmer: Notify,
     /// A scan is wanted.
     wanted: Notify,
-    /// A scan has ended.
-    ended: Notify,
     /// Read from the moment a change is told apart by where a scan stands until it is on its way to
     /// the store; written while a scan notes where it stands.
     pub(super) order: RwLock<()>,
@@ -76,8 +74,6 @@ pub(super) struct Used {
     pub(super) scanned: Option<Millis>,
     /// What the last count found beside what was known.
     pub(super) drift: i64,
-    /// It is being counted.
-    pub(super) scanning: bool,
 }
 
 impl Usage {
@@ -99,18 +95,13 @@ impl Usage {
     pub(super) fn used(&self, area: &str) -> Used {
         let state = self.lock();
         let Some(area) = state.areas.get(area) else {
-            return Used { bytes: 0, scanned: None, drift: 0, scanning: false };
+            return Used { bytes: 0, scanned: None, drift: 0 };
         };
         let known = match &area.scan {
             Some(scan) if area.scanned.is_none() => scan.counted(),
             _ => area.used,
         };
-        Used {
-            bytes: u64::try_from(known).unwrap_or(0),
-            scanned: area.scanned,
-            drift: area.drift,
-            scanning: area.scan.is_some(),
-        }
+        Used { bytes: u64::try_from(known).unwrap_or(0), scanned: area.scanned, drift: area.drift }
     }
 
     /// Announces that these files are about to change, to who counts or closes a tree.

@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::writer::{Lane, Writer};
 use super::{
     Advance, Advanced, End, FileRow, Intent, IntentId, LeaseRow, Lent, LentId, LentRow, Millis,
-    RequestId, RequestRow, ScanRow, Settled, StoreError, StoredRequest, Summary, UsageRow, leases,
-    read, schema, usage, write,
+    RequestId, RequestRow, ScanRow, Settled, StoreError, StoredRequest, UsageRow, leases, read,
+    schema, usage, write,
 };
-use crate::model::{RelPath, RequestKind, RequestToken, SpaceToken};
+use crate::model::{RelPath, RequestToken, SpaceToken};
 
 /// Connections for reading.
 const READERS: usize = 4;
@@ -27,7 +27,7 @@ const READERS: usize = 4;
 /// the disk (full, say) reading goes on, and so does writing as soon as the disk lets it.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl Store {
@@ -97,49 +97,6 @@ impl Store {
             write::advance(connection, &changes, end)
         };
         self.inner.writer.call(Lane::Standing(rows), work).await
-    }
-
-    /// [`Store::advance`] without an end, and adds `files` to the request in the same transaction,
-    /// unless a change was not made.
-    pub async fn expand(
-        &self,
-        request: (RequestId, RequestKind),
-        changes: Vec<Advance>,
-        files: Vec<FileRow>,
-    ) -> Result<Vec<Advanced>, StoreError> {
-        let owner = Arc::clone(&self.inner.owner);
-        let rows = changes.len() + files.len();
-        let work = move |connection: &Connection| {
-            write::expand(connection, &owner, &changes, request, &files)
-        };
-        self.inner.writer.call(Lane::Standing(rows), work).await
-    }
-
-    /// Writes down that a request is suspended, or goes on. One that has ended stays as it is.
-    pub async fn suspend(&self, request: RequestId, suspended: bool) -> Result<(), StoreError> {
-        let work = move |connection: &Connection| write::suspend(connection, request, suspended);
-        self.inner.writer.call(Lane::Standing(1), work).await
-    }
-
-    /// The request of that token, whoever owns it, with its files counted; one snapshot.
-    pub async fn summary(&self, token: &RequestToken) -> Result<Option<Summary>, StoreError> {
-        let token = token.clone();
-        self.read(move |connection, _| read::summary(connection, &token)).await
-    }
-
-    /// A user's newest requests, with that description or with any; when each came. What others
-    /// have here costs nothing.
-    pub async fn tokens(
-        &self,
-        user: &str,
-        description: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(RequestToken, Millis)>, StoreError> {
-        let (user, description) = (user.to_owned(), description.map(str::to_owned));
-        let ask = move |connection: &Connection, _: &str| {
-            read::tokens(connection, &user, description.as_deref(), limit)
-        };
-        self.read(ask).await
     }
 
     /// The request of that token, whoever owns it; one snapshot.
@@ -367,7 +324,7 @@ impl Store {
         tokio::task::spawn_blocking(move || inner.writer.stop()).await.ok();
     }
 
-    async fn read<T, F>(&self, ask: F) -> Result<T, StoreError>
+    pub(super) async fn read<T, F>(&self, ask: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection, &str) -> Result<T, StoreError> + Send + 'static,
@@ -402,10 +359,10 @@ impl std::fmt::Debug for Store {
     }
 }
 
-struct Inner {
-    owner: Arc<str>,
+pub(super) struct Inner {
+    pub(super) owner: Arc<str>,
     readers: Arc<Readers>,
-    writer: Writer,
+    pub(super) writer: Writer,
 }
 
 impl Drop for Inner {

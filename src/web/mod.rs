@@ -2,6 +2,7 @@
 //! metrics of the admin port. No JavaScript.
 
 pub mod admin;
+pub mod control;
 mod listing;
 mod text;
 

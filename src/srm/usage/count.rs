@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{State, Usage, Used, bytes};
+use super::{State, Usage, bytes};
 use crate::model::{FileKey, RelPath};
 use crate::store::{Millis, ScanRow};
 
@@ -56,22 +56,6 @@ impl Usage {
     pub(in crate::srm) async fn wait_for_scans(&self, most: Duration) {
         // Whether somebody asked is looked at anyhow.
         let _ = tokio::time::timeout(most, self.wanted.notified()).await;
-    }
-
-    /// What an area holds, once nobody wants it counted any more.
-    pub(in crate::srm) async fn scanned(&self, area: &str) -> Used {
-        loop {
-            let ended = self.ended.notified();
-            if !self.wants_scan(area) {
-                return self.used(area);
-            }
-            ended.await;
-        }
-    }
-
-    /// Tells who waits that a scan has ended.
-    pub(in crate::srm) fn tell_scanned(&self) {
-        self.ended.notify_waiters();
     }
 
     /// Begins a scan, or goes on with the one that is under way: the last directory that is counted.

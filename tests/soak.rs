@@ -1,0 +1,104 @@
+//! Many clients at once, each with random deeds, while the daemon is killed (`kill -9`) at random
+//! moments and started again. Every answer is checked against a small model of what may have
+//! happened; at the end everything must be accounted for: nothing acknowledged is lost, nothing is
+//! left behind, nothing is stuck.
+//!
+//! `make soak KILLS=100 SEED=7`. The same seed gives each client the same choices; what the daemon
+//! is doing when it is killed is up to the machine.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test may.
+
+mod common;
+
+#[path = "soak/asking.rs"]
+mod asking;
+#[path = "soak/content.rs"]
+mod content;
+#[path = "soak/judge.rs"]
+mod judge;
+#[path = "soak/link.rs"]
+mod link;
+#[path = "soak/looking.rs"]
+mod looking;
+#[path = "soak/own.rs"]
+mod own;
+#[path = "soak/rules.rs"]
+mod rules;
+#[path = "soak/tally.rs"]
+mod tally;
+#[path = "soak/world.rs"]
+mod world;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::client::Tls;
+use common::storm::Setup;
+use common::{TestStorm, accounts, wire};
+use fastrand::Rng;
+use link::{Link, Phase};
+use own::Own;
+use tally::Tally;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Clients with a directory of their own; every second one is another person.
+const OWNERS: u64 = 8;
+/// How long the daemon lives between two kills, in milliseconds.
+const LIFE: std::ops::Range<u64> = 300..4000;
+/// Less than a full answer takes at times, so that clients see requests that wait.
+const SETTINGS: &str = "answer_wait = \"20ms\"\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_left_or_stuck() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let kills = number("SOAK_KILLS").unwrap_or(10);
+    let seed = number("SOAK_SEED").unwrap_or_else(|| fastrand::u64(1..1_000_000));
+    println!("{kills} kills, seed {seed}");
+    let started = Instant::now();
+    let mut storm = TestStorm::set_up(Setup {
+        settings: SETTINGS.to_owned(),
+        gridmap: accounts::grid_mapfile(),
+        ..Setup::default()
+    });
+    let tally = Arc::new(Tally::default());
+    let (tell, phase) = watch::channel(Phase { starts: 1, up: true, closing: false });
+    let people = [wire::config(Some("voms"), Tls::Any), wire::config(Some("voms-user2"), Tls::Any)];
+    let mut rng = Rng::with_seed(seed);
+    let mut owners = JoinSet::new();
+    for n in 0..OWNERS {
+        let config = Arc::clone(&people[usize::from(n % 2 == 1)]);
+        let link = Link::new(config, storm.ports, phase.clone(), Arc::clone(&tally));
+        owners.spawn(Own::new(link, rng.fork(), storm.surl("/test.vo/"), n + 1).run());
+    }
+    for starts in 2..kills + 2 {
+        let life = Duration::from_millis(rng.u64(LIFE));
+        tokio::time::sleep(life).await;
+        storm.kill9();
+        tell.send_modify(|phase| phase.up = false);
+        let (at, answers) = (started.elapsed().as_secs_f64(), tally.answers());
+        println!("kill {} after {at:.1} s, {answers} answers", starts - 1);
+        // The tasks of this runtime go on while the daemon starts.
+        tokio::task::block_in_place(|| storm.restart());
+        tell.send_modify(|phase| {
+            phase.up = true;
+            phase.starts = u32::try_from(starts).unwrap();
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(LIFE.end)).await;
+    tell.send_modify(|phase| phase.closing = true);
+    while let Some(ended) = owners.join_next().await {
+        ended.unwrap();
+    }
+    judge::judge(&mut storm, &people[0], &tally).await;
+    let count = |kind| tally.count(kind);
+    println!("{} answers, {:.1} s", tally.answers(), started.elapsed().as_secs_f64());
+    println!(
+        "violations={} lost={} orphans={} stuck={} seed={seed}",
+        count("violations"),
+        count("lost"),
+        count("orphans"),
+        count("stuck")
+    );
+    assert_eq!(tally.all(), 0, "see above; again with: make soak KILLS={kills} SEED={seed}");
+    assert!(tally.answers() > 100, "the clients did nothing");
+}
