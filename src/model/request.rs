@@ -66,7 +66,8 @@ wire_enum! {
     FileState {
         /// Waits for a worker.
         Queued = "QUEUED",
-        /// A worker has it. Only shown: it is queued in the store.
+        /// A worker has it. Only shown, it is queued in the store; but for copies, whose target is
+        /// claimed by it.
         InProgress = "INPROGRESS",
         /// Waits, and is not begun until its request is resumed. Only shown, like the one before.
         Suspended = "SUSPENDED",
@@ -112,6 +113,14 @@ impl FileState {
         }
     }
 
+    /// Nobody else may have the file on disk meanwhile: it is held, or a copy under way writes it.
+    pub const fn claims(self, kind: RequestKind) -> bool {
+        match self {
+            FileState::InProgress => matches!(kind, RequestKind::Copy),
+            state => state.holds(kind),
+        }
+    }
+
     /// No worker is needed any more: the client has what it asked for, or an error.
     pub const fn is_answered(self) -> bool {
         !matches!(self, FileState::Queued | FileState::InProgress | FileState::Suspended)
@@ -148,7 +157,7 @@ pub enum Event {
     Ready,
     /// The worker gives up, or putDone finds the file unusable.
     Fail,
-    /// putDone.
+    /// putDone; or a copy is published.
     Done,
     /// The lifetime of pin or TURL is extended.
     Extend,
@@ -182,6 +191,7 @@ pub fn next(kind: RequestKind, state: FileState, event: Event) -> Result<FileSta
         (Event::Ready, Queued | InProgress, RequestKind::BringOnline | RequestKind::Copy) => {
             Success
         }
+        (Event::Done, InProgress, RequestKind::Copy) => Success,
         (Event::Fail, Queued | InProgress, _) => Failed,
         (Event::Fail | Event::Done, SpaceAvailable, RequestKind::Put) => {
             if matches!(event, Event::Done) { Success } else { Failed }

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use super::access::{Needs, check_room, driver_error, owner};
+use super::access::{Needs, check_room, owner};
 use super::acl::Accounts;
 use super::answer::{estimated_wait, turl_while};
 use super::checks::not_in_request;
-use super::files::{discard, hidden_name, make_parents};
+use super::files::{discard, hidden_name};
 use super::leases::Loan;
 use super::live::Live;
 use super::publish::made_at_prepare;
-use super::requests::{Taken, now, seconds_left};
+use super::requests::{now, seconds_left};
 use super::submit::{deadline, expiry, fqans, new_token, protocols, queued, waits};
+use super::target::writable;
 use super::transition::{Change, file_status};
 use super::{Error, ErrorKind, PutAnswer, PutFileStatus, PutRequest, Site, Srm, blocking};
-use crate::fsdriver::{DriverError, Kind};
 use crate::model::{
     Event, FileState, FileStorageType, Identity, OverwriteMode, Protocol, RelPath, RequestKind,
     ReturnStatus,
@@ -67,7 +67,6 @@ impl Srm {
             site.check_in_area(who, asked.iter().map(|(surl, _)| surl.as_str()), &area.name)?;
         }
         let created = now();
-        let lifetimes = &site.config.lifetimes;
         let storage_type = request.storage_type.unwrap_or(FileStorageType::Permanent);
         let row = RequestRow {
             token: new_token()?,
@@ -78,10 +77,7 @@ impl Srm {
             created,
             deadline: deadline(created, request.total_time)?,
             pin_lifetime: site.pin_lifetime(request.pin_lifetime),
-            file_lifetime: match request.file_lifetime {
-                Some(seconds) if seconds > 0 => Some(i64::from(seconds)),
-                _ => i64::try_from(lifetimes.volatile_default.as_secs()).ok(),
-            },
+            file_lifetime: site.file_lifetime(request.file_lifetime),
             storage_type: Some(storage_type),
             overwrite: Some(request.overwrite.unwrap_or(site.config.srm.overwrite_default)),
             protocols: protocols(request.protocols)?,
@@ -138,7 +134,7 @@ impl Srm {
             match (work, still_wanted) {
                 (Err(_), None) => {}
                 (Ok(ready), None) => dropped.push(ready),
-                (Ok(ready), Some(file)) => match self.claim(live, n, &ready, &site) {
+                (Ok(ready), Some(file)) => match self.claim(live, n, &ready.located.key(), &site) {
                     Ok(()) => {
                         changes.push(ready.change(live, &file));
                         claimed.push((n, ready));
@@ -164,19 +160,6 @@ impl Srm {
         self.take_back(live.id, back.collect()).await;
         drop_prepared(dropped).await;
         settled.map(|_| ())
-    }
-
-    /// Reserves the file in the index of live puts.
-    fn claim(&self, live: &Arc<Live>, n: u32, ready: &Ready, site: &Site) -> Result<(), Error> {
-        let over_pins = site.config.srm.overwrite_pinned;
-        let claim = self.core.requests.claim_put(live, n, &ready.located.key(), over_pins);
-        claim.map_err(|taken| match taken {
-            Taken::Pin => busy("a get pins it: release or abort it first"),
-            Taken::Put if overwrite(live) == OverwriteMode::Never => {
-                Error::new(ErrorKind::Exists, "another put on this file is not done")
-            }
-            Taken::Put => busy("another put on this file is not done"),
-        })
     }
 }
 
@@ -255,35 +238,9 @@ fn prepare(
     live: &Live,
     file: &FileRow,
 ) -> Result<Ready, Error> {
-    let located = site.locate_surl(who, &file.surl, Needs::CREATE.access)?;
     let mode = overwrite(live);
-    let driver = &*located.area.driver;
-    let existing = match driver.stat(&located.path) {
-        Ok(stat) => Some(stat),
-        Err(DriverError::NotFound) => None,
-        Err(error) => return Err(driver_error(error, &located.stfn)),
-    };
-    let anonymous_needs = match &existing {
-        Some(stat) if stat.kind == Kind::Directory => {
-            return Err(Error::new(ErrorKind::IsADirectory, "the path is a directory"));
-        }
-        Some(_) => {
-            // Whether it exists is told only to who may at least look.
-            if mode == OverwriteMode::Never {
-                site.permit(who, &located, Needs::LIST)?;
-                return Err(Error::new(
-                    ErrorKind::Exists,
-                    "the file exists, overwite is not allowed: ask for overwriteOption ALWAYS",
-                ));
-            }
-            Needs::put(true)
-        }
-        None => Needs::put(false),
-    };
-    site.permit(who, &located, anonymous_needs)?;
-    if existing.is_none() {
-        check_parent(site, who, accounts, &located)?;
-    }
+    let parents = site.config.srm.create_parents;
+    let (located, needs) = writable(site, who, accounts, &file.surl, mode, parents)?;
     if let Some(size) = file.expected_size {
         check_room(&located.area, size)?;
     }
@@ -293,7 +250,7 @@ fn prepare(
         located: &located,
         physical: &hidden,
         protocols: &live.request.protocols,
-        anonymous_may: site.anonymous_may(&located, anonymous_needs),
+        anonymous_may: site.anonymous_may(&located, needs),
         local: true,
     })?;
     // GridFTP servers and local programs write in place and need a file; xrootd refuses one that
@@ -315,36 +272,9 @@ fn prepare(
     Ok(Ready { located, hidden, made, protocol: turl.protocol, turl: turl.url, loan })
 }
 
-fn check_parent(
-    site: &Site,
-    who: &Identity,
-    accounts: &Accounts<'_>,
-    located: &Located,
-) -> Result<(), Error> {
-    let Some(parent) = located.path.parent() else {
-        return Err(Error::new(ErrorKind::IsADirectory, "the path is a directory"));
-    };
-    match located.area.driver.stat(&parent).map(|stat| stat.kind) {
-        Ok(Kind::Directory) => Ok(()),
-        Ok(_) | Err(DriverError::NotADirectory) => Err(Error::new(
-            ErrorKind::NotADirectory,
-            "a file stands where the parent directory should be",
-        )),
-        Err(DriverError::NotFound) if site.config.srm.create_parents => {
-            site.permit(who, located, Needs::MAKE_DIRECTORY)?;
-            make_parents(accounts, &located.area, &located.path, site.config.http.fsync)
-        }
-        Err(DriverError::NotFound) => Err(Error::new(
-            ErrorKind::ParentMissing,
-            "the parent directory does not exist: make it first with srmMkdir",
-        )),
-        Err(error) => Err(driver_error(error, &located.stfn)),
-    }
-}
-
 impl Site {
     /// A space token is good for its own storage area only.
-    fn check_in_area<'s>(
+    pub(super) fn check_in_area<'s>(
         &self,
         who: &Identity,
         surls: impl Iterator<Item = &'s str>,
@@ -364,12 +294,8 @@ impl Site {
     }
 }
 
-fn overwrite(live: &Live) -> OverwriteMode {
+pub(super) fn overwrite(live: &Live) -> OverwriteMode {
     live.request.overwrite.unwrap_or(OverwriteMode::Never)
-}
-
-fn busy(why: &str) -> Error {
-    Error::new(ErrorKind::Busy, why)
 }
 
 impl From<crate::namespace::TurlError> for Error {

@@ -51,8 +51,9 @@ impl Srm {
 
     /// Hands what a restart left to do to the workers, now or as soon as there is room.
     pub(super) fn enqueue(&self, live: &Arc<Live>, who: &Identity) {
-        let left = live.files();
-        let left = left.iter().filter(|file| waits(file)).map(|file| file.n).collect();
+        // As they are, not as they are shown: what is suspended rests outside the queue.
+        let left = (0..).map_while(|n| live.file(n));
+        let left = left.filter(|file| waits(file)).map(|file| file.n).collect();
         self.try_enqueue(live, who, left);
     }
 
@@ -87,7 +88,8 @@ impl Srm {
         match kind {
             RequestKind::Put => &self.core.puts,
             RequestKind::BringOnline => &self.core.brings,
-            RequestKind::Get | RequestKind::Copy => &self.core.gets,
+            RequestKind::Get => &self.core.gets,
+            RequestKind::Copy => &self.core.copies,
         }
     }
 
@@ -101,14 +103,23 @@ impl Srm {
             let (srm, live, who) = (self.clone(), Arc::clone(live), who.clone());
             Box::new(Work { srm, live, who, files: batch.to_vec() }) as Box<dyn Job>
         };
-        files.chunks(BATCH).map(job).collect()
+        let batch = match live.kind() {
+            RequestKind::Copy => self.copy_batch(files.len()),
+            _ => BATCH,
+        };
+        files.chunks(batch).map(job).collect()
     }
 
     /// Fails what waits: its time is over.
     async fn give_up(&self, live: &Arc<Live>, files: &[u32]) -> Result<(), Error> {
         let _turn = live.turn.lock().await;
         let late = files.iter().filter_map(|n| live.file(*n)).filter(|file| waits(file));
-        let late = late.map(|file| Change::timed_out(&file)).collect();
+        let late: Vec<_> = late.collect();
+        // A copy that a stop cut short left something.
+        for discarded in self.discard_hidden(live, &late).await? {
+            discarded?;
+        }
+        let late = late.iter().map(|file| Change::timed_out(file)).collect();
         self.settle_work(live, late).await.map(|_| ())
     }
 
@@ -174,6 +185,7 @@ impl Job for Work {
                     srm.give_up(&live, &files).await
                 }
                 RequestKind::Put => srm.work_puts(&live, &who, &files).await,
+                RequestKind::Copy => srm.work_copies(&live, &who, &files).await,
                 _ => srm.work_gets(&live, &who, &files).await,
             };
             if let Err(error) = done {
@@ -192,6 +204,14 @@ impl Site {
         let surl = Surl::parse(surl).ok()?;
         self.namespace.check_local(&surl).ok()?;
         Some(surl.stfn().to_string())
+    }
+
+    /// Seconds a file lives that is not permanent.
+    pub(super) fn file_lifetime(&self, asked: Option<i32>) -> Option<i64> {
+        match asked {
+            Some(seconds) if seconds > 0 => Some(i64::from(seconds)),
+            _ => i64::try_from(self.config.lifetimes.volatile_default.as_secs()).ok(),
+        }
     }
 
     /// Seconds a pin or TURL lives: -1 and what is too long is the maximum, absent and 0 the
@@ -281,6 +301,7 @@ pub(super) fn queued(surl: String, expected_size: Option<u64>) -> FileRow {
         expires: None,
         levels: None,
         parent: None,
+        source: None,
     }
 }
 
