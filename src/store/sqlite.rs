@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
@@ -15,6 +16,8 @@ use super::{
 };
 use crate::model::{RelPath, RequestToken, SpaceToken};
 
+/// How many times as long as a step of a purge its rest is.
+const PURGE_REST: u32 = 2;
 /// Connections for reading.
 const READERS: usize = 4;
 
@@ -130,7 +133,8 @@ impl Store {
     }
 
     /// Removes own requests that ended before `ended_before`, the oldest first and at most `limit`,
-    /// in small steps between which others write; how many it removed.
+    /// in small steps between which others write; how many it removed. It rests between steps, so that
+    /// the disk is theirs most of the time.
     pub async fn purge(&self, ended_before: Millis, limit: usize) -> Result<usize, StoreError> {
         let mut removed = 0;
         while removed < limit {
@@ -138,10 +142,12 @@ impl Store {
             let left = limit - removed;
             let work =
                 move |connection: &Connection| write::purge(connection, &owner, ended_before, left);
+            let began = Instant::now();
             match self.inner.writer.call(Lane::Standing(1), work).await? {
                 0 => break,
                 step => removed += step,
             }
+            tokio::time::sleep(began.elapsed().saturating_mul(PURGE_REST)).await;
         }
         Ok(removed)
     }

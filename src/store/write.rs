@@ -10,7 +10,7 @@ use super::{
 use crate::model::{FileState, RequestKind};
 
 /// Requests that one step of a purge looks at, and files after which it stops.
-const PURGE_STEP: (i64, usize) = (64, 1000);
+const PURGE_STEP: (i64, usize) = (16, 1000);
 
 pub(super) fn submit(
     connection: &Connection,
