@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::turns::pass_on;
 use crate::model::{FileState, RequestKind, RequestToken, ReturnStatus, StatusCode, aggregate};
 use crate::store::{FileRow, RequestId, RequestRow, StoredRequest};
 
@@ -260,6 +261,9 @@ impl Live {
     /// Waits until every file has its answer, or `limit` is over.
     async fn wait_answered(&self, limit: Duration) {
         let mut watcher = self.answered.subscribe();
+        if !*watcher.borrow_and_update() {
+            pass_on();
+        }
         // Whether it timed out does not matter: the answer tells what is there.
         let _ = tokio::time::timeout(limit, watcher.wait_for(|answered| *answered)).await;
     }

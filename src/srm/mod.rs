@@ -42,6 +42,7 @@ mod submit;
 mod summary;
 mod suspend;
 mod transition;
+mod turns;
 mod upload;
 mod usage;
 
@@ -71,6 +72,7 @@ use checksum::Checksums;
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
+use turns::Turns;
 use usage::Usage;
 
 /// The core. A cheap handle: doors and jobs hold clones of it.
@@ -94,6 +96,7 @@ struct Core {
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
     snapshots: Snapshots,
+    turns: Turns,
     usage: Arc<Usage>,
     timer: OnceLock<Timer>,
 }
@@ -135,6 +138,7 @@ impl Srm {
             locks: Locks::new(),
             area_tokens: std::sync::Mutex::default(),
             snapshots: Snapshots::default(),
+            turns: Turns::default(),
             usage: Arc::default(),
             timer: OnceLock::new(),
         };
