@@ -431,7 +431,7 @@ pub const KEYS: &[Key] = &[
         "limits",
         "calls_per_user",
         Kind::Count(|c| &mut c.limits.calls_per_user),
-        "32",
+        "16",
         "SRM calls of one user that are worked on at once; his others wait for their turn",
     ),
     key(
