@@ -22,6 +22,8 @@ use crate::store::FileRow;
 
 /// Small files that share commits, at most.
 const MOST: usize = 64;
+/// Bytes that take a while to reach the disk.
+const LARGE: u64 = 8 << 20;
 
 /// What a worker found of a file before it begins.
 enum Prepared {
@@ -301,7 +303,9 @@ fn make_hidden(ready: &Ready) -> Result<File, Error> {
         }
         made => made,
     };
-    made.map_err(|error| driver_error(error, &ready.target.stfn))
+    // Whatever the directory hands down, nobody else comes in before it is published.
+    let closed = made.and_then(|file| driver.set_mode(&file, 0o600).map(|()| file));
+    closed.map_err(|error| driver_error(error, &ready.target.stfn))
 }
 
 /// Fills the hidden file; `None` when nobody wants it any more, or the daemon stops. Blocks.
@@ -328,6 +332,10 @@ fn copy_data(srm: &Srm, live: &Live, ready: &Ready, to: File) -> Result<Option<C
     let whole = target.area.driver.copy(&from, &to, &mut go_on);
     if !whole.map_err(|error| driver_error(error, &target.stfn))? {
         return Ok(None);
+    }
+    if stat.size >= LARGE && srm.site().config.http.fsync {
+        // Here, where nobody waits for it: publishing it holds locks.
+        target.area.driver.sync(&to).map_err(|error| driver_error(error, &target.stfn))?;
     }
     if version(&driver.stat_file(&from).map_err(told)?) != version(&stat) {
         return busy("the source was changed while it was copied: copy it again");
