@@ -7,9 +7,10 @@
 #   make bench          benchmarks with their bounds: soap, store, doors, connections, load (about 3 minutes)
 #   make bench B=doors  one of them
 #   make fuzz           hostile bytes for the parsers, guided by coverage: RUNS=1000000 in all, F=soap for one of them
+#   make soak KILLS=100  many clients, and kill -9 at random moments; SEED=7 for the same choices again
 #   make try            clone this repository, make run, and do what the demo says
 
-.PHONY: run test lint bench fuzz try build-tools test-tools
+.PHONY: run test lint bench fuzz soak try build-tools test-tools
 
 run: build-tools
 	cargo build --release
@@ -27,6 +28,9 @@ bench: build-tools test-tools
 fuzz: build-tools
 	@packaging/install.sh fuzz
 	@fuzz/run.sh $(or $(RUNS),1000000) $(F)
+
+soak: build-tools test-tools
+	@SOAK_KILLS=$(or $(KILLS),100) SOAK_SEED=$(SEED) tests/run.sh soak
 
 try: build-tools
 	@tests/try.sh

@@ -17,7 +17,7 @@ suites=("$@"); [ $# -gt 0 ] || suites=("${all[@]}")
 run() { # run NAME COMMAND…
   local name=$1 log=$logs/$1.log started=$EPOCHREALTIME code sum bad; shift
   if [ -n "$loud" ]; then "$@" 2>&1 | tee "$log"; code=${PIPESTATUS[0]}
-  else "$@" >"$log" 2>&1; code=$?; grep -E '^(acked|cells|requests)=' "$log"; fi
+  else "$@" >"$log" 2>&1; code=$?; grep -E '^(acked|cells|requests|violations)=' "$log"; fi
   read -r sum bad < <(sed -nE 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed;.*/\1 \2/p' "$log" |
     awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }')
   # What is no test binary is one test; a test binary that dies without a result failed.

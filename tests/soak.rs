@@ -13,8 +13,12 @@ mod common;
 mod asking;
 #[path = "soak/content.rs"]
 mod content;
+#[path = "soak/history.rs"]
+mod history;
 #[path = "soak/judge.rs"]
 mod judge;
+#[path = "soak/knowing.rs"]
+mod knowing;
 #[path = "soak/link.rs"]
 mod link;
 #[path = "soak/looking.rs"]
@@ -23,6 +27,8 @@ mod looking;
 mod own;
 #[path = "soak/rules.rs"]
 mod rules;
+#[path = "soak/shared.rs"]
+mod shared;
 #[path = "soak/tally.rs"]
 mod tally;
 #[path = "soak/world.rs"]
@@ -35,14 +41,18 @@ use common::client::Tls;
 use common::storm::Setup;
 use common::{TestStorm, accounts, wire};
 use fastrand::Rng;
+use history::History;
 use link::{Link, Phase};
 use own::Own;
+use shared::Shared;
 use tally::Tally;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Clients with a directory of their own; every second one is another person.
 const OWNERS: u64 = 8;
+/// Clients on the paths that all share.
+const SHARERS: u64 = 4;
 /// How long the daemon lives between two kills, in milliseconds.
 const LIFE: std::ops::Range<u64> = 300..4000;
 /// Less than a full answer takes at times, so that clients see requests that wait.
@@ -64,11 +74,33 @@ async fn nothing_is_lost_left_or_stuck() {
     let (tell, phase) = watch::channel(Phase { starts: 1, up: true, closing: false });
     let people = [wire::config(Some("voms"), Tls::Any), wire::config(Some("voms-user2"), Tls::Any)];
     let mut rng = Rng::with_seed(seed);
-    let mut owners = JoinSet::new();
+    let ports = storm.ports;
+    let link = |person: usize| {
+        Link::new(Arc::clone(&people[person]), ports, phase.clone(), Arc::clone(&tally))
+    };
+    let mut clients = JoinSet::new();
     for n in 0..OWNERS {
-        let config = Arc::clone(&people[usize::from(n % 2 == 1)]);
-        let link = Link::new(config, storm.ports, phase.clone(), Arc::clone(&tally));
-        owners.spawn(Own::new(link, rng.fork(), storm.surl("/test.vo/"), n + 1).run());
+        let person = usize::from(n % 2 == 1);
+        let own = Own::new(link(person), rng.fork(), storm.surl("/test.vo/"), n + 1);
+        clients.spawn(async move { drop(own.run().await) });
+    }
+    std::fs::create_dir(storm.root("test.vo").join(shared::HOME)).unwrap();
+    let (history, board) = (Arc::new(History::default()), Arc::default());
+    for n in 0..SHARERS {
+        let person = usize::from(n % 2 == 1);
+        let sharer = Shared {
+            link: link(person),
+            rng: rng.fork(),
+            base: storm.surl(&format!("/test.vo/{}/", shared::HOME)),
+            number: OWNERS + n + 1,
+            history: Arc::clone(&history),
+            own: None,
+            ready: None,
+            board: Arc::clone(&board),
+            person,
+            written: 0,
+        };
+        clients.spawn(sharer.run());
     }
     for starts in 2..kills + 2 {
         let life = Duration::from_millis(rng.u64(LIFE));
@@ -86,18 +118,20 @@ async fn nothing_is_lost_left_or_stuck() {
     }
     tokio::time::sleep(Duration::from_millis(LIFE.end)).await;
     tell.send_modify(|phase| phase.closing = true);
-    while let Some(ended) = owners.join_next().await {
+    while let Some(ended) = clients.join_next().await {
         ended.unwrap();
     }
+    shared::last_look(&mut link(0), &history).await;
     judge::judge(&mut storm, &people[0], &tally).await;
     let count = |kind| tally.count(kind);
     println!("{} answers, {:.1} s", tally.answers(), started.elapsed().as_secs_f64());
     println!(
-        "violations={} lost={} orphans={} stuck={} seed={seed}",
+        "violations={} lost={} orphans={} stuck={} drift={} seed={seed}",
         count("violations"),
         count("lost"),
         count("orphans"),
-        count("stuck")
+        count("stuck"),
+        count("drift")
     );
     assert_eq!(tally.all(), 0, "see above; again with: make soak KILLS={kills} SEED={seed}");
     assert!(tally.answers() > 100, "the clients did nothing");

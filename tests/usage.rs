@@ -4,7 +4,6 @@
 
 mod common;
 
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,6 +12,7 @@ use std::time::Duration;
 use common::client::Tls;
 use common::scene::Scene;
 use common::soap;
+use common::usage::{held, known, used};
 use common::wire::{self, Conn};
 use common::{TestStorm, bytes, wait_until};
 use rustls::ClientConfig;
@@ -30,47 +30,6 @@ fn admin(storm: &TestStorm, arguments: &[&str]) -> (i32, String, String) {
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (done.status.code().unwrap_or(-1), text(&done.stdout), text(&done.stderr))
-}
-
-/// `GET /space`: of one area.
-async fn known(storm: &TestStorm) -> serde_json::Value {
-    let token = std::fs::read_to_string(storm.dir().join("var/admin.token")).unwrap();
-    let mut conn = Conn::tcp(storm.ports.admin).await.unwrap();
-    let bearer = format!("Bearer {}", token.trim());
-    let answer = conn.request("GET", "/space", &[("Authorization", &bearer)], b"").await.unwrap();
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let all: Vec<serde_json::Value> = serde_json::from_str(&answer.text()).unwrap();
-    all.into_iter().find(|one| one["area"] == AREA).unwrap()
-}
-
-/// Bytes of the area once it was counted.
-async fn used(storm: &TestStorm) -> u64 {
-    for _ in 0..3000 {
-        let known = known(storm).await;
-        if known["scanning"] == false {
-            return known["used"].as_u64().unwrap();
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("the count does not end");
-}
-
-/// Bytes on disk: regular files that are not hidden.
-fn held(folder: &Path) -> u64 {
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        let about = entry.path().symlink_metadata().unwrap();
-        if entry.file_name().to_str().unwrap().starts_with(".storm.") {
-            continue;
-        }
-        if about.is_dir() {
-            bytes += held(&entry.path());
-        } else if about.is_file() {
-            bytes += about.len();
-        }
-    }
-    bytes
 }
 
 #[track_caller]
@@ -157,7 +116,7 @@ async fn puts(scene: &Scene) {
 }
 
 async fn known_is_held(storm: &TestStorm, what: &str) {
-    same(used(storm).await, storm, what);
+    same(used(storm, AREA).await, storm, what);
 }
 
 #[tokio::test]
@@ -165,16 +124,16 @@ async fn what_is_done_behind_stormds_back_is_told_and_mended() {
     let scene = Scene::new();
     let storm = &scene.storm;
     assert_eq!(admin(storm, &["space", "check"]).0, 0);
-    let before = used(storm).await;
+    let before = used(storm, AREA).await;
     std::fs::write(storm.root("test.vo").join("behind"), bytes(4321, 6)).unwrap();
-    assert_eq!(used(storm).await, before, "nobody told");
+    assert_eq!(used(storm, AREA).await, before, "nobody told");
     let (code, out, _) = admin(storm, &["space", "check", AREA]);
     assert_eq!(code, 0, "{out}");
     assert_eq!(
         out,
         format!("{AREA}: {} bytes used, +4321 beside what was known: mended\n", before + 4321)
     );
-    same(used(storm).await, storm, "mended");
+    same(used(storm, AREA).await, storm, "mended");
     let (code, out, _) = admin(storm, &["space", "show"]);
     assert_eq!(code, 0);
     assert!(out.contains(&format!("{AREA}: {} bytes used, counted ", before + 4321)), "{out}");
@@ -293,8 +252,8 @@ async fn a_kill_changes_nothing_of_what_is_known() {
             client.await.unwrap();
         }
         storm.restart();
-        same(used(&storm).await, &storm, &format!("round {round}"));
-        assert_eq!(known(&storm).await["drift"], 0);
+        same(used(&storm, AREA).await, &storm, &format!("round {round}"));
+        assert_eq!(known(&storm, AREA).await["drift"], 0);
     }
     assert!(done.load(Ordering::Relaxed) > 50, "hardly anything was done");
     let (code, out, _) = admin(&storm, &["space", "check", AREA]);
@@ -317,7 +276,7 @@ async fn a_count_goes_on_where_a_kill_stopped_it_while_files_come_and_go() {
     std::fs::create_dir_all(root.join("churn/1")).unwrap();
     storm.restart();
     let mut kills = 0;
-    while known(&storm).await["scanning"] == true && kills < 2 {
+    while known(&storm, AREA).await["scanning"] == true && kills < 2 {
         let stop = Arc::new(AtomicBool::new(false));
         let ports = Storm { https: storm.ports.https, srm: storm.ports.srm };
         let (ours, told) = (Arc::clone(&config), Arc::clone(&stop));
@@ -332,7 +291,7 @@ async fn a_count_goes_on_where_a_kill_stopped_it_while_files_come_and_go() {
     }
     assert!(kills > 0, "the count was over before the first kill");
     assert!(wait_until(Duration::from_secs(5), || storm.log().contains("area goes on")));
-    same(used(&storm).await, &storm, "counted");
+    same(used(&storm, AREA).await, &storm, "counted");
     let (code, out, _) = admin(&storm, &["space", "check", AREA]);
     assert_eq!(code, 0);
     assert!(out.contains("as was known"), "{out}");

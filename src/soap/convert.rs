@@ -35,7 +35,7 @@ fn retention_in(info: Option<TRetentionPolicyInfo>) -> Option<RetentionPolicyInf
     })
 }
 
-fn retention_out(info: Option<RetentionPolicyInfo>) -> Option<TRetentionPolicyInfo> {
+pub(super) fn retention_out(info: Option<RetentionPolicyInfo>) -> Option<TRetentionPolicyInfo> {
     info.map(|info| TRetentionPolicyInfo {
         retention_policy: info.retention_policy,
         access_latency: info.access_latency,
@@ -104,6 +104,29 @@ pub(super) fn get_request(request: SrmPrepareToGetRequest) -> srm::GetRequest {
         space_token: request.target_space_token,
         retention: retention_in(request.target_file_retention_policy_info),
         protocols: protocols(request.transfer_parameters),
+    }
+}
+
+pub(super) fn reserve_request(request: SrmReserveSpaceRequest) -> srm::ReserveSpace {
+    let class = request.retention_policy_info;
+    srm::ReserveSpace {
+        description: request.user_space_token_description,
+        retention: RetentionPolicyInfo {
+            retention_policy: class.retention_policy,
+            access_latency: class.access_latency,
+        },
+        total: request.desired_size_of_total_space,
+        guaranteed: request.desired_size_of_guaranteed_space,
+        lifetime: request.desired_lifetime_of_reserved_space,
+    }
+}
+
+pub(super) fn update_request(request: SrmUpdateSpaceRequest) -> srm::UpdateSpace {
+    srm::UpdateSpace {
+        token: request.space_token,
+        total: request.new_size_of_total_space_desired,
+        guaranteed: request.new_size_of_guaranteed_space_desired,
+        lifetime: request.new_life_time,
     }
 }
 
@@ -293,6 +316,9 @@ impl From<RequestKind> for RequestType {
             RequestKind::Get => RequestType::PrepareToGet,
             RequestKind::BringOnline => RequestType::BringOnline,
             RequestKind::Copy => RequestType::Copy,
+            RequestKind::ReserveSpace => RequestType::ReserveSpace,
+            RequestKind::UpdateSpace => RequestType::UpdateSpace,
+            RequestKind::ChangeSpaceForFiles => RequestType::ChangeSpaceForFiles,
         }
     }
 }

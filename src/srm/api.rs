@@ -397,6 +397,56 @@ pub struct SpaceMetaData {
     pub lifetime_left: Option<i32>,
 }
 
+/// Answer of srmChangeSpaceForFiles and its status call.
+pub type ChangeSpaceAnswer = RequestAnswer<SurlStatus>;
+
+/// srmReserveSpace.
+#[derive(Clone, Debug)]
+pub struct ReserveSpace {
+    /// `userSpaceTokenDescription`.
+    pub description: Option<String>,
+    /// The class; a latency that is not named is ONLINE.
+    pub retention: RetentionPolicyInfo,
+    /// Bytes; absent and 0: as much as is guaranteed.
+    pub total: Option<u64>,
+    /// Bytes; 0 with no total: the area's default.
+    pub guaranteed: u64,
+    /// Seconds, -1 without end; absent: the area's default, else without end.
+    pub lifetime: Option<i32>,
+}
+
+/// srmUpdateSpace; what is absent stays.
+#[derive(Clone, Debug)]
+pub struct UpdateSpace {
+    /// `spaceToken`.
+    pub token: String,
+    /// Bytes.
+    pub total: Option<u64>,
+    /// Bytes.
+    pub guaranteed: Option<u64>,
+    /// Seconds from now, -1 without end.
+    pub lifetime: Option<i32>,
+}
+
+/// Answer of srmReserveSpace, srmUpdateSpace and their status calls.
+#[derive(Clone, Debug)]
+pub struct SpaceGrantAnswer {
+    /// Of the request.
+    pub status: ReturnStatus,
+    /// `requestToken` (left out by the status calls).
+    pub token: Option<RequestToken>,
+    /// The class.
+    pub retention: Option<RetentionPolicyInfo>,
+    /// Bytes.
+    pub total: Option<u64>,
+    /// Bytes.
+    pub guaranteed: Option<u64>,
+    /// Seconds, -1 without end.
+    pub lifetime: Option<i32>,
+    /// The space.
+    pub space: Option<SpaceToken>,
+}
+
 /// What a storage area holds.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AreaUsage {

@@ -99,12 +99,10 @@ impl Srm {
             return Err(ReturnStatus::invalid_request("arrayOfFileRequests is empty or missing"));
         }
         self.check_count(request.files.len())?;
-        let space =
-            self.check_space(who, request.space_token.as_deref(), request.retention).await?;
-        if let Some(area) = space {
-            let targets = request.files.iter().map(|file| file.target.as_str());
-            site.check_in_area(who, targets, &area.name)?;
-        }
+        let targets = || request.files.iter().map(|file| file.target.as_str());
+        let token = request.space_token.as_deref();
+        self.check_targets(who, token, request.retention, targets).await?;
+        let file_lifetime = site.file_lifetime(who, targets().next(), request.file_lifetime)?;
         let mut files = Vec::with_capacity(request.files.len());
         for file in request.files {
             let levels = file.directory.map(|levels| levels.count()).transpose()?;
@@ -121,7 +119,7 @@ impl Srm {
             created,
             deadline: deadline(created, request.total_time)?,
             pin_lifetime: 0,
-            file_lifetime: site.file_lifetime(request.file_lifetime),
+            file_lifetime: Some(file_lifetime),
             storage_type: Some(request.storage_type.unwrap_or(FileStorageType::Permanent)),
             overwrite: Some(request.overwrite.unwrap_or(site.config.srm.overwrite_default)),
             protocols: Vec::new(),
@@ -149,7 +147,7 @@ fn copy_status(live: &Live, target: String, file: Option<&FileRow>) -> CopyFileS
     };
     let lifetime = match live.request.storage_type {
         Some(FileStorageType::Volatile | FileStorageType::Durable) => {
-            live.request.file_lifetime.and_then(|s| i32::try_from(s).ok())
+            live.request.file_lifetime.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX))
         }
         _ => Some(-1),
     };

@@ -5,19 +5,20 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use super::access::{Needs, check_room, driver_error};
+use super::access::{Needs, driver_error};
 use super::acl::Accounts;
 use super::files::{adler32, discard, hidden_name, published_by, version};
 use super::live::Live;
-use super::publish::{Origin, Outcome, Publish, publish_all};
+use super::publish::{Origin, Outcome, Publish, Room, publish_all};
 use super::put::overwrite;
+use super::spaces::Hold;
 use super::submit::waits;
 use super::target::writable;
 use super::transition::Change;
 use super::{Error, ErrorKind, Site, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Event, FileState, Identity, RelPath, Surl, SurlError};
-use crate::namespace::Located;
+use crate::namespace::{Located, StorageArea};
 use crate::store::FileRow;
 
 /// Small files that share commits, at most.
@@ -39,9 +40,16 @@ struct Ready {
     source: Located,
     target: Located,
     hidden: RelPath,
+    /// Bytes of the source.
+    size: u64,
+    /// Room that is kept for it; after a restart the request has that already.
+    hold: Option<Hold>,
     /// The group that reads what is published.
     reader: Option<u32>,
 }
+
+/// A file's number, and what became of it.
+type Found = (u32, Result<Prepared, Error>);
 
 /// Bytes that were copied, and their checksum where the source had one.
 struct Copied {
@@ -70,17 +78,17 @@ impl Srm {
             files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
         let directories = rows.iter().filter_map(|row| Some((Arc::clone(row), row.levels?)));
         self.expand_directories(live, who, directories.collect()).await?;
-        let rows = rows.into_iter().filter(|row| row.levels.is_none());
-        let prepared = {
-            let (site, who, live) = (self.site(), who.clone(), Arc::clone(live));
-            let rows: Vec<_> = rows.collect();
-            blocking(move || {
-                let accounts = Accounts::new(&site, &who);
-                let one = |row: Arc<FileRow>| (row.n, prepare(&site, &who, &accounts, &live, &row));
-                Ok(rows.into_iter().map(one).collect())
-            })
-            .await?
-        };
+        let rows = rows.into_iter().filter(|row| row.levels.is_none()).collect();
+        let mut prepared = self.prepare_copies(live, who, rows).await?;
+        let is_full =
+            |one: &Found| matches!(one, (_, Err(error)) if error.kind == ErrorKind::NoFreeSpace);
+        // Before there is no room, what may go is removed.
+        if prepared.iter().any(is_full) && self.make_room().await {
+            let (full, rest): (Vec<_>, Vec<_>) = prepared.into_iter().partition(is_full);
+            let again = full.iter().filter_map(|(n, _)| live.file(*n)).collect();
+            prepared = rest;
+            prepared.extend(self.prepare_copies(live, who, again).await?);
+        }
         let mut copied = Vec::new();
         for (ready, to) in self.begin_copies(live, prepared).await? {
             let (srm, live) = (self.clone(), Arc::clone(live));
@@ -93,11 +101,30 @@ impl Srm {
         self.finish_copies(live, copied).await
     }
 
+    async fn prepare_copies(
+        &self,
+        live: &Arc<Live>,
+        who: &Identity,
+        rows: Vec<Arc<FileRow>>,
+    ) -> Result<Vec<Found>, Error> {
+        let space = self.reserved_space(live.request.space_token.as_deref()).await?;
+        let (srm, who, live) = (self.clone(), who.clone(), Arc::clone(live));
+        blocking(move || {
+            let site = srm.site();
+            let accounts = Accounts::new(&site, &who);
+            let room = |area: &StorageArea, bytes| srm.take_room(area, space.as_ref(), bytes);
+            let one =
+                |row: Arc<FileRow>| (row.n, prepare(&site, &who, &accounts, &live, &row, &room));
+            Ok(rows.into_iter().map(one).collect())
+        })
+        .await
+    }
+
     /// Claims the targets, writes that down in one commit, and makes the hidden files.
     async fn begin_copies(
         &self,
         live: &Arc<Live>,
-        prepared: Vec<(u32, Result<Prepared, Error>)>,
+        prepared: Vec<Found>,
     ) -> Result<Vec<(Ready, File)>, Error> {
         let site = self.site();
         let _turn = live.turn.lock().await;
@@ -115,10 +142,14 @@ impl Srm {
                 Ok(Prepared::Done(size, before)) => {
                     changes.push(Change::done(&file, size, (before, Some(size))));
                 }
-                Ok(Prepared::Ready(ready)) => {
+                Ok(Prepared::Ready(mut ready)) => {
+                    if let Some(hold) = ready.hold.take() {
+                        live.keep_room(n, hold);
+                    }
                     if file.state == FileState::Queued {
                         let key = Some(ready.target.key());
-                        let row = FileRow { key, ..FileRow::clone(&file) };
+                        let expected_size = Some(ready.size).filter(|size| *size > 0);
+                        let row = FileRow { key, expected_size, ..FileRow::clone(&file) };
                         changes.push(Change::new(&row, Event::Start, "being copied"));
                     }
                     claimed.push(ready);
@@ -132,6 +163,7 @@ impl Srm {
                 begun.push(ready);
             } else {
                 self.core.requests.unclaim(live, ready.n, &ready.target.key());
+                live.give_room_back(ready.n);
             }
         }
         settled?;
@@ -210,7 +242,13 @@ impl Srm {
     }
 
     fn publish_copy(&self, live: &Live, ready: Ready, copied: Copied) -> Publish {
+        let (srm, hold, place) = (self.clone(), live.hold(ready.n), Arc::clone(&ready.target.area));
+        let room: Room = Box::new(move |bytes| match &hold {
+            Some(hold) => srm.grow_room(&place, hold, bytes),
+            None => Ok(()),
+        });
         Publish {
+            room,
             area: ready.target.area,
             target: ready.target.path,
             hidden: ready.hidden,
@@ -239,6 +277,7 @@ fn prepare(
     accounts: &Accounts<'_>,
     live: &Live,
     row: &FileRow,
+    room: &dyn Fn(&StorageArea, u64) -> Result<Hold, Error>,
 ) -> Result<Prepared, Error> {
     if let (FileState::InProgress, Some(key)) = (row.state, &row.key)
         && let Some(area) = site.namespace.area(&key.area)
@@ -271,11 +310,16 @@ fn prepare(
         let why = "the target leads elsewhere than when the copy began: copy it again";
         return Err(Error::new(ErrorKind::InvalidPath, why));
     }
-    check_room(&target.area, stat.size)?;
+    let hold = match live.hold(row.n) {
+        Some(_) => None,
+        // An empty one takes something, too.
+        None => Some(room(&target.area, stat.size.max(1))?),
+    };
     let hidden = hidden_name(&target.path, live.token(), row.n)
         .ok_or_else(|| Error::new(ErrorKind::IsADirectory, "the path is a directory"))?;
     let reader = accounts.reader(&target.area);
-    Ok(Prepared::Ready(Ready { n: row.n, source, target, hidden, reader }))
+    let (n, size) = (row.n, stat.size);
+    Ok(Prepared::Ready(Ready { n, source, target, hidden, size, hold, reader }))
 }
 
 /// Both sides lie here.

@@ -113,24 +113,32 @@ pub(super) struct Mark<'a> {
     pub(super) replaced: Option<u64>,
 }
 
-/// Gets a file ready to be published: takes away every attribute of ours that the writer's account
-/// could have forged, sets mode, checksum and mark anew, and syncs.
+/// Gets a file ready to be published: sets mode, checksum and mark, takes away every other attribute
+/// of ours that the writer's account could have forged, and syncs. What is set is never away in
+/// between: srmPutDone after a crash finds the checksum that our own door left.
 pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(), Error> {
     let driver = &*area.driver;
     let told = |e| driver_error(e, &area.name);
-    for name in driver.attributes(file, OURS).map_err(told)? {
-        driver.remove_attribute(file, &name).map_err(told)?;
-    }
     driver.set_mode(file, 0o660).map_err(told)?;
     if let Some(acl) = seal.acl.as_ref().filter(|acl| **acl != Acl::of_mode(0o660)) {
         driver.set_acl(file, acl).map_err(told)?;
     }
+    let mut kept: Vec<&str> = Vec::new();
     if let Some(value) = &seal.adler32 {
         let stat = driver.stat_file(file).map_err(told)?;
-        keep_adler32(driver, file, &stat, value).map_err(told)?;
+        for (name, value) in [(ADLER32, value.clone()), (STAMP, stamp(&stat))] {
+            driver.set_attribute(file, name, value.as_bytes()).map_err(told)?;
+            kept.push(name);
+        }
     }
     if let Some(mark) = &seal.mark {
         set_mark(driver, file, mark).map_err(told)?;
+        kept.extend([PUT_MARK, REPLACED]);
+    }
+    for name in driver.attributes(file, OURS).map_err(told)? {
+        if !kept.contains(&name.as_str()) {
+            driver.remove_attribute(file, &name).map_err(told)?;
+        }
     }
     if seal.sync {
         driver.sync(file).map_err(told)?;

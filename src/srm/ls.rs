@@ -48,7 +48,7 @@ impl Srm {
         let count = not_negative(request.count, "count")?.filter(|n| *n > 0);
         if request.storage_type.is_some_and(|kind| kind != FileStorageType::Permanent) {
             return Err(ReturnStatus::not_supported(
-                "Filtering result by fileStorageType not supported: every file here is PERMANENT",
+                "Filtering result by fileStorageType not supported: leave it out",
             ));
         }
         let levels = if request.all_level_recursive == Some(true) { i32::MAX } else { levels };
@@ -56,9 +56,12 @@ impl Srm {
         let cap = site.config.limits.ls_entries;
         let asked = count.and_then(|n| usize::try_from(n).ok());
         let full = request.full_detailed.unwrap_or(false);
-        let mut tokens = HashMap::new();
+        let (mut tokens, mut recorded) = (HashMap::new(), HashSet::new());
         if full {
             for area in site.namespace.areas() {
+                if self.core.books.has_records(&area.name) {
+                    recorded.insert(Arc::clone(&area.name));
+                }
                 tokens.insert(Arc::clone(&area.name), self.area_token(area).await?);
             }
         }
@@ -67,7 +70,7 @@ impl Srm {
             srm: self.clone(),
             site,
             who: who.clone(),
-            describer: Describer { full, tokens },
+            describer: Describer { full, tokens, records: self.core.store.clone(), recorded },
             skip: usize::try_from(offset).unwrap_or(0),
             left: asked.map_or(cap, |n| n.min(cap)),
             capped: asked.is_none_or(|n| n > cap),
@@ -392,9 +395,12 @@ impl Walk {
                 format!("the tree goes deeper than {LEVELS} levels: list what is below by itself"),
             );
         }
-        // A file that is busy is listed all the same; an entry that can't be is no success.
+        // A file that is busy, or over, is listed all the same; an entry that can't be is no success.
         fn failed(detail: &PathDetail) -> bool {
-            !matches!(detail.status.code, StatusCode::Success | StatusCode::FileBusy)
+            !matches!(
+                detail.status.code,
+                StatusCode::Success | StatusCode::FileBusy | StatusCode::FileLifetimeExpired
+            )
         }
         fn all_well(detail: &PathDetail) -> bool {
             !failed(detail)

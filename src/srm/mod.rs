@@ -74,6 +74,7 @@ use checksum::Checksums;
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
+use spaces::{Books, Sweep};
 use usage::Usage;
 
 /// The core. A cheap handle: doors and jobs hold clones of it.
@@ -100,6 +101,13 @@ struct Core {
     snapshots: Snapshots,
     usage: Arc<Usage>,
     timer: OnceLock<Timer>,
+    /// Removing files takes longer: pins end in time meanwhile.
+    file_timer: OnceLock<Timer>,
+    /// What is promised in each area.
+    books: Arc<Books>,
+    /// Held by whoever reserves, changes or releases a space.
+    space_turn: Mutex<()>,
+    sweep: Sweep,
 }
 
 /// Configuration, namespace and policy that belong together.
@@ -142,6 +150,10 @@ impl Srm {
             snapshots: Snapshots::default(),
             usage: Arc::default(),
             timer: OnceLock::new(),
+            file_timer: OnceLock::new(),
+            books: Arc::default(),
+            space_turn: Mutex::new(()),
+            sweep: Sweep::new(),
         };
         Self { core: Arc::new(core) }
     }
@@ -175,15 +187,21 @@ impl Srm {
         self.core.requests.count()
     }
 
-    /// Starts the one timer: from now on pins and TURLs end when they should.
+    /// Starts the timers: from now on pins, TURLs and volatile files end when they should.
     pub fn start_timer(&self, stop: CancellationToken) {
         let srm = self.clone();
         let expire = move || {
             let srm = srm.clone();
             async move { srm.expire_due().await }
         };
-        // A second start changes nothing: the first timer goes on.
-        let _ = self.core.timer.set(Timer::start(requests::now, stop, expire));
+        let srm = self.clone();
+        let sweep = move || {
+            let srm = srm.clone();
+            async move { srm.sweep_due().await }
+        };
+        // A second start changes nothing: the first timers go on.
+        let _ = self.core.timer.set(Timer::start(requests::now, stop.clone(), expire));
+        let _ = self.core.file_timer.set(Timer::start(requests::now, stop, sweep));
     }
 
     fn wake_at(&self, at: Millis) {

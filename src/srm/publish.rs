@@ -91,7 +91,12 @@ pub(super) struct Publish {
     /// The group that reads what is published.
     pub(super) reader: Option<u32>,
     pub(super) sync: bool,
+    /// Whether so many bytes may be published.
+    pub(super) room: Room,
 }
+
+/// See [`Publish::room`].
+pub(super) type Room = Box<dyn Fn(u64) -> Result<(), Error> + Send>;
 
 impl Outcome {
     fn kept(size: u64) -> Self {
@@ -144,6 +149,7 @@ impl Publish {
             discard(&self.area, &self.hidden)?;
             return Ok(Outcome::kept(existing.map_or(0, |old| old.size)));
         }
+        (self.room)(stat.size)?;
         if let Some(expected) = self.expected
             && by_mover
             && stat.size < expected

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::access::{Needs, check_room, owner};
+use super::access::owner;
 use super::acl::Accounts;
 use super::answer::{estimated_wait, turl_while};
 use super::checks::not_in_request;
@@ -11,6 +11,7 @@ use super::leases::Loan;
 use super::live::Live;
 use super::publish::made_at_prepare;
 use super::requests::{now, seconds_left};
+use super::spaces::Hold;
 use super::submit::{deadline, expiry, fqans, new_token, protocols, queued, waits};
 use super::target::writable;
 use super::transition::{Change, file_status};
@@ -19,7 +20,7 @@ use crate::model::{
     Event, FileState, FileStorageType, Identity, OverwriteMode, Protocol, RelPath, RequestKind,
     ReturnStatus,
 };
-use crate::namespace::{AclMode, Located, TurlRequest};
+use crate::namespace::{AclMode, Located, StorageArea, TurlRequest};
 use crate::store::{FileRow, RequestRow};
 
 impl Srm {
@@ -61,13 +62,12 @@ impl Srm {
         if asked.iter().any(|(_, size)| size.is_some_and(|size| i64::try_from(size).is_err())) {
             return Err(ReturnStatus::invalid_request("expectedFileSize is too large"));
         }
-        let space =
-            self.check_space(who, request.space_token.as_deref(), request.retention).await?;
-        if let Some(area) = space {
-            site.check_in_area(who, asked.iter().map(|(surl, _)| surl.as_str()), &area.name)?;
-        }
+        let surls = || asked.iter().map(|(surl, _)| surl.as_str());
+        let token = request.space_token.as_deref();
+        self.check_targets(who, token, request.retention, surls).await?;
         let created = now();
         let storage_type = request.storage_type.unwrap_or(FileStorageType::Permanent);
+        let file_lifetime = site.file_lifetime(who, surls().next(), request.file_lifetime)?;
         let row = RequestRow {
             token: new_token()?,
             kind: RequestKind::Put,
@@ -77,7 +77,7 @@ impl Srm {
             created,
             deadline: deadline(created, request.total_time)?,
             pin_lifetime: site.pin_lifetime(request.pin_lifetime),
-            file_lifetime: site.file_lifetime(request.file_lifetime),
+            file_lifetime: Some(file_lifetime),
             storage_type: Some(storage_type),
             overwrite: Some(request.overwrite.unwrap_or(site.config.srm.overwrite_default)),
             protocols: protocols(request.protocols)?,
@@ -102,21 +102,17 @@ impl Srm {
         files: &[u32],
     ) -> Result<(), Error> {
         let site = self.site();
-        let prepared = {
-            let rows: Vec<Arc<FileRow>> =
-                files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
-            let (site, who, live, all) =
-                (Arc::clone(&site), who.clone(), Arc::clone(live), rows.clone());
-            let work = blocking(move || {
-                let accounts = Accounts::new(&site, &who);
-                let one = |row: Arc<FileRow>| (row.n, prepare(&site, &who, &accounts, &live, &row));
-                Ok(all.into_iter().map(one).collect::<Vec<_>>())
-            });
-            match work.await {
-                Ok(prepared) => prepared,
-                Err(error) => rows.iter().map(|row| (row.n, Err(error.clone()))).collect(),
-            }
-        };
+        let rows: Vec<Arc<FileRow>> =
+            files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
+        let mut prepared = self.prepare_puts(live, who, rows).await;
+        let is_full = |ready: &Prepared| matches!(ready, (_, Err(error)) if error.kind == ErrorKind::NoFreeSpace);
+        // Before there is no room, what may go is removed.
+        if prepared.iter().any(is_full) && self.make_room().await {
+            let (full, rest): (Vec<_>, Vec<_>) = prepared.into_iter().partition(is_full);
+            let again = full.iter().filter_map(|(n, _)| live.file(*n)).collect();
+            prepared = rest;
+            prepared.extend(self.prepare_puts(live, who, again).await);
+        }
         let loans = prepared.iter().filter_map(|(_, ready)| ready.as_ref().ok()?.loan.clone());
         let mut unlent = self.lend(live, loans.collect()).await;
         let turn = live.turn.lock().await;
@@ -134,32 +130,68 @@ impl Srm {
             match (work, still_wanted) {
                 (Err(_), None) => {}
                 (Ok(ready), None) => dropped.push(ready),
-                (Ok(ready), Some(file)) => match self.claim(live, n, &ready.located.key(), &site) {
-                    Ok(()) => {
-                        changes.push(ready.change(live, &file));
-                        claimed.push((n, ready));
+                (Ok(mut ready), Some(file)) => {
+                    match self.claim(live, n, &ready.located.key(), &site) {
+                        Ok(()) => {
+                            if let Some(hold) = ready.hold.take() {
+                                live.keep_room(n, hold);
+                            }
+                            changes.push(ready.change(live, &file));
+                            claimed.push((n, ready));
+                        }
+                        Err(error) => {
+                            dropped.push(ready);
+                            changes.push(Change::failed(&file, &error));
+                        }
                     }
-                    Err(error) => {
-                        dropped.push(ready);
-                        changes.push(Change::failed(&file, &error));
-                    }
-                },
+                }
                 (Err(error), Some(file)) => changes.push(Change::failed(&file, &error)),
             }
         }
+        // Before their state changes, so that a crash in between leaves no litter.
+        let lent = |dropped: &[Ready]| -> Vec<u32> {
+            dropped.iter().filter_map(|ready| Some(ready.loan.as_ref()?.n)).collect()
+        };
+        let mut back = lent(&dropped);
+        drop_prepared(std::mem::take(&mut dropped)).await;
         let settled = self.settle_work(live, changes).await;
         for (n, ready) in claimed {
             // After an error some may be ready all the same: the file's own state says it.
             if live.file(n).is_none_or(|file| file.state != FileState::SpaceAvailable) {
                 self.core.requests.unclaim(live, n, &ready.located.key());
+                live.give_room_back(n);
                 dropped.push(ready);
             }
         }
         drop(turn);
-        let back = dropped.iter().filter_map(|ready| Some(ready.loan.as_ref()?.n));
-        self.take_back(live.id, back.collect()).await;
+        back.extend(lent(&dropped));
+        self.take_back(live.id, back).await;
         drop_prepared(dropped).await;
         settled.map(|_| ())
+    }
+
+    /// What of these files needs the disk.
+    async fn prepare_puts(
+        &self,
+        live: &Arc<Live>,
+        who: &Identity,
+        rows: Vec<Arc<FileRow>>,
+    ) -> Vec<Prepared> {
+        let failed = |error: Error| rows.iter().map(|row| (row.n, Err(error.clone()))).collect();
+        let space = match self.reserved_space(live.request.space_token.as_deref()).await {
+            Ok(space) => space,
+            Err(error) => return failed(error),
+        };
+        let (srm, who, live, all) = (self.clone(), who.clone(), Arc::clone(live), rows.clone());
+        let work = blocking(move || {
+            let site = srm.site();
+            let accounts = Accounts::new(&site, &who);
+            let room = |area: &StorageArea, bytes| srm.take_room(area, space.as_ref(), bytes);
+            let one =
+                |row: Arc<FileRow>| (row.n, prepare(&site, &who, &accounts, &live, &row, &room));
+            Ok(all.into_iter().map(one).collect())
+        });
+        work.await.unwrap_or_else(failed)
     }
 }
 
@@ -179,7 +211,7 @@ fn put_status(live: &Live, surl: String, file: Option<&FileRow>) -> PutFileStatu
     let ready = file.state == FileState::SpaceAvailable;
     let lifetime = match live.request.storage_type {
         Some(FileStorageType::Volatile | FileStorageType::Durable) => {
-            live.request.file_lifetime.and_then(|s| i32::try_from(s).ok())
+            live.request.file_lifetime.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX))
         }
         _ => Some(-1),
     };
@@ -208,9 +240,14 @@ async fn drop_prepared(dropped: Vec<Ready>) {
     }
 }
 
+/// A file's number, and what became of it.
+type Prepared = (u32, Result<Ready, Error>);
+
 /// A put that is ready to become live.
 struct Ready {
     located: Located,
+    /// Room that is kept for it.
+    hold: Option<Hold>,
     hidden: RelPath,
     /// The hidden file was made already.
     made: bool,
@@ -237,13 +274,13 @@ fn prepare(
     accounts: &Accounts<'_>,
     live: &Live,
     file: &FileRow,
+    room: &dyn Fn(&StorageArea, u64) -> Result<Hold, Error>,
 ) -> Result<Ready, Error> {
     let mode = overwrite(live);
     let parents = site.config.srm.create_parents;
     let (located, needs) = writable(site, who, accounts, &file.surl, mode, parents)?;
-    if let Some(size) = file.expected_size {
-        check_room(&located.area, size)?;
-    }
+    // A file of unknown size takes something, too.
+    let hold = Some(room(&located.area, file.expected_size.unwrap_or(1))?);
     let hidden = hidden_name(&located.path, live.token(), file.n)
         .ok_or_else(|| Error::new(ErrorKind::IsADirectory, "the path is a directory"))?;
     let (turl, account) = accounts.turl(TurlRequest {
@@ -269,29 +306,7 @@ fn prepare(
             loan = Some(Loan { n: file.n, area, path, account, read: false });
         }
     }
-    Ok(Ready { located, hidden, made, protocol: turl.protocol, turl: turl.url, loan })
-}
-
-impl Site {
-    /// A space token is good for its own storage area only.
-    pub(super) fn check_in_area<'s>(
-        &self,
-        who: &Identity,
-        surls: impl Iterator<Item = &'s str>,
-        area: &str,
-    ) -> Result<(), ReturnStatus> {
-        for surl in surls {
-            if let Ok(located) = self.locate_surl(who, surl, Needs::CREATE.access)
-                && *located.area.name != *area
-            {
-                return Err(ReturnStatus::invalid_request(format!(
-                    "targetSpaceToken is a space of storage area {area}, {surl} lies in {}",
-                    located.area.name
-                )));
-            }
-        }
-        Ok(())
-    }
+    Ok(Ready { located, hold, hidden, made, protocol: turl.protocol, turl: turl.url, loan })
 }
 
 pub(super) fn overwrite(live: &Live) -> OverwriteMode {

@@ -7,7 +7,7 @@ use super::acl::Accounts;
 use super::checks::{not_in_request, of_files};
 use super::files::hidden_name;
 use super::live::Live;
-use super::publish::{Origin, Outcome, Publish, made_at_prepare, publish_all, still_written};
+use super::publish::{Origin, Outcome, Publish, Room, made_at_prepare, publish_all, still_written};
 use super::transition::Change;
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
 use crate::model::{
@@ -198,7 +198,13 @@ impl Srm {
         let hidden = hidden_name(&key.path, live.token(), file.n)
             .ok_or_else(|| internal("the put names an area's root"))?;
         let protocol = file.turl.as_ref().map(|(protocol, _)| *protocol);
+        let (srm, hold, place) = (self.clone(), live.hold(file.n), Arc::clone(&area));
+        let room: Room = Box::new(move |bytes| match &hold {
+            Some(hold) => srm.grow_room(&place, hold, bytes).map_err(too_much),
+            None => Ok(()),
+        });
         Ok(Publish {
+            room,
             area,
             reader: readers.get(&key.area).copied(),
             target: key.path,
@@ -215,6 +221,16 @@ impl Srm {
             mode: live.request.overwrite.unwrap_or(OverwriteMode::Never),
             sync: site.config.http.fsync,
         })
+    }
+}
+
+/// More was written than there is room for: the codes that srmPutDone knows.
+fn too_much(error: Error) -> Error {
+    match error.kind {
+        ErrorKind::NoFreeSpace | ErrorKind::NoUserSpace => {
+            Error::new(ErrorKind::ExceedAllocation, error.explanation)
+        }
+        _ => error,
     }
 }
 

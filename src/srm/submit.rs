@@ -86,7 +86,10 @@ impl Srm {
 
     pub(super) fn pool(&self, kind: RequestKind) -> &Pool {
         match kind {
-            RequestKind::Put => &self.core.puts,
+            RequestKind::Put
+            | RequestKind::ReserveSpace
+            | RequestKind::UpdateSpace
+            | RequestKind::ChangeSpaceForFiles => &self.core.puts,
             RequestKind::BringOnline => &self.core.brings,
             RequestKind::Get => &self.core.gets,
             RequestKind::Copy => &self.core.copies,
@@ -186,6 +189,7 @@ impl Job for Work {
                 }
                 RequestKind::Put => srm.work_puts(&live, &who, &files).await,
                 RequestKind::Copy => srm.work_copies(&live, &who, &files).await,
+                RequestKind::ChangeSpaceForFiles => srm.work_changes(&live, &who, &files).await,
                 _ => srm.work_gets(&live, &who, &files).await,
             };
             if let Err(error) = done {
@@ -204,14 +208,6 @@ impl Site {
         let surl = Surl::parse(surl).ok()?;
         self.namespace.check_local(&surl).ok()?;
         Some(surl.stfn().to_string())
-    }
-
-    /// Seconds a file lives that is not permanent.
-    pub(super) fn file_lifetime(&self, asked: Option<i32>) -> Option<i64> {
-        match asked {
-            Some(seconds) if seconds > 0 => Some(i64::from(seconds)),
-            _ => i64::try_from(self.config.lifetimes.volatile_default.as_secs()).ok(),
-        }
     }
 
     /// Seconds a pin or TURL lives: -1 and what is too long is the maximum, absent and 0 the

@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::writer::{Lane, Writer};
 use super::{
     Advance, Advanced, End, FileRow, Intent, IntentId, LeaseRow, Lent, LentId, LentRow, Millis,
-    RequestId, RequestRow, ScanRow, Settled, StoreError, StoredRequest, UsageRow, leases, read,
-    schema, usage, write,
+    RecordDelta, RequestId, RequestRow, ScanRow, Settled, StoreError, StoredRequest, UsageRow,
+    leases, read, schema, usage, write,
 };
 use crate::model::{RelPath, RequestToken, SpaceToken};
 
@@ -181,21 +181,29 @@ impl Store {
 
     /// Writes down what announced changes came to, and forgets that they were announced. Nobody
     /// waits for it: after a crash the intents are still there, and tell what has to be looked at.
+    /// Not for changes of records: see [`Store::settle_records`].
     pub async fn settle(&self, settled: Settled) -> Result<(), StoreError> {
-        let work = move |connection: &Connection| usage::settle(connection, &settled);
+        let work = move |connection: &Connection| usage::settle(connection, &settled).map(|_| ());
         self.inner.writer.cast(Lane::Standing(1), work).await
     }
 
-    /// As [`Store::settle`], and announces what follows, in the same transaction. It outlives a kill.
+    /// As [`Store::settle`], and tells what the records came to. It outlives a kill.
+    pub async fn settle_records(&self, settled: Settled) -> Result<Vec<RecordDelta>, StoreError> {
+        let rows = settled.rows();
+        let work = move |connection: &Connection| usage::settle(connection, &settled);
+        self.inner.writer.call_soft(Lane::Standing(rows), work).await
+    }
+
+    /// As [`Store::settle_records`], and announces what follows, in the same transaction.
     pub async fn settle_and_announce(
         &self,
         settled: Settled,
         intent: Intent,
-    ) -> Result<IntentId, StoreError> {
+    ) -> Result<(IntentId, Vec<RecordDelta>), StoreError> {
         let owner = Arc::clone(&self.inner.owner);
         let work = move |connection: &Connection| {
-            usage::settle(connection, &settled)?;
-            write::write_intent(connection, &owner, &intent)
+            let deltas = usage::settle(connection, &settled)?;
+            Ok((write::write_intent(connection, &owner, &intent)?, deltas))
         };
         self.inner.writer.call_soft(Lane::Standing(2), work).await
     }
@@ -206,11 +214,11 @@ impl Store {
         changes: Vec<Advance>,
         end: Option<End>,
         settled: Settled,
-    ) -> Result<Vec<Advanced>, StoreError> {
+    ) -> Result<(Vec<Advanced>, Vec<RecordDelta>), StoreError> {
         let rows = changes.len() + settled.rows();
         let work = move |connection: &Connection| {
-            usage::settle(connection, &settled)?;
-            write::advance(connection, &changes, end)
+            let deltas = usage::settle(connection, &settled)?;
+            Ok((write::advance(connection, &changes, end)?, deltas))
         };
         self.inner.writer.call(Lane::Standing(rows), work).await
     }
@@ -328,6 +336,26 @@ impl Store {
         let inner = Arc::clone(&self.inner);
         // An error means that the runtime is going down; dropping the store does it then.
         tokio::task::spawn_blocking(move || inner.writer.stop()).await.ok();
+    }
+
+    pub(super) async fn write<T, F>(&self, rows: usize, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.inner.writer.call(Lane::Standing(rows), work).await
+    }
+
+    /// As [`Store::read`], here and now: for threads that may block.
+    pub(super) fn read_here<T>(
+        &self,
+        ask: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.inner.readers.with(ask)
+    }
+
+    pub(super) fn owner(&self) -> Arc<str> {
+        Arc::clone(&self.inner.owner)
     }
 
     pub(super) async fn read<T, F>(&self, ask: F) -> Result<T, StoreError>

@@ -16,6 +16,7 @@ pub mod small_disk;
 pub mod soap;
 pub mod storm;
 pub mod trace;
+pub mod usage;
 pub mod wire;
 
 pub use storm::TestStorm;

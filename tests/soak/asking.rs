@@ -52,29 +52,30 @@ impl Own {
         let operation = if kind == Kind::Get { "srmPrepareToGet" } else { "srmPrepareToPut" };
         let number = self.next;
         self.next += 1;
-        let queued = |window: Window| {
+        let inner = inner + &self.label(number);
+        let sent = Instant::now();
+        let queued = |world: &World| {
             let file = |path: &String| File {
                 path: path.clone(),
                 state: State::Queued,
                 data: None,
                 doubtful: false,
-                ends: Ends::after(window, lifetime),
+                ends: Ends::after(Window { sent, read: sent }, lifetime),
             };
             let files = names.iter().map(file).collect();
-            Request { kind: kind.clone(), files, lifetime, until: None, aborted: false }
+            let request = Request { kind: kind.clone(), files, lifetime, aborted: false };
+            let mut world = world.clone();
+            world.requests.insert(number, request);
+            world
         };
-        let sent = Instant::now();
-        let (mut answer, window) = match self.link.srm(operation, &inner).await {
-            Ok(told) => told,
+        let answer = match self.link.srm(operation, &inner).await {
+            Ok((answer, _)) => answer,
             Err(cut) => {
-                let window = Window { sent, read: Instant::now() };
-                self.pass(window);
-                let mut asked = self.worlds.clone();
-                for world in &mut asked {
-                    world.requests.insert(number, queued(window));
-                }
+                let known = Known { sent, token: None, waits: true, turls: Vec::new() };
+                self.known.insert(number, known);
+                let asked: Vec<World> = self.worlds.iter().map(queued).collect();
                 self.worlds.extend(asked);
-                self.known.insert(number, Known::default());
+                self.note(format!("{operation} {names:?} as {number}: cut off"));
                 return Err(cut);
             }
         };
@@ -82,13 +83,58 @@ impl Own {
             self.keep(operation, &format!("{} without files", answer.code), &|_| None);
             return Ok(());
         }
-        let known = Known { token: answer.token.clone(), turls: vec![None; names.len()] };
+        let known = Known { sent, token: answer.token.clone(), waits: true, turls: Vec::new() };
         self.known.insert(number, known);
-        for world in &mut self.worlds {
-            world.requests.insert(number, queued(window));
+        self.worlds = self.worlds.iter().map(queued).collect();
+        self.await_answer(number, Some(answer)).await
+    }
+
+    fn label(&self, number: u32) -> String {
+        format!("<userRequestDescription>{} {number}</userRequestDescription>", self.home)
+    }
+
+    /// After a restart: what became of requests that were cut off?
+    pub async fn resolve(&mut self) -> Result<(), Cut> {
+        let waiting = self.known.iter().filter(|(_, known)| known.waits);
+        for number in waiting.map(|(number, _)| *number).collect::<Vec<_>>() {
+            if self.known[&number].token.is_none() {
+                let inner = self.label(number);
+                let (answer, _) = self.link.srm("srmGetRequestTokens", &inner).await?;
+                let token = answer.token.or_else(|| soap::text(&answer.xml, "requestToken"));
+                let there = token.is_some();
+                self.keep("srmGetRequestTokens", &answer.code, &|world| {
+                    (world.requests.contains_key(&number) == there).then(|| world.clone())
+                });
+                match self.known.get_mut(&number) {
+                    Some(known) if there => known.token = token,
+                    _ => {
+                        self.known.remove(&number);
+                        continue;
+                    }
+                }
+            }
+            // It may have been ready before the daemon was killed, or only now.
+            let before = self.worlds.iter().filter(|w| w.requests[&number].is_put_over_https());
+            let mut before: Vec<World> = before.cloned().collect();
+            for request in before.iter_mut().filter_map(|world| world.requests.get_mut(&number)) {
+                request.files.iter_mut().for_each(|file| file.doubtful = true);
+            }
+            self.worlds.extend(before);
+            self.dedup();
+            self.await_answer(number, None).await?;
         }
+        Ok(())
+    }
+
+    /// Asks until the request waits for nothing any more.
+    async fn await_answer(&mut self, number: u32, first: Option<Answer>) -> Result<(), Cut> {
+        let begun = Instant::now();
+        let mut answer = match first {
+            Some(answer) => answer,
+            None => self.ask_status(number).await?.0,
+        };
         while waits(&answer) {
-            if sent.elapsed() > STUCK {
+            if begun.elapsed() > STUCK {
                 let text = format!("{} waits for ever: {}", self.token(number), answer.xml);
                 self.link.tally.wrong("stuck", text);
                 self.worlds.clear();
@@ -97,15 +143,21 @@ impl Own {
             tokio::time::sleep(PAUSE).await;
             (answer, _) = self.ask_status(number).await?;
         }
-        let window = Window { sent, read: Instant::now() };
+        let Some(known) = self.known.get_mut(&number) else { return Ok(()) };
+        known.waits = false;
+        known.turls = vec![None; answer.files.len()];
+        let window = Window { sent: known.sent, read: Instant::now() };
         self.pass(window);
         for (at, file) in answer.files.iter().enumerate() {
             let place = (number, at);
-            let what = format!("{operation} {place:?} {} {seconds} s", names[at]);
-            self.rule(&what, &file.code, &|world| {
+            let what = format!("request {number} {}", file.surl);
+            self.keep(&what, &file.code, &|world| {
                 let mut world = world.clone().work(place);
+                let lifetime = world.requests[&number].lifetime;
                 world.change(place, |file| file.ends = Ends::after(window, lifetime));
-                (world.status(place), world)
+                // It may have been ready, and its time over, before the daemon was killed.
+                let fits = |world: &World| world.status(place).contains(&file.code.as_str());
+                world.pass(window).into_iter().find(fits)
             });
         }
         self.take_turls(number, &answer);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
-use crate::common::soap;
 use crate::common::{TestStorm, leftovers};
+use crate::common::{soap, usage};
 use crate::tally::Tally;
 
 /// Counts what is left of requests that have all ended.
@@ -20,6 +20,10 @@ pub async fn judge(storm: &mut TestStorm, who: &Arc<ClientConfig>, tally: &Tally
         if code != "SRM_SUCCESS" {
             tally.wrong("stuck", format!("{:?} is {code}", soap::text(detail, "path")));
         }
+    }
+    let (known, held) = (usage::used(storm, "TESTVO").await, usage::held(&storm.root("test.vo")));
+    if known != held {
+        tally.wrong("drift", format!("{held} bytes are there, {known} are known"));
     }
     let (ended, _) = tokio::task::block_in_place(|| storm.term());
     if !ended.success() {

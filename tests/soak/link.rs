@@ -143,7 +143,15 @@ impl Link {
         Cut
     }
 
-    /// Waits until the daemon is up again.
+    /// Waits until somebody started the daemon again.
+    pub async fn wait_up(&mut self) {
+        let since = self.starts;
+        if !self.unexplained {
+            let _ = self.phase.wait_for(|phase| phase.up && phase.starts > since).await;
+        }
+    }
+
+    /// Waits until the daemon is up again, and takes note of it.
     pub async fn resume(&mut self) {
         self.conn = None;
         if std::mem::take(&mut self.unexplained) {

@@ -8,21 +8,23 @@ use fastrand::Rng;
 
 use crate::common::soap;
 use crate::content;
-use crate::link::{Cut, Link, Window};
-use crate::rules::{Outcome, between};
+use crate::link::{Cut, Link};
+use crate::rules::Outcome;
 use crate::world::{Kind, Request, SLACK, State, World};
 
 /// What is done to files and directories, few so that they meet.
 const NAMES: [&str; 7] = ["a", "b", "d", "d/a", "d/b", "e", "e/a"];
 /// Worlds that are looked into before anything else is done.
 const WORLDS: usize = 16;
-/// Steps shown of a client that found something wrong.
-const TRACE: usize = 60;
 
 /// What the daemon told of a request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Known {
+    pub sent: Instant,
+    /// Until this is told nobody knows whether there is such a request.
     pub token: Option<String>,
+    /// It waits for the answer.
+    pub waits: bool,
     pub turls: Vec<Option<String>>,
 }
 
@@ -53,7 +55,7 @@ pub struct Own {
     written: u64,
     moves: u32,
     /// What was done last, for whoever has to find out.
-    trace: VecDeque<String>,
+    pub trace: VecDeque<String>,
 }
 
 /// What a step is about.
@@ -82,19 +84,17 @@ impl Own {
     /// Works until there are no more kills, then ends what it began.
     pub async fn run(mut self) -> Self {
         loop {
-            let done = if self.link.phase.borrow().closing {
-                self.close().await
-            } else {
-                self.turn().await
+            let closing = self.link.phase.borrow().closing;
+            let done = async {
+                self.resolve().await?;
+                if closing { self.close().await } else { self.turn().await }
             };
-            match done {
+            match done.await {
                 Ok(()) if self.closed => return self,
                 Ok(()) => {}
                 Err(Cut) => {
                     self.link.resume().await;
-                    let now = Instant::now();
-                    let worlds = std::mem::take(&mut self.worlds);
-                    self.worlds = worlds.into_iter().flat_map(|w| w.restarted(now)).collect();
+                    self.worlds.iter_mut().for_each(World::restarted);
                     self.dedup();
                 }
             }
@@ -210,72 +210,6 @@ impl Own {
         let surls: Vec<String> =
             places.iter().map(|place| self.surl(&self.worlds[0].file(*place).path)).collect();
         soap::surls(&surls)
-    }
-
-    // What is known after an answer, and after none.
-
-    /// Time went by.
-    pub fn pass(&mut self, window: Window) {
-        let worlds = std::mem::take(&mut self.worlds);
-        self.worlds = worlds.into_iter().flat_map(|world| world.pass(window)).collect();
-        self.dedup();
-    }
-
-    pub fn dedup(&mut self) {
-        let mut seen: Vec<World> = Vec::with_capacity(self.worlds.len());
-        for world in std::mem::take(&mut self.worlds) {
-            if !seen.contains(&world) {
-                seen.push(world);
-            }
-        }
-        self.worlds = seen;
-    }
-
-    /// Keeps the worlds that agree with an answer; where none does, something is wrong.
-    pub fn keep(&mut self, what: &str, said: &str, agree: &dyn Fn(&World) -> Option<World>) {
-        if self.worlds.is_empty() {
-            return;
-        }
-        let kept: Vec<World> = self.worlds.iter().filter_map(agree).collect();
-        if kept.is_empty() {
-            let trace: Vec<&str> = self.trace.iter().map(String::as_str).collect();
-            let mut text = format!("{}: {what} said {said}\nbefore it:\n  ", self.home);
-            text += &trace.join("\n  ");
-            self.worlds.iter().for_each(|world| text += &format!("\n  world: {world}"));
-            if said.contains("SRM_INVALID_REQUEST") || said.starts_with("404") {
-                self.link.tally.lost(text);
-            } else {
-                self.link.tally.violation(text);
-            }
-        }
-        self.worlds = kept;
-        self.dedup();
-        self.note(format!("{what}: {said}"));
-    }
-
-    fn note(&mut self, what: String) {
-        let what = what.replace(&self.surl(""), "");
-        self.trace.push_back(format!("{what} ({} worlds)", self.worlds.len()));
-        if self.trace.len() > TRACE {
-            self.trace.pop_front();
-        }
-    }
-
-    /// [`Own::keep`] by a rule and a code.
-    pub fn rule(&mut self, what: &str, code: &str, rule: &dyn Fn(&World) -> Outcome) {
-        self.keep(what, code, &|world| {
-            let (codes, after) = rule(world);
-            codes.contains(&code).then_some(after)
-        });
-    }
-
-    /// The answer was cut off: some, all or none of it may have come to be.
-    fn doubt(&mut self, what: &str, sent: Instant, after: &dyn Fn(&World) -> World) {
-        self.pass(Window { sent, read: Instant::now() });
-        let worlds = std::mem::take(&mut self.worlds);
-        self.worlds = worlds.iter().flat_map(|world| between(world, &after(world))).collect();
-        self.dedup();
-        self.note(format!("{what}: cut off"));
     }
 
     /// An operation with one code.

@@ -167,6 +167,10 @@ impl World {
             Some(Node::File(_)) => {
                 world.nodes.remove(path);
             }
+            // Below a file nothing is looked for.
+            None if matches!(world.nodes.get(parent(path)), Some(Node::File(_))) => {
+                return (NO_PATH, world);
+            }
             None => {}
         }
         let gone = self.nodes.contains_key(path);
@@ -301,7 +305,8 @@ impl World {
 
 /// Where an operation that was cut off may have left us between these two worlds: each path that
 /// differs, each request whose files differ, before or after. What a put had on disk goes before
-/// its state changes, and its content comes together with its state.
+/// its state changes (also where srmPutDone keeps the old content), and its content comes together
+/// with its state.
 pub fn between(before: &World, after: &World) -> Vec<World> {
     let mut worlds = vec![before.clone()];
     let fork = |worlds: &mut Vec<World>, change: &dyn Fn(&mut World)| {
@@ -321,14 +326,20 @@ pub fn between(before: &World, after: &World) -> Vec<World> {
                 continue;
             }
             let put = request.kind != Kind::Get;
-            if put && file.state == State::Live && then.state == State::Aborted {
+            let content = after.nodes.get(&file.path).cloned();
+            let publishes =
+                then.state == State::Done && content != before.nodes.get(&file.path).cloned();
+            if put && file.state == State::Live && !publishes {
                 fork(&mut worlds, &|world| {
                     world.change((*number, at), |f| (f.data, f.doubtful) = (None, true));
                 });
             }
-            let content = after.nodes.get(&file.path).cloned();
-            let publishes =
-                then.state == State::Done && content != before.nodes.get(&file.path).cloned();
+            // The empty file that srmPutDone makes where nothing was written.
+            if publishes && file.data.is_none() {
+                fork(&mut worlds, &|world| {
+                    world.change((*number, at), |f| f.data = Some(0));
+                });
+            }
             if publishes {
                 published.push(file.path.clone());
             }

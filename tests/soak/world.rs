@@ -10,9 +10,6 @@ use crate::link::Window;
 
 /// How late the daemon's timer may be on a busy machine.
 pub const SLACK: Duration = Duration::from_secs(3);
-/// How soon after a restart what was queued is worked on.
-pub const WORKED: Duration = Duration::from_secs(4);
-
 /// What a path holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
@@ -91,8 +88,6 @@ pub struct Request {
     pub files: Vec<File>,
     /// Of its TURLs.
     pub lifetime: Duration,
-    /// Until when files may still be queued; `None` before a restart.
-    pub until: Option<Instant>,
     /// srmAbortRequest ended some of it.
     pub aborted: bool,
 }
@@ -167,87 +162,47 @@ impl World {
         }
     }
 
-    /// The worlds in which each lifetime that may have ended has, or has not.
+    /// The worlds in which each lifetime that may have ended has, or has not. Lifetimes of one request
+    /// end in the order of its files.
     pub fn pass(self, window: Window) -> Vec<Self> {
         let mut worlds = vec![self];
-        let all: Vec<(u32, usize)> = worlds[0]
-            .requests
-            .iter()
-            .flat_map(|(number, r)| (0..r.files.len()).map(move |at| (*number, at)))
-            .collect();
-        for id in all {
-            let mut next = Vec::new();
-            for world in worlds {
-                next.extend(world.pass_one(id, window));
-            }
-            worlds = next;
+        for number in worlds[0].requests.keys().copied().collect::<Vec<_>>() {
+            worlds = worlds.into_iter().flat_map(|world| world.pass_one(number, window)).collect();
         }
         worlds
     }
 
-    fn pass_one(self, id: (u32, usize), window: Window) -> Vec<Self> {
+    fn pass_one(mut self, number: u32, window: Window) -> Vec<Self> {
+        let request = &self.requests[&number];
+        let ended = if request.kind == Kind::Get { State::Released } else { State::Expired };
+        let live = |file: &File| file.state == State::Live;
+        let due = |file: &File| live(file) && window.read >= file.ends.early;
+        let over = |file: &File| !live(file) || window.sent < file.ends.late;
+        let due: Vec<usize> =
+            (0..request.files.len()).filter(|at| due(&request.files[*at])).collect();
         let mut worlds = Vec::new();
-        let (file, until) = (self.file(id).clone(), self.requests[&id.0].until);
-        let mut live = vec![self];
-        if file.state == State::Queued
-            && let Some(until) = until
-        {
-            let worked = live[0].clone().work(id);
-            if window.sent > until {
-                live.clear();
+        for at in due {
+            if self.requests[&number].files.iter().all(over) {
+                worlds.push(self.clone());
             }
-            live.push(worked);
+            self.set((number, at), ended);
         }
-        for world in live {
-            if world.file(id).state == State::Live && window.read >= file.ends.early {
-                let mut ended = world.clone();
-                let put = ended.requests[&id.0].kind != Kind::Get;
-                ended.set(id, if put { State::Expired } else { State::Released });
-                worlds.push(ended);
-            }
-            if world.file(id).state != State::Live || window.sent < file.ends.late {
-                worlds.push(world);
-            }
-        }
+        worlds.push(self);
         worlds
     }
 
-    /// After a restart the daemon does not know whether data came to an https TURL; what was queued
-    /// is taken up, and ready then.
-    pub fn restarted(mut self, now: Instant) -> Vec<Self> {
-        let last = |request: &Request| now + WORKED + request.lifetime + SLACK;
-        let mut queued = Vec::new();
-        for (number, request) in &mut self.requests {
-            request.until = Some(now + WORKED);
-            let (last, https) = (last(request), request.is_put_over_https());
-            for (at, file) in request.files.iter_mut().enumerate() {
-                match file.state {
-                    State::Queued => {
-                        file.ends.late = file.ends.late.max(last);
-                        queued.push(((*number, at), https));
-                    }
-                    State::Live => file.doubtful |= https,
-                    _ => {}
-                }
+    /// After a restart the daemon does not know whether data came to an https TURL.
+    pub fn restarted(&mut self) {
+        for request in self.requests.values_mut().filter(|request| request.is_put_over_https()) {
+            for file in request.files.iter_mut().filter(|file| file.state == State::Live) {
+                file.doubtful = true;
             }
         }
-        let mut worlds = vec![self];
-        for (place, https) in queued {
-            // It may have been ready before the daemon was killed.
-            let ready = worlds.iter().map(|world| {
-                let mut world = world.clone().work(place);
-                world.change(place, |file| file.doubtful |= https);
-                world
-            });
-            let ready: Vec<Self> = ready.collect();
-            worlds.extend(ready);
-        }
-        worlds
     }
 }
 
 impl Request {
-    fn is_put_over_https(&self) -> bool {
+    pub fn is_put_over_https(&self) -> bool {
         matches!(self.kind, Kind::Put { made: false, .. })
     }
 }
@@ -256,13 +211,10 @@ impl Request {
 impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.nodes)?;
-        for (number, Request { kind, files, until, aborted, .. }) in &self.requests {
+        for (number, Request { kind, files, aborted, .. }) in &self.requests {
             write!(f, "\n    {number} {kind:?}")?;
             if *aborted {
                 write!(f, " aborted")?;
-            }
-            if until.is_some() {
-                write!(f, " before a restart")?;
             }
             for File { path, state, data, doubtful, ends } in files {
                 let left = |at: Instant| at.saturating_duration_since(Instant::now()).as_secs_f32();
