@@ -191,8 +191,8 @@ impl Job for Work {
                     srm.give_up(&live, &files).await
                 }
                 RequestKind::Put => srm.work_puts(&live, &who, &files).await,
-                RequestKind::ChangeSpaceForFiles => srm.work_changes(&live, &who, &files).await,
                 RequestKind::Copy => srm.work_copies(&live, &who, &files).await,
+                RequestKind::ChangeSpaceForFiles => srm.work_changes(&live, &who, &files).await,
                 _ => srm.work_gets(&live, &who, &files).await,
             };
             if let Err(error) = done {
