@@ -6,6 +6,8 @@ mod common;
 
 #[path = "requests/asks.rs"]
 mod asks;
+#[path = "requests/checksums.rs"]
+mod checksums;
 #[path = "requests/directories.rs"]
 mod directories;
 #[path = "requests/ends.rs"]

@@ -47,6 +47,12 @@ pub enum LeaseError {
         /// The gridmapdir.
         directory: PathBuf,
     },
+    /// Whoever has none is given none now.
+    #[error("no account of the pool {pool} is leased to that person")]
+    None {
+        /// Without its dot.
+        pool: String,
+    },
     /// Two leases name one account.
     #[error(
         "the pool account {account} is leased twice in {}: ask the site to end one of the leases",

@@ -1,6 +1,8 @@
 //! From a person to a local account, in the order of StoRM's LCMAPS policy: an account by FQAN, a pool
 //! by FQAN, a pool by DN, an account by DN. Groups come from the groupmapfile, of all FQANs.
 
+mod subject;
+
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};

@@ -393,6 +393,13 @@ pub const KEYS: &[Key] = &[
         "srmCopy and third-party copies",
     ),
     key(
+        "workers",
+        "checksum",
+        Kind::Pool(|c| &mut c.workers.checksum),
+        "{ threads = 2, queue = 10000 }",
+        "checksums of files that came without one; beyond the queue they are left for later",
+    ),
+    key(
         "limits",
         "files_per_request",
         Kind::Count(|c| &mut c.limits.files_per_request),
@@ -510,7 +517,7 @@ pub(super) fn blank() -> Config {
             volatile_default: Duration::ZERO,
             request_kept: Duration::ZERO,
         },
-        workers: Workers { put: pool, get: pool, bring_online: pool, copy: pool },
+        workers: Workers { put: pool, get: pool, bring_online: pool, copy: pool, checksum: pool },
         limits: Limits {
             files_per_request: 0,
             envelope: 0,

@@ -180,6 +180,7 @@ pub struct Workers {
     pub get: WorkerPool,
     pub bring_online: WorkerPool,
     pub copy: WorkerPool,
+    pub checksum: WorkerPool,
 }
 
 /// Files worked on at once, and how many may wait.

@@ -119,6 +119,25 @@ impl Acl {
         self.mask
     }
 
+    /// Entries about somebody, as they stand, users first.
+    pub fn named(&self) -> impl Iterator<Item = (Subject, Permission)> {
+        self.named.iter().map(|(subject, permission)| (*subject, *permission))
+    }
+
+    /// What the mask leaves of the owning group's.
+    pub fn effective_group(&self) -> Permission {
+        self.mask.map_or(self.group, |mask| self.group & mask)
+    }
+
+    /// Gives the owning group this; for the mask see [`Acl::set`].
+    pub fn set_group(&mut self, permission: Permission) {
+        let follows = self.mask == Some(self.widest());
+        self.group = permission;
+        if follows {
+            self.mask = Some(self.widest());
+        }
+    }
+
     /// The subject's own entry, as it stands, without the mask.
     pub fn entry(&self, subject: Subject) -> Option<Permission> {
         self.named.get(&subject).copied()

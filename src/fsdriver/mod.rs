@@ -7,6 +7,7 @@ mod grant;
 mod lease_sys;
 mod posix;
 mod posix_acl;
+mod posix_data;
 mod posix_directory;
 mod posix_tree;
 
@@ -251,6 +252,15 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
     /// True while anybody else holds the file open for writing. `file` was opened by
     /// [`Driver::open`]. `None` where the file system cannot tell.
     fn has_writer(&self, file: &File) -> Result<Option<bool>, DriverError>;
+
+    /// Reads all bytes of a file once, in order, and leaves no trace of that: its access time stays where
+    /// it is ours, and its pages do not push what others read out of the cache. `each` takes a piece
+    /// and says whether to go on; the answer is true when all was read.
+    fn read_through(
+        &self,
+        file: &File,
+        each: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<bool, DriverError>;
 
     /// Reserves blocks; the size stays as it is. Not supported: no error.
     fn preallocate(&self, file: &File, bytes: u64) -> Result<(), DriverError>;

@@ -10,7 +10,8 @@ use rustix::io::Errno;
 use super::beneath::{Root, file_size_at, stat_fd};
 use super::posix_directory::PosixDirectory;
 use super::{
-    Acl, Directory, Driver, DriverError, Room, Stat, Unpublished, lease_sys, posix_acl, posix_tree,
+    Acl, Directory, Driver, DriverError, Room, Stat, Unpublished, lease_sys, posix_acl, posix_data,
+    posix_tree,
 };
 use crate::model::RelPath;
 
@@ -263,6 +264,14 @@ impl Driver for Posix {
 
     fn has_writer(&self, file: &File) -> Result<Option<bool>, DriverError> {
         Ok(lease_sys::probe(file).ok().map(|free| !free))
+    }
+
+    fn read_through(
+        &self,
+        file: &File,
+        each: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<bool, DriverError> {
+        posix_data::read_through(file, each)
     }
 
     fn preallocate(&self, file: &File, bytes: u64) -> Result<(), DriverError> {

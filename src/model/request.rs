@@ -17,6 +17,12 @@ wire_enum! {
         BringOnline = "BRING_ONLINE",
         /// srmCopy.
         Copy = "COPY",
+        /// srmReserveSpace: granted or refused at once, so it has no files.
+        ReserveSpace = "RESERVE_SPACE",
+        /// srmUpdateSpace: as srmReserveSpace.
+        UpdateSpace = "UPDATE_SPACE",
+        /// srmChangeSpaceForFiles.
+        ChangeSpaceForFiles = "CHANGE_SPACE_FOR_FILES",
     }
 }
 
@@ -74,7 +80,7 @@ wire_enum! {
         SpaceAvailable = "SPACE_AVAILABLE",
         /// Get: ready to be read.
         Pinned = "PINNED",
-        /// Put: done. Bring online: online and pinned.
+        /// Put, change of space: done. Bring online: online and pinned.
         Success = "SUCCESS",
         /// Get, bring online: no longer pinned.
         Released = "RELEASED",
@@ -179,9 +185,7 @@ pub fn next(kind: RequestKind, state: FileState, event: Event) -> Result<FileSta
         (Event::Start, Queued, _) => InProgress,
         (Event::Ready, Queued | InProgress, RequestKind::Put) => SpaceAvailable,
         (Event::Ready, Queued | InProgress, RequestKind::Get) => Pinned,
-        (Event::Ready, Queued | InProgress, RequestKind::BringOnline | RequestKind::Copy) => {
-            Success
-        }
+        (Event::Ready, Queued | InProgress, _) => Success,
         (Event::Fail, Queued | InProgress, _) => Failed,
         (Event::Fail | Event::Done, SpaceAvailable, RequestKind::Put) => {
             if matches!(event, Event::Done) { Success } else { Failed }
@@ -261,6 +265,8 @@ pub fn aggregate<'a>(
         _ => match common {
             Some(
                 code @ (StatusCode::NoFreeSpace
+                | StatusCode::NoUserSpace
+                | StatusCode::ExceedAllocation
                 | StatusCode::NotSupported
                 | StatusCode::SpaceLifetimeExpired),
             ) if alike && stopped == 0 => code,
@@ -274,8 +280,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const KINDS: [RequestKind; 4] =
-        [RequestKind::Put, RequestKind::Get, RequestKind::BringOnline, RequestKind::Copy];
+    const KINDS: [RequestKind; 5] = [
+        RequestKind::Put,
+        RequestKind::Get,
+        RequestKind::BringOnline,
+        RequestKind::Copy,
+        RequestKind::ChangeSpaceForFiles,
+    ];
     const EVENTS: [Event; 8] = [
         Event::Start,
         Event::Ready,

@@ -9,7 +9,7 @@ use super::{
     TurlRequest,
 };
 use crate::auth::trace::Trace;
-use crate::model::{FileKey, Identity, Person, Protocol, Stfn, Surl, Turl};
+use crate::model::{FileKey, Identity, Person, Protocol, RelPath, Stfn, Surl, Turl};
 
 impl Namespace {
     /// The same with the ports that are really in use (storm.toml may say 0). To be called before
@@ -142,6 +142,14 @@ impl Namespace {
         let person = who.person()?;
         let rule = self.rules.iter().find(|rule| rule.matches(person))?;
         self.areas.get(*rule.areas.first()?)
+    }
+
+    /// A SURL of a file, by the area's first access point; `None` for an area without one.
+    pub fn surl(&self, area: &StorageArea, path: &RelPath) -> Option<String> {
+        let stfn = area.access_points.first()?.descend(path);
+        let host = &self.hosts.site;
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        Some(format!("srm://{host}:{}{}", self.ports.srm, turl::encode_stfn(&stfn)))
     }
 
     /// The protocols of all areas, each once.

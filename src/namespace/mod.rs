@@ -25,7 +25,9 @@ use std::sync::Arc;
 
 use crate::auth::dn_pattern::{DnPattern, VoPattern};
 use crate::fsdriver::Driver;
-use crate::model::{AccessLatency, FileKey, Protocol, RelPath, RetentionPolicy, Stfn};
+use crate::model::{
+    AccessLatency, FileKey, Protocol, RelPath, RetentionPolicy, RetentionPolicyInfo, Stfn,
+};
 
 pub use hosts::Ports;
 pub use load::OpenDriver;
@@ -69,6 +71,14 @@ pub struct StorageArea {
     pub open_to_all: bool,
     /// How its files are reached.
     pub driver: Arc<dyn Driver>,
+}
+
+impl StorageArea {
+    /// Whether its files are of that class: a latency that is not named may be any.
+    pub fn offers(&self, class: RetentionPolicyInfo) -> bool {
+        class.retention_policy == self.retention
+            && class.access_latency.is_none_or(|latency| latency == self.latency)
+    }
 }
 
 /// `storage-class`.

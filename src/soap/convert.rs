@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::model::{RequestKind, RequestToken, RetentionPolicyInfo, ReturnStatus};
 use crate::srm;
 
-use super::enums::{FileType, PermissionMode, RequestType};
+use super::enums::{FileType, PermissionMode, PermissionType, RequestType};
 use super::requests::*;
 use super::types::*;
 
@@ -29,7 +29,7 @@ fn retention_in(info: Option<TRetentionPolicyInfo>) -> Option<RetentionPolicyInf
     })
 }
 
-fn retention_out(info: Option<RetentionPolicyInfo>) -> Option<TRetentionPolicyInfo> {
+pub(super) fn retention_out(info: Option<RetentionPolicyInfo>) -> Option<TRetentionPolicyInfo> {
     info.map(|info| TRetentionPolicyInfo {
         retention_policy: info.retention_policy,
         access_latency: info.access_latency,
@@ -96,6 +96,29 @@ pub(super) fn get_request(request: SrmPrepareToGetRequest) -> srm::GetRequest {
     }
 }
 
+pub(super) fn reserve_request(request: SrmReserveSpaceRequest) -> srm::ReserveSpace {
+    let class = request.retention_policy_info;
+    srm::ReserveSpace {
+        description: request.user_space_token_description,
+        retention: RetentionPolicyInfo {
+            retention_policy: class.retention_policy,
+            access_latency: class.access_latency,
+        },
+        total: request.desired_size_of_total_space,
+        guaranteed: request.desired_size_of_guaranteed_space,
+        lifetime: request.desired_lifetime_of_reserved_space,
+    }
+}
+
+pub(super) fn update_request(request: SrmUpdateSpaceRequest) -> srm::UpdateSpace {
+    srm::UpdateSpace {
+        token: request.space_token,
+        total: request.new_size_of_total_space_desired,
+        guaranteed: request.new_size_of_guaranteed_space_desired,
+        lifetime: request.new_life_time,
+    }
+}
+
 /// Without the list of protocols, which is ignored: clients send any.
 pub(super) fn bring_online_request(request: SrmBringOnlineRequest) -> srm::GetRequest {
     srm::GetRequest {
@@ -117,6 +140,61 @@ pub(super) fn extend_request(request: SrmExtendFileLifeTimeRequest) -> srm::Exte
         file_lifetime: request.new_file_life_time,
         pin_lifetime: request.new_pin_life_time,
     }
+}
+
+pub(super) fn set_permission(request: SrmSetPermissionRequest) -> srm::SetPermission {
+    let users = request.array_of_user_permissions.map(|a| a.items).unwrap_or_default();
+    let groups = request.array_of_group_permissions.map(|a| a.items).unwrap_or_default();
+    srm::SetPermission {
+        surl: request.surl,
+        change: match request.permission_type {
+            PermissionType::Add => srm::PermissionChange::Add,
+            PermissionType::Remove => srm::PermissionChange::Remove,
+            PermissionType::Change => srm::PermissionChange::Change,
+        },
+        owner: request.owner_permission.map(PermissionMode::bits),
+        users: users.into_iter().map(|user| (user.user_id, user.mode.bits())).collect(),
+        groups: groups.into_iter().map(|group| (group.group_id, group.mode.bits())).collect(),
+        other: request.other_permission.map(PermissionMode::bits),
+    }
+}
+
+/// What is told of each SURL.
+type OfSurls<P> = Option<Vec<(String, ReturnStatus, Option<P>)>>;
+
+pub(super) fn checked_permissions(files: OfSurls<u8>) -> Option<ArrayOfTSURLPermissionReturn> {
+    let file = |(surl, status, bits): (String, ReturnStatus, Option<u8>)| TSURLPermissionReturn {
+        surl,
+        status: status.into(),
+        permission: bits.map(PermissionMode::from_bits),
+    };
+    items(files, file).map(|items| ArrayOfTSURLPermissionReturn { items })
+}
+
+pub(super) fn found_permissions(
+    files: OfSurls<srm::Permissions>,
+) -> Option<ArrayOfTPermissionReturn> {
+    let mode = PermissionMode::from_bits;
+    let user = |(user_id, bits)| TUserPermission { user_id, mode: mode(bits) };
+    let group = |(group_id, bits)| TGroupPermission { group_id, mode: mode(bits) };
+    let file = |(surl, status, found): (String, ReturnStatus, Option<srm::Permissions>)| {
+        let (owner, owner_permission) =
+            found.as_ref().map(|f| (f.owner.0.clone(), mode(f.owner.1))).unzip();
+        let other_permission = found.as_ref().map(|f| mode(f.other));
+        let (users, groups) = found.map(|f| (f.users, f.groups)).unzip();
+        TPermissionReturn {
+            surl,
+            status: Some(status.into()),
+            owner,
+            owner_permission,
+            array_of_user_permissions: items(users, user)
+                .map(|items| ArrayOfTUserPermission { items }),
+            array_of_group_permissions: items(groups, group)
+                .map(|items| ArrayOfTGroupPermission { items }),
+            other_permission,
+        }
+    };
+    items(files, file).map(|items| ArrayOfTPermissionReturn { items })
 }
 
 /// The SURLs of an optional list; an empty list is absent.
@@ -282,6 +360,9 @@ impl From<RequestKind> for RequestType {
             RequestKind::Get => RequestType::PrepareToGet,
             RequestKind::BringOnline => RequestType::BringOnline,
             RequestKind::Copy => RequestType::Copy,
+            RequestKind::ReserveSpace => RequestType::ReserveSpace,
+            RequestKind::UpdateSpace => RequestType::UpdateSpace,
+            RequestKind::ChangeSpaceForFiles => RequestType::ChangeSpaceForFiles,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::model::{Identity, ReturnStatus, StatusCode};
-use crate::srm::{FilesAnswer, GetAnswer, PutAnswer, Srm};
+use crate::srm::{FilesAnswer, GetAnswer, PutAnswer, SpaceGrantAnswer, Srm};
 
 use super::convert::*;
 use super::envelope::Decoded;
@@ -195,22 +195,93 @@ async fn serve(srm: &Srm, who: &Identity, call: Call) -> Result<Reply, SoapFault
                 array_of_space_details: spaces(answer.spaces),
             })
         }
+        Call::ReserveSpace(request) => {
+            reserve_reply(srm.reserve_space(who, reserve_request(request)).await)
+        }
+        Call::StatusOfReserveSpaceRequest(request) => {
+            reserve_status_reply(srm.status_of_reserve_space(who, &request.request_token).await)
+        }
+        Call::ReleaseSpace(request) => {
+            let force = request.force_file_release.unwrap_or(false);
+            only(srm.release_space(who, &request.space_token, force).await)
+        }
+        Call::UpdateSpace(request) => {
+            let answer = srm.update_space(who, update_request(request)).await;
+            Reply::UpdateSpace(SrmUpdateSpaceResponse {
+                return_status: answer.status.into(),
+                request_token: answer.token.map(|token| token.to_string()),
+                size_of_total_space: answer.total,
+                size_of_guaranteed_space: answer.guaranteed,
+                lifetime_granted: answer.lifetime,
+            })
+        }
+        Call::StatusOfUpdateSpaceRequest(request) => {
+            let answer = srm.status_of_update_space(who, &request.request_token).await;
+            Reply::StatusOfUpdateSpaceRequest(SrmStatusOfUpdateSpaceRequestResponse {
+                return_status: answer.status.into(),
+                size_of_total_space: answer.total,
+                size_of_guaranteed_space: answer.guaranteed,
+                lifetime_granted: answer.lifetime,
+            })
+        }
+        Call::ChangeSpaceForFiles(request) => {
+            let (surls, token) = (request.array_of_surls.items, request.target_space_token);
+            let answer = srm.change_space(who, surls, &token).await;
+            Reply::ChangeSpaceForFiles(SrmChangeSpaceForFilesResponse {
+                return_status: answer.status.into(),
+                request_token: answer.token.map(|token| token.to_string()),
+                estimated_processing_time: None,
+                array_of_file_statuses: surl_statuses(answer.files),
+            })
+        }
+        Call::StatusOfChangeSpaceForFilesRequest(request) => {
+            let answer = srm.status_of_change_space(who, &request.request_token).await;
+            Reply::StatusOfChangeSpaceForFilesRequest(
+                SrmStatusOfChangeSpaceForFilesRequestResponse {
+                    return_status: answer.status.into(),
+                    estimated_processing_time: None,
+                    array_of_file_statuses: surl_statuses(answer.files),
+                },
+            )
+        }
+        Call::ExtendFileLifeTimeInSpace(request) => {
+            let (token, surls) = (request.space_token, surls(request.array_of_surls));
+            let answer = srm.extend_in_space(who, &token, surls, request.new_life_time).await;
+            Reply::ExtendFileLifeTimeInSpace(SrmExtendFileLifeTimeInSpaceResponse {
+                return_status: answer.status.into(),
+                array_of_file_statuses: lifetimes(answer.files),
+            })
+        }
+        Call::PurgeFromSpace(request) => {
+            let surls = request.array_of_surls.items;
+            let answer = srm.purge_from_space(who, &request.space_token, surls).await;
+            let (return_status, array_of_file_statuses) = files(answer);
+            Reply::PurgeFromSpace(SrmPurgeFromSpaceResponse {
+                return_status,
+                array_of_file_statuses,
+            })
+        }
+        Call::SetPermission(request) => {
+            only(srm.set_permission(who, set_permission(request)).await)
+        }
+        Call::CheckPermission(request) => {
+            let answer = srm.check_permission(who, request.array_of_surls.items).await;
+            Reply::CheckPermission(SrmCheckPermissionResponse {
+                return_status: answer.status.into(),
+                array_of_permissions: checked_permissions(answer.files),
+            })
+        }
+        Call::GetPermission(request) => {
+            let answer = srm.get_permission(who, request.array_of_surls.items).await;
+            Reply::GetPermission(SrmGetPermissionResponse {
+                return_status: answer.status.into(),
+                array_of_permission_returns: found_permissions(answer.files),
+            })
+        }
         // Named one by one, so that an operation the core learns is not forgotten here.
-        Call::ReserveSpace(_)
-        | Call::StatusOfReserveSpaceRequest(_)
-        | Call::ReleaseSpace(_)
-        | Call::UpdateSpace(_)
-        | Call::StatusOfUpdateSpaceRequest(_)
-        | Call::ChangeSpaceForFiles(_)
-        | Call::StatusOfChangeSpaceForFilesRequest(_)
-        | Call::ExtendFileLifeTimeInSpace(_)
-        | Call::PurgeFromSpace(_)
-        | Call::SetPermission(_)
-        | Call::CheckPermission(_)
-        | Call::GetPermission(_)
-        | Call::StatusOfLsRequest(_)
-        | Call::Copy(_)
-        | Call::StatusOfCopyRequest(_) => only(not_supported(operation)),
+        Call::StatusOfLsRequest(_) | Call::Copy(_) | Call::StatusOfCopyRequest(_) => {
+            only(not_supported(operation))
+        }
     })
 }
 
@@ -258,6 +329,31 @@ fn get_status_reply(answer: GetAnswer) -> Reply {
         return_status: answer.status.into(),
         array_of_file_statuses: get_statuses(answer.files),
         remaining_total_request_time: answer.remaining_total_time,
+    })
+}
+
+fn reserve_reply(answer: SpaceGrantAnswer) -> Reply {
+    Reply::ReserveSpace(SrmReserveSpaceResponse {
+        return_status: answer.status.into(),
+        request_token: answer.token.map(|token| token.to_string()),
+        estimated_processing_time: None,
+        retention_policy_info: retention_out(answer.retention),
+        size_of_total_reserved_space: answer.total,
+        size_of_guaranteed_reserved_space: answer.guaranteed,
+        lifetime_of_reserved_space: answer.lifetime,
+        space_token: answer.space.map(|token| token.0),
+    })
+}
+
+fn reserve_status_reply(answer: SpaceGrantAnswer) -> Reply {
+    Reply::StatusOfReserveSpaceRequest(SrmStatusOfReserveSpaceRequestResponse {
+        return_status: answer.status.into(),
+        estimated_processing_time: None,
+        retention_policy_info: retention_out(answer.retention),
+        size_of_total_reserved_space: answer.total,
+        size_of_guaranteed_reserved_space: answer.guaranteed,
+        lifetime_of_reserved_space: answer.lifetime,
+        space_token: answer.space.map(|token| token.0),
     })
 }
 

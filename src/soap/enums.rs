@@ -47,7 +47,9 @@ trait Words: Copy + 'static {
 }
 
 macro_rules! words {
-    ($($name:ident = $tag:literal, $values:expr;)*) => {$(
+    (@parse $name:ident) => { $name::parse };
+    (@parse $name:ident $parse:ident) => { $name::$parse };
+    ($($name:ident = $tag:literal, $values:expr $(, $parse:ident)?;)*) => {$(
         impl Words for $name {
             const NAME: &'static str = $tag;
 
@@ -67,7 +69,7 @@ macro_rules! words {
                 cursor: &mut Cursor<'_>,
                 name: &'static str,
             ) -> Result<Option<Self>, SoapFault> {
-                scalar(cursor, name, concat!("a value of ", $tag), $name::parse)
+                scalar(cursor, name, concat!("a value of ", $tag), words!(@parse $name $($parse)?))
             }
 
             fn write(&self, out: &mut String) {
@@ -107,7 +109,7 @@ words! {
     RetentionPolicy = "TRetentionPolicy",
         [RetentionPolicy::Replica, RetentionPolicy::Output, RetentionPolicy::Custodial];
     AccessLatency = "TAccessLatency", [AccessLatency::Online, AccessLatency::Nearline];
-    PermissionMode = "TPermissionMode", PermissionMode::ALL;
+    PermissionMode = "TPermissionMode", PermissionMode::ALL, parse_or_number;
     PermissionType = "TPermissionType", PermissionType::ALL;
     RequestType = "TRequestType", RequestType::ALL;
     OverwriteMode = "TOverwriteMode",
@@ -204,6 +206,17 @@ impl PermissionMode {
     pub const fn from_bits(bits: u8) -> Self {
         Self::ALL[(bits & 7) as usize]
     }
+
+    /// The value of that wire name, or of its bits as a number: gfal2 writes `6` for `RW`.
+    fn parse_or_number(text: &str) -> Option<Self> {
+        let number = || Self::ALL.get(text.parse::<usize>().ok()?).copied();
+        Self::parse(text).or_else(number)
+    }
+
+    /// The bits r 4, w 2, x 1.
+    pub const fn bits(self) -> u8 {
+        self as u8
+    }
 }
 
 #[cfg(test)]
@@ -213,9 +226,15 @@ mod tests {
     #[test]
     fn modes_are_in_the_order_of_their_bits() {
         for (bits, name) in ["NONE", "X", "W", "WX", "R", "RX", "RW", "RWX"].iter().enumerate() {
-            assert_eq!(PermissionMode::from_bits(bits as u8).as_str(), *name);
+            let mode = PermissionMode::from_bits(bits as u8);
+            assert_eq!((mode.as_str(), mode.bits()), (*name, bits as u8));
         }
         assert_eq!(PermissionMode::from_bits(0o16), PermissionMode::Rw);
+        assert_eq!(PermissionMode::parse_or_number("6"), Some(PermissionMode::Rw));
+        assert_eq!(PermissionMode::parse_or_number("RX"), Some(PermissionMode::Rx));
+        for bad in ["8", "-1", "rw", ""] {
+            assert_eq!(PermissionMode::parse_or_number(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -34,6 +34,9 @@ impl Needs {
         &[PathOperation::WriteFile, PathOperation::CreateFile],
         &[SpaceOperation::Write],
     );
+    /// To change what is remembered of a file, not the file.
+    pub(super) const CHANGE: Self =
+        Self::new(Access::Write, &[PathOperation::WriteFile], &[SpaceOperation::Write]);
     pub(super) const DELETE: Self =
         Self::new(Access::Write, &[PathOperation::Delete], &[SpaceOperation::Write]);
     pub(super) const MAKE_DIRECTORY: Self =
@@ -44,6 +47,12 @@ impl Needs {
         &[SpaceOperation::Write],
     );
     pub(super) const MOVE_TO: Self = Self::CREATE;
+    /// To say who else may come near it: who may replace and remove it.
+    pub(super) const SET_PERMISSION: Self = Self::new(
+        Access::Write,
+        &[PathOperation::WriteFile, PathOperation::Delete],
+        &[SpaceOperation::Write],
+    );
 
     /// To put a file where one is, or is not, already.
     pub(super) const fn put(existing: bool) -> Self {
@@ -233,8 +242,31 @@ impl Site {
         needs: Needs,
         told: &mut Trace,
     ) -> Result<(), Error> {
+        self.permit_space_told(who, &located.area, needs.space, told)?;
+        let path_authz = self.policy.path_authz.get();
+        let groups = self.groups(who, told)?;
+        let decision = path_authz.decide(&groups, &located.stfn, needs.path, told);
+        judged(decision, "on", located)
+    }
+
+    /// What an area's own rules say of an operation on its space.
+    pub(super) fn permit_space(
+        &self,
+        who: &Identity,
+        area: &StorageArea,
+        needed: &[SpaceOperation],
+    ) -> Result<(), Error> {
+        self.permit_space_told(who, area, needed, &mut Trace::off())
+    }
+
+    fn permit_space_told(
+        &self,
+        who: &Identity,
+        area: &StorageArea,
+        needed: &[SpaceOperation],
+        told: &mut Trace,
+    ) -> Result<(), Error> {
         let denied = |why: String| Err(Error::new(ErrorKind::Denied, why));
-        let area = &located.area;
         match &area.authz {
             AreaAuthz::PermitAll => {
                 told.tell("space authorisation", || format!("{}: permit-all", area.name));
@@ -245,7 +277,7 @@ impl Site {
             }
             AreaAuthz::Db(_) => {
                 let acl = self.policy.area_authz.get(&area.name);
-                if !acl.is_some_and(|acl| acl.get().permits(who, needs.space, told)) {
+                if !acl.is_some_and(|acl| acl.get().permits(who, needed, told)) {
                     return denied(format!(
                         "the authz-db of storage area {} does not permit it",
                         area.name
@@ -253,10 +285,7 @@ impl Site {
                 }
             }
         }
-        let path_authz = self.policy.path_authz.get();
-        let groups = self.groups(who, told)?;
-        let decision = path_authz.decide(&groups, &located.stfn, needs.path, told);
-        judged(decision, "on", located)
+        Ok(())
     }
 
     pub(super) fn permit_tree_told(
@@ -383,21 +412,4 @@ impl From<LocateError> for Error {
         };
         Error::new(kind, error.to_string())
     }
-}
-
-/// Room for `bytes` more in an area, as far as file system and configured size tell.
-pub(super) fn check_room(area: &StorageArea, bytes: u64) -> Result<(), Error> {
-    let room = area.driver.room().map_err(|e| driver_error(e, &area.name))?;
-    let limited = area.limited_size && bytes > area.total_online;
-    if bytes > room.free || limited {
-        return Err(Error::new(
-            ErrorKind::NoFreeSpace,
-            format!(
-                "no free space in storage area {}: {bytes} bytes asked, {} left",
-                area.name,
-                if limited { area.total_online.min(room.free) } else { room.free }
-            ),
-        ));
-    }
-    Ok(())
 }

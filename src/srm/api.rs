@@ -254,6 +254,56 @@ pub struct GetFileStatus {
     pub turl: Option<String>,
 }
 
+/// What srmSetPermission does with what it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PermissionChange {
+    /// Gives more.
+    Add,
+    /// Takes whole entries away; what they say does not matter.
+    Remove,
+    /// Sets them to what is said.
+    Change,
+}
+
+/// srmSetPermission. Modes are the bits r 4, w 2, x 1.
+#[derive(Clone, Debug)]
+pub struct SetPermission {
+    /// File or directory.
+    pub surl: String,
+    /// What is done with what follows; what is absent stays.
+    pub change: PermissionChange,
+    /// Of the owner.
+    pub owner: Option<u8>,
+    /// Of users: DN, account or its number, and mode.
+    pub users: Vec<(String, u8)>,
+    /// Of groups: FQAN, group or its number, and mode.
+    pub groups: Vec<(String, u8)>,
+    /// Of everybody else.
+    pub other: Option<u8>,
+}
+
+/// Answer of srmCheckPermission and srmGetPermission; `P` is what is told of one SURL.
+#[derive(Clone, Debug)]
+pub struct PermissionAnswer<P> {
+    /// Of the request.
+    pub status: ReturnStatus,
+    /// Per SURL, in the order of the request: the SURL, its status, and what was found.
+    pub files: Option<Vec<(String, ReturnStatus, Option<P>)>>,
+}
+
+/// `TPermissionReturn`: who has which mode, by the names of accounts and groups.
+#[derive(Clone, Debug)]
+pub struct Permissions {
+    /// The owner and his mode.
+    pub owner: (String, u8),
+    /// Users.
+    pub users: Vec<(String, u8)>,
+    /// Groups; the owning one first.
+    pub groups: Vec<(String, u8)>,
+    /// Everybody else.
+    pub other: u8,
+}
+
 /// Answer of srmGetSpaceTokens.
 #[derive(Clone, Debug)]
 pub struct SpaceTokensAnswer {
@@ -293,6 +343,56 @@ pub struct SpaceMetaData {
     pub lifetime_assigned: Option<i32>,
     /// Seconds, -1 infinite.
     pub lifetime_left: Option<i32>,
+}
+
+/// Answer of srmChangeSpaceForFiles and its status call.
+pub type ChangeSpaceAnswer = RequestAnswer<SurlStatus>;
+
+/// srmReserveSpace.
+#[derive(Clone, Debug)]
+pub struct ReserveSpace {
+    /// `userSpaceTokenDescription`.
+    pub description: Option<String>,
+    /// The class; a latency that is not named is ONLINE.
+    pub retention: RetentionPolicyInfo,
+    /// Bytes; absent and 0: as much as is guaranteed.
+    pub total: Option<u64>,
+    /// Bytes; 0 with no total: the area's default.
+    pub guaranteed: u64,
+    /// Seconds, -1 without end; absent: the area's default, else without end.
+    pub lifetime: Option<i32>,
+}
+
+/// srmUpdateSpace; what is absent stays.
+#[derive(Clone, Debug)]
+pub struct UpdateSpace {
+    /// `spaceToken`.
+    pub token: String,
+    /// Bytes.
+    pub total: Option<u64>,
+    /// Bytes.
+    pub guaranteed: Option<u64>,
+    /// Seconds from now, -1 without end.
+    pub lifetime: Option<i32>,
+}
+
+/// Answer of srmReserveSpace, srmUpdateSpace and their status calls.
+#[derive(Clone, Debug)]
+pub struct SpaceGrantAnswer {
+    /// Of the request.
+    pub status: ReturnStatus,
+    /// `requestToken` (left out by the status calls).
+    pub token: Option<RequestToken>,
+    /// The class.
+    pub retention: Option<RetentionPolicyInfo>,
+    /// Bytes.
+    pub total: Option<u64>,
+    /// Bytes.
+    pub guaranteed: Option<u64>,
+    /// Seconds, -1 without end.
+    pub lifetime: Option<i32>,
+    /// The space.
+    pub space: Option<SpaceToken>,
 }
 
 /// What a storage area holds.

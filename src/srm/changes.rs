@@ -9,7 +9,7 @@ use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{Directory, DriverError, Kind};
 use crate::model::{FileKey, HIDDEN_PREFIX, RelPath};
 use crate::namespace::{Located, StorageArea};
-use crate::store::{Intent, IntentId, Settled};
+use crate::store::{Intent, IntentId, RecordChange, Settled};
 
 /// A change of one file that was announced. To be settled, whatever comes of it.
 #[must_use]
@@ -62,12 +62,58 @@ impl Srm {
     }
 
     pub(super) async fn settle_all(&self, resized: &[Resized], intents: Vec<IntentId>) {
+        // What has a record keeps it, with its new size, until it is gone.
+        let holds = |one: &Resized| RecordChange::Holds(one.key.clone(), one.after);
+        let known = resized.iter().filter(|one| self.core.books.has_records(&one.key.area));
+        self.settle_with(resized, intents, known.map(holds).collect()).await;
+    }
+
+    async fn settle_with(
+        &self,
+        resized: &[Resized],
+        intents: Vec<IntentId>,
+        records: Vec<RecordChange>,
+    ) {
         let _order = self.core.usage.order.read().await;
-        let settled = Settled { intents, usage: self.core.usage.deltas(resized) };
+        let usage = self.core.usage.deltas(resized);
+        let waits = !records.is_empty();
+        let settled = Settled { intents, usage, records };
         self.core.usage.apply(resized);
-        if let Err(error) = self.core.store.settle(settled).await {
+        let settled = match waits {
+            true => self.core.store.settle_records(settled).await.map(|deltas| {
+                self.core.books.apply(&deltas);
+            }),
+            false => self.core.store.settle(settled).await,
+        };
+        if let Err(error) = settled {
             tracing::warn!(%error, "change of a file not settled: the next start does it");
         }
+    }
+
+    /// Announces that what has a record is to get another name; `None` where nothing has one.
+    pub(super) async fn announce_move(
+        &self,
+        from: &FileKey,
+        to: &FileKey,
+    ) -> Result<Option<IntentId>, Error> {
+        if !self.core.books.has_records(&from.area) {
+            return Ok(None);
+        }
+        let intent = Intent::Move { from: from.clone(), to: to.clone() };
+        Ok(self.core.store.announce(vec![intent]).await?.first().copied())
+    }
+
+    /// Settles what [`Srm::announce_move`] announced.
+    pub(super) async fn settle_move(
+        &self,
+        from: &FileKey,
+        to: &FileKey,
+        intent: IntentId,
+        moved: bool,
+    ) {
+        let (area, from, to) = (Arc::clone(&from.area), from.path.clone(), to.path.clone());
+        let change = moved.then_some(RecordChange::Moved { area, from, to });
+        self.settle_with(&[], vec![intent], change.into_iter().collect()).await;
     }
 
     /// A directory and all below it goes: in one step for everybody who looks, whatever happens
@@ -77,9 +123,11 @@ impl Srm {
         let _closed = self.core.usage.close(tree.clone()).await;
         let parent = located.path.parent().unwrap_or_else(RelPath::root);
         let hidden = parent.join(&format!("{HIDDEN_PREFIX}rm.{}", uuid::Uuid::new_v4()));
-        let intent =
-            Intent::RemoveTree { hidden: FileKey { path: hidden.clone(), ..tree.clone() } };
-        let intent = self.core.store.settle_and_announce(Settled::default(), intent).await?;
+        let intent = Intent::RemoveTree {
+            hidden: FileKey { path: hidden.clone(), ..tree.clone() },
+            tree: tree.clone(),
+        };
+        let (intent, _) = self.core.store.settle_and_announce(Settled::default(), intent).await?;
         let (from, to) = (located.clone(), hidden.clone());
         let renamed = blocking(move || {
             from.area.driver.rename(&from.path, &to, false).map_err(|e| driver_error(e, &from.stfn))
@@ -89,7 +137,8 @@ impl Srm {
             return Err(error);
         }
         let area = Arc::clone(&located.area);
-        let intent = self.uncount_tree(Arc::clone(&area), hidden.clone(), intent).await?;
+        let intent =
+            self.uncount_tree(Arc::clone(&area), hidden.clone(), tree.clone(), intent).await?;
         let removed = self.discard_tree(Arc::clone(&area), hidden.clone(), intent).await;
         if removed.is_err() {
             // What is left is not to be hidden from who could see it before.
@@ -107,21 +156,25 @@ impl Srm {
         removed
     }
 
-    /// A directory that has got a hidden name counts no longer with all below it: `intent` announced
-    /// that. The next one says that it is to be removed.
+    /// A directory that has got a hidden name, from `tree`, counts no longer with all below it: `intent`
+    /// announced that. The next one says that it is to be removed.
     pub(super) async fn uncount_tree(
         &self,
         area: Arc<StorageArea>,
         hidden: RelPath,
+        tree: FileKey,
         intent: IntentId,
     ) -> Result<IntentId, Error> {
         let key = FileKey { area: Arc::clone(&area.name), path: hidden.clone() };
         let bytes = blocking(move || tree_size(&area, &hidden)).await?;
         let _order = self.core.usage.order.read().await;
         let usage = vec![self.core.usage.remove_tree(&key, bytes)];
-        let settled = Settled { intents: vec![intent], usage };
+        let records = vec![RecordChange::TreeGone(tree)];
+        let settled = Settled { intents: vec![intent], usage, records };
         let follows = Intent::DiscardTree { hidden: key };
-        Ok(self.core.store.settle_and_announce(settled, follows).await?)
+        let (intent, deltas) = self.core.store.settle_and_announce(settled, follows).await?;
+        self.core.books.apply(&deltas);
+        Ok(intent)
     }
 
     /// Removes a directory under a hidden name, which counts no longer.

@@ -87,7 +87,11 @@ impl Srm {
     }
 
     /// What a TURL points at; `None` for a path of its own.
-    fn find_transfer(&self, who: &Identity, target: &Target) -> Result<Option<Located>, Error> {
+    pub(super) fn find_transfer(
+        &self,
+        who: &Identity,
+        target: &Target,
+    ) -> Result<Option<Located>, Error> {
         let Target::Transfer(stfn) = target else { return Ok(None) };
         let located = self.site().locate(who, stfn, crate::namespace::Access::Read)?;
         let mut pins = self.core.requests.pins_on(&located.key());

@@ -31,6 +31,12 @@ pub enum ErrorKind {
     InvalidRequest,
     /// Storage area or file system full.
     NoFreeSpace,
+    /// A reserved space is full, or a user's share.
+    NoUserSpace,
+    /// More than there may ever be.
+    ExceedAllocation,
+    /// The lifetime of a space is over.
+    SpaceExpired,
     /// Not offered.
     NotSupported,
     /// An `If-…` condition does not hold.
@@ -76,6 +82,9 @@ impl Error {
             ErrorKind::Busy => StatusCode::FileBusy,
             ErrorKind::InvalidRequest => StatusCode::InvalidRequest,
             ErrorKind::NoFreeSpace => StatusCode::NoFreeSpace,
+            ErrorKind::NoUserSpace => StatusCode::NoUserSpace,
+            ErrorKind::ExceedAllocation => StatusCode::ExceedAllocation,
+            ErrorKind::SpaceExpired => StatusCode::SpaceLifetimeExpired,
             ErrorKind::NotSupported => StatusCode::NotSupported,
             ErrorKind::Aborted => StatusCode::Aborted,
             ErrorKind::Expired => StatusCode::FileLifetimeExpired,

@@ -104,6 +104,9 @@ impl Srm {
         let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
         let before = Millis(now().0.saturating_sub(kept));
         self.core.requests.forget_ended(before);
+        if let Err(error) = self.forget_spaces(before).await {
+            tracing::error!(%error, "old spaces not forgotten");
+        }
         loop {
             match self.core.store.purge(before, STEP).await {
                 Ok(0) => return,

@@ -24,6 +24,8 @@ pub enum Asked {
     MoveFrom,
     /// The target of srmMv.
     MoveTo,
+    /// srmSetPermission.
+    SetPermission,
 }
 
 /// The names of [`Asked`], first the one that is shown.
@@ -36,6 +38,7 @@ const NAMES: &[(Asked, &[&str])] = &[
     (Asked::MakeDirectory, &["mkdir", "srmMkdir", "MKCOL"]),
     (Asked::MoveFrom, &["move-from", "srmMv"]),
     (Asked::MoveTo, &["move-to"]),
+    (Asked::SetPermission, &["set-permission", "srmSetPermission"]),
 ];
 
 impl Asked {
@@ -75,6 +78,7 @@ impl Site {
             Asked::MakeDirectory => (Needs::MAKE_DIRECTORY, false),
             Asked::MoveFrom => (Needs::MOVE_FROM, true),
             Asked::MoveTo => (Needs::MOVE_TO, false),
+            Asked::SetPermission => (Needs::SET_PERMISSION, false),
         };
         let located = self.locate_told(who, &stfn, needs.access, told)?;
         let needs = match asked {

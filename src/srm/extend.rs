@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use super::access::{Needs, driver_error};
 use super::checks::{not_in_request, of_codes};
 use super::live::Live;
 use super::requests::seconds_left;
 use super::submit::expiry;
 use super::transition::Change;
-use super::{Error, ErrorKind, Srm, blocking, to_the_end};
-use crate::fsdriver::Kind;
+use super::{Error, Srm, to_the_end};
 use crate::model::{Event, FileState, Identity, ReturnStatus, StatusCode};
 use crate::store::FileRow;
 
@@ -139,40 +137,6 @@ impl Srm {
             SurlLifetime { surl, status, file_lifetime: None, pin_lifetime }
         };
         Ok(picked.into_iter().map(told).collect())
-    }
-
-    /// The lifetime of files. All of them are permanent.
-    async fn extend_files(
-        &self,
-        who: &Identity,
-        surls: Vec<String>,
-        _seconds: i32,
-    ) -> Vec<SurlLifetime> {
-        let mut files = Vec::with_capacity(surls.len());
-        for surl in surls {
-            let (site, who, asked) = (self.site(), who.clone(), surl.clone());
-            let found = blocking(move || {
-                let located = site.reach_surl(&who, &asked, Needs::CREATE)?;
-                let stat = located.area.driver.stat(&located.path);
-                Ok((located.key(), stat.map_err(|error| driver_error(error, &located.stfn))))
-            });
-            let status = match found.await {
-                Ok((key, _)) if self.core.requests.put_on(&key).is_some() => {
-                    Error::new(ErrorKind::Busy, "a put on this file is not done").into()
-                }
-                Ok((_, Ok(stat))) if stat.kind == Kind::File => {
-                    // StoRM's words: scripts look for them.
-                    ReturnStatus::success("Nothing to do, SURL is permanent")
-                }
-                Ok((_, Ok(_))) => {
-                    Error::new(ErrorKind::IsADirectory, "the path is no regular file").into()
-                }
-                Ok((_, Err(error))) | Err(error) => error.into(),
-            };
-            let file_lifetime = (status.code == StatusCode::Success).then_some(-1);
-            files.push(SurlLifetime { surl, status, file_lifetime, pin_lifetime: None });
-        }
-        files
     }
 }
 

@@ -56,9 +56,15 @@ pub(super) fn entry(name: &str, stat: &Stat, adler32: Option<String>) -> Option<
         size,
         modified: stat.modified,
         created: stat.created,
-        etag: format!("{:x}-{:x}-{:x}", stat.inode, size, nanoseconds(stat.modified)),
+        etag: version(stat),
         adler32,
     })
+}
+
+/// Changes with every published content.
+pub(super) fn version(stat: &Stat) -> String {
+    let size = if stat.kind == Kind::File { stat.size } else { 0 };
+    format!("{:x}-{:x}-{:x}", stat.inode, size, nanoseconds(stat.modified))
 }
 
 /// The checksum that is kept with an open file, unless the file changed since.
@@ -72,6 +78,25 @@ pub(super) fn adler32(driver: &dyn Driver, file: &File, stat: &Stat) -> Option<S
         Some(kept) if kept != stamp(stat) => None,
         _ => Some(value.to_ascii_lowercase()),
     }
+}
+
+/// Keeps a checksum with an open file, of the content that `stat` describes. Cut short, it leaves none;
+/// one that is kept already is never away.
+pub(super) fn keep_adler32(
+    driver: &dyn Driver,
+    file: &File,
+    stat: &Stat,
+    value: &str,
+) -> Result<(), DriverError> {
+    if adler32(driver, file, stat).as_deref() == Some(value)
+        && driver.attribute(file, STAMP)?.is_some()
+    {
+        return Ok(());
+    }
+    // An old value must never stand beside the new stamp.
+    driver.remove_attribute(file, ADLER32)?;
+    driver.set_attribute(file, STAMP, stamp(stat).as_bytes())?;
+    driver.set_attribute(file, ADLER32, value.as_bytes())
 }
 
 /// What [`seal`] writes on a file before it is published.
@@ -95,8 +120,8 @@ pub(super) struct Mark<'a> {
 }
 
 /// Gets a file ready to be published: sets mode, checksum and mark, takes away every other attribute
-/// of ours that the writer's account could have forged, and syncs. What is set is never away in
-/// between: srmPutDone after a crash finds the checksum that our own door left.
+/// of ours that the writer's account could have forged, and syncs. The checksum that our own door left
+/// is never away in between: srmPutDone after a crash asks for it.
 pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(), Error> {
     let driver = &*area.driver;
     let told = |e| driver_error(e, &area.name);
@@ -104,20 +129,18 @@ pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(
     if let Some(acl) = seal.acl.as_ref().filter(|acl| **acl != Acl::of_mode(0o660)) {
         driver.set_acl(file, acl).map_err(told)?;
     }
-    let mut set: Vec<(&str, String)> = Vec::new();
+    let mut ours: Vec<&str> = Vec::new();
     if let Some(value) = &seal.adler32 {
         let stat = driver.stat_file(file).map_err(told)?;
-        set.extend([(ADLER32, value.clone()), (STAMP, stamp(&stat))]);
+        keep_adler32(driver, file, &stat, value).map_err(told)?;
+        ours.extend([ADLER32, STAMP]);
     }
-    if let Some(Mark { token, n, replaced }) = &seal.mark {
-        set.push((PUT_MARK, format!("{token}.{n}")));
-        set.extend(replaced.map(|bytes| (REPLACED, bytes.to_string())));
-    }
-    for (name, value) in &set {
-        driver.set_attribute(file, name, value.as_bytes()).map_err(told)?;
+    if let Some(mark) = &seal.mark {
+        set_mark(driver, file, mark).map_err(told)?;
+        ours.extend([PUT_MARK, REPLACED]);
     }
     for name in driver.attributes(file, OURS).map_err(told)? {
-        if set.iter().all(|(kept, _)| *kept != name) {
+        if !ours.contains(&name.as_str()) {
             driver.remove_attribute(file, &name).map_err(told)?;
         }
     }
@@ -125,6 +148,19 @@ pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(
         driver.sync(file).map_err(told)?;
     }
     Ok(())
+}
+
+/// Marks a file as the one that this put published.
+pub(super) fn set_mark(
+    driver: &dyn Driver,
+    file: &File,
+    Mark { token, n, replaced }: &Mark<'_>,
+) -> Result<(), DriverError> {
+    driver.set_attribute(file, PUT_MARK, format!("{token}.{n}").as_bytes())?;
+    match replaced {
+        Some(bytes) => driver.set_attribute(file, REPLACED, bytes.to_string().as_bytes()),
+        None => driver.remove_attribute(file, REPLACED),
+    }
 }
 
 /// When `path` bears the mark of that put, which published it: its bytes, and those of what it

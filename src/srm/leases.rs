@@ -80,6 +80,28 @@ impl Leases {
         self.paths[stripe].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What stood in an ACL before this account was lent something, and what stands there meanwhile.
+    /// The caller holds the path's lock.
+    pub(super) fn lent(&self, key: &FileKey, uid: u32) -> Option<(Option<Permission>, Permission)> {
+        let table = self.table();
+        table.entries.get(&(uid, key.clone())).map(|entry| (entry.before, entry.given))
+    }
+
+    /// Somebody changed, for good, the entry that is lent: from now on `before` is what comes back.
+    /// The row to be remembered. The caller holds the path's lock.
+    pub(super) fn relend(
+        &self,
+        key: &FileKey,
+        uid: u32,
+        before: Option<Permission>,
+        given: Permission,
+    ) -> Option<LentRow> {
+        let mut table = self.table();
+        let entry = table.entries.get_mut(&(uid, key.clone()))?;
+        (entry.before, entry.given) = (before, given);
+        Some(entry.row(key, uid))
+    }
+
     /// True while an ACL names this account: then it is not to become somebody else's.
     pub(super) fn names(&self, uid: u32) -> bool {
         let table = self.table();

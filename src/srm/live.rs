@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::spaces::Hold;
 use crate::model::{FileState, RequestKind, RequestToken, ReturnStatus, StatusCode, aggregate};
 use crate::store::{FileRow, RequestId, RequestRow, StoredRequest};
 
@@ -38,6 +39,8 @@ struct State {
     waiting: usize,
     /// Uploads under way through our own doors, per file.
     uploads: HashMap<u32, u32>,
+    /// Room that is kept for live puts.
+    holds: HashMap<u32, Arc<Hold>>,
     /// When the last upload of a file ended.
     upload_ends: HashMap<u32, Instant>,
     /// Files that data came for, or may have come for before a restart: a put of them whose
@@ -64,6 +67,7 @@ impl Live {
             waiting: files.iter().filter(|file| !file.state.is_answered()).count(),
             files,
             uploads: HashMap::new(),
+            holds: HashMap::new(),
             upload_ends: HashMap::new(),
             uploaded: HashSet::new(),
             in_hand: HashSet::new(),
@@ -154,7 +158,7 @@ impl Live {
     }
 
     fn told(&self, code: StatusCode) -> ReturnStatus {
-        ReturnStatus::new(code, explain(self.kind(), code))
+        told(self.kind(), code)
     }
 
     pub(super) fn is_ended(&self) -> bool {
@@ -183,6 +187,21 @@ impl Live {
                 state.upload_ends.insert(n, Instant::now());
             }
         }
+    }
+
+    /// Keeps room for a put until it ends.
+    pub(super) fn keep_room(&self, n: u32, hold: Hold) {
+        self.lock().holds.insert(n, Arc::new(hold));
+    }
+
+    /// The room that is kept for a put.
+    pub(super) fn hold(&self, n: u32) -> Option<Arc<Hold>> {
+        self.lock().holds.get(&n).cloned()
+    }
+
+    /// A put does not become live after all.
+    pub(super) fn give_room_back(&self, n: u32) {
+        self.lock().holds.remove(&n);
     }
 
     /// Remembers whether there should be data of a put through our own doors.
@@ -240,6 +259,9 @@ impl Live {
         let state = &mut *guard;
         for row in changed {
             state.in_hand.remove(&row.n);
+            if !row.state.holds_rights() {
+                state.holds.remove(&row.n);
+            }
             if let Some(file) = state.files.get_mut(row.n as usize) {
                 state.open -= usize::from(!file.state.is_final(kind) && row.state.is_final(kind));
                 state.waiting -= usize::from(!file.state.is_answered() && row.state.is_answered());
@@ -302,6 +324,11 @@ fn of_answered(files: &[Arc<FileRow>]) -> StatusCode {
     aggregate(files.iter().map(|file| (then(file), file.code.as_ref())), false)
 }
 
+/// A request's status, in words.
+pub(super) fn told(kind: RequestKind, code: StatusCode) -> ReturnStatus {
+    ReturnStatus::new(code, explain(kind, code))
+}
+
 pub(super) fn explain(kind: RequestKind, code: StatusCode) -> &'static str {
     match code {
         StatusCode::Success => match kind {
@@ -309,6 +336,9 @@ pub(super) fn explain(kind: RequestKind, code: StatusCode) -> &'static str {
             RequestKind::Get => "all files are ready to be read, or released",
             RequestKind::BringOnline => "all files are online, or released",
             RequestKind::Copy => "all files are done",
+            RequestKind::ReserveSpace => "Space Reservation done",
+            RequestKind::UpdateSpace => "the space is as it was asked for",
+            RequestKind::ChangeSpaceForFiles => "all files are in the space",
         },
         StatusCode::PartialSuccess => "some files failed: look at the status of each",
         StatusCode::Failure => "all files failed: look at the status of each",
@@ -318,7 +348,13 @@ pub(super) fn explain(kind: RequestKind, code: StatusCode) -> &'static str {
         StatusCode::Aborted => "the request was aborted",
         StatusCode::NoFreeSpace => "there is no room for any of the files",
         StatusCode::RequestTimedOut => "desiredTotalRequestTime is over: what was not ready failed",
-        StatusCode::NotSupported => "no transfer protocol in common for any of the files",
+        StatusCode::NoUserSpace => "the space has no room for any of the files",
+        StatusCode::ExceedAllocation => "each of the files is larger than the space",
+        StatusCode::SpaceLifetimeExpired => "the lifetime of the space is over",
+        StatusCode::LowerSpaceGranted => "less was granted than asked: see the sizes",
+        StatusCode::NotSupported => {
+            "no file can be had as it was asked for: see the status of each"
+        }
         _ => "look at the status of each file",
     }
 }

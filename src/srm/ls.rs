@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::access::{Needs, driver_error, owner};
 use super::files::is_hidden;
-use super::{Error, ErrorKind, LsAnswer, LsRequest, PathDetail, Site, Srm, blocking};
+use super::{EntryKind, Error, ErrorKind, LsAnswer, LsRequest, PathDetail, Site, Srm, blocking};
 use crate::fsdriver::{Directory, DriverError, Kind};
 use crate::model::{FileStorageType, Identity, ReturnStatus, StatusCode, Stfn, Surl};
 use crate::namespace::Located;
 
-use detail::{Describer, bare, refused};
+use detail::{ADLER32, Describer, bare, refused};
 use names::Names;
 pub(super) use names::Snapshots;
 
@@ -48,7 +48,7 @@ impl Srm {
         let count = not_negative(request.count, "count")?.filter(|n| *n > 0);
         if request.storage_type.is_some_and(|kind| kind != FileStorageType::Permanent) {
             return Err(ReturnStatus::not_supported(
-                "Filtering result by fileStorageType not supported: every file here is PERMANENT",
+                "Filtering result by fileStorageType not supported: leave it out",
             ));
         }
         let levels = if request.all_level_recursive == Some(true) { i32::MAX } else { levels };
@@ -56,9 +56,12 @@ impl Srm {
         let cap = site.config.limits.ls_entries;
         let asked = count.and_then(|n| usize::try_from(n).ok());
         let full = request.full_detailed.unwrap_or(false);
-        let mut tokens = HashMap::new();
+        let (mut tokens, mut recorded) = (HashMap::new(), HashSet::new());
         if full {
             for area in site.namespace.areas() {
+                if self.core.books.has_records(&area.name) {
+                    recorded.insert(Arc::clone(&area.name));
+                }
                 tokens.insert(Arc::clone(&area.name), self.area_token(area).await?);
             }
         }
@@ -67,7 +70,7 @@ impl Srm {
             srm: self.clone(),
             site,
             who: who.clone(),
-            describer: Describer { full, tokens },
+            describer: Describer { full, tokens, records: self.core.store.clone(), recorded },
             skip: usize::try_from(offset).unwrap_or(0),
             left: asked.map_or(cap, |n| n.min(cap)),
             capped: asked.is_none_or(|n| n > cap),
@@ -78,14 +81,33 @@ impl Srm {
             given_up: Arc::clone(&given_up.0),
         };
         let _turn = self.core.snapshots.turns.acquire().await;
-        let (walk, details) = blocking(move || {
+        let one = if request.surls.len() == 1 { request.surls.first().cloned() } else { None };
+        let (walk, mut details) = blocking(move || {
             let levels = levels.min(LEVELS);
             let details: Vec<PathDetail> =
                 request.surls.iter().map(|surl| walk.surl(surl, levels)).collect();
             Ok((walk, details))
         })
         .await?;
+        if let (true, Some(surl), [detail]) = (full, one, details.as_mut_slice()) {
+            self.add_checksum(who, &surl, detail).await;
+        }
         Ok((walk.status(&details, cap), details))
+    }
+}
+
+impl Srm {
+    /// One file asked for by name: that is how clients ask for a checksum. Lists compute none.
+    async fn add_checksum(&self, who: &Identity, surl: &str, detail: &mut PathDetail) {
+        let there =
+            detail.kind == Some(EntryKind::File) && detail.status.code == StatusCode::Success;
+        if there
+            && detail.checksum.is_none()
+            && let Ok(located) = self.site().reach_surl(who, surl, Needs::LIST)
+        {
+            let sum = self.checksum_at(who, located).await;
+            detail.checksum = sum.map(|value| (ADLER32.to_owned(), value));
+        }
     }
 }
 
@@ -373,9 +395,12 @@ impl Walk {
                 format!("the tree goes deeper than {LEVELS} levels: list what is below by itself"),
             );
         }
-        // A file that is busy is listed all the same; an entry that can't be is no success.
+        // A file that is busy, or over, is listed all the same; an entry that can't be is no success.
         fn failed(detail: &PathDetail) -> bool {
-            !matches!(detail.status.code, StatusCode::Success | StatusCode::FileBusy)
+            !matches!(
+                detail.status.code,
+                StatusCode::Success | StatusCode::FileBusy | StatusCode::FileLifetimeExpired
+            )
         }
         fn all_well(detail: &PathDetail) -> bool {
             !failed(detail)

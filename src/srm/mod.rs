@@ -9,6 +9,7 @@ mod api;
 mod bring_online;
 mod changes;
 mod checks;
+mod checksum;
 mod data;
 mod directories;
 mod discovery;
@@ -25,6 +26,8 @@ mod live;
 mod ls;
 mod mkdir;
 mod mv;
+mod people;
+mod permission;
 mod publish;
 mod put;
 mod put_done;
@@ -64,9 +67,11 @@ pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};
 pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
 pub use upload::Upload;
 
+use checksum::Checksums;
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
+use spaces::{Books, Sweep};
 use usage::Usage;
 
 /// The core. A cheap handle: doors and jobs hold clones of it.
@@ -83,12 +88,22 @@ struct Core {
     puts: Pool,
     gets: Pool,
     brings: Pool,
+    checksums: Checksums,
+    /// Long reads end when it is cancelled.
+    stopping: CancellationToken,
     locks: Locks,
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
     snapshots: Snapshots,
     usage: Arc<Usage>,
     timer: OnceLock<Timer>,
+    /// Removing files takes longer: pins end in time meanwhile.
+    file_timer: OnceLock<Timer>,
+    /// What is promised in each area.
+    books: Arc<Books>,
+    /// Held by whoever reserves, changes or releases a space.
+    space_turn: Mutex<()>,
+    sweep: Sweep,
 }
 
 /// Configuration, namespace and policy that belong together.
@@ -120,6 +135,8 @@ impl Srm {
             puts: pool("put", workers.put),
             gets: pool("get", workers.get),
             brings: pool("bring_online", workers.bring_online),
+            checksums: Checksums::new(pool("checksum", workers.checksum)),
+            stopping: CancellationToken::new(),
             site: ArcSwap::from_pointee(site),
             store,
             requests: Requests::new(),
@@ -128,6 +145,10 @@ impl Srm {
             snapshots: Snapshots::default(),
             usage: Arc::default(),
             timer: OnceLock::new(),
+            file_timer: OnceLock::new(),
+            books: Arc::default(),
+            space_turn: Mutex::new(()),
+            sweep: Sweep::new(),
         };
         Self { core: Arc::new(core) }
     }
@@ -161,15 +182,21 @@ impl Srm {
         self.core.requests.count()
     }
 
-    /// Starts the one timer: from now on pins and TURLs end when they should.
+    /// Starts the timers: from now on pins, TURLs and volatile files end when they should.
     pub fn start_timer(&self, stop: CancellationToken) {
         let srm = self.clone();
         let expire = move || {
             let srm = srm.clone();
             async move { srm.expire_due().await }
         };
-        // A second start changes nothing: the first timer goes on.
-        let _ = self.core.timer.set(Timer::start(requests::now, stop, expire));
+        let srm = self.clone();
+        let sweep = move || {
+            let srm = srm.clone();
+            async move { srm.sweep_due().await }
+        };
+        // A second start changes nothing: the first timers go on.
+        let _ = self.core.timer.set(Timer::start(requests::now, stop.clone(), expire));
+        let _ = self.core.file_timer.set(Timer::start(requests::now, stop, sweep));
     }
 
     fn wake_at(&self, at: Millis) {
@@ -180,9 +207,11 @@ impl Srm {
 
     /// Lets running jobs finish and drops those that wait: they are in the store.
     pub async fn shutdown(&self) {
+        self.core.stopping.cancel();
         self.core.puts.shutdown().await;
         self.core.gets.shutdown().await;
         self.core.brings.shutdown().await;
+        self.core.checksums.shutdown().await;
     }
 }
 

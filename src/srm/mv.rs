@@ -91,6 +91,7 @@ impl Srm {
             let is_file = blocking(move || Ok(looked.area.driver.file_size(&looked.path))).await?;
             let is_file = matches!(is_file, Ok(Some(_)));
             let (mut announced, mut closed) = (Vec::new(), None);
+            let records = srm.announce_move(&from, &to).await?;
             if is_file {
                 announced.push(srm.announce(&source, None).await?);
                 announced.push(srm.announce(&target, None).await?);
@@ -103,6 +104,9 @@ impl Srm {
                 Ok(if sync { sync_names(&source.area, &paths) } else { Ok(()) })
             })
             .await;
+            if let Some(intent) = records {
+                srm.settle_move(&from, &to, intent, moved.is_ok()).await;
+            }
             for file in announced {
                 srm.settle(file).await;
             }

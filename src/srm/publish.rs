@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::access::driver_error;
 use super::acl::of_published;
-use super::files::{self, Mark, Seal, discard, published_by, seal, sync_names};
+use super::checksum::read_adler32;
+use super::files::{self, Mark, Seal, discard, published_by, seal, set_mark, sync_names};
 use super::{Error, ErrorKind, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{OverwriteMode, Protocol, RelPath, RequestToken};
@@ -63,6 +63,14 @@ pub(super) enum Outcome {
     Later(Error),
 }
 
+/// Who wrote what is to be published.
+pub(super) enum Origin {
+    /// An outside mover: what it wrote only the file tells.
+    Mover,
+    /// Our own door: whole, with a checksum nobody else could write.
+    Door,
+}
+
 /// One put that is to be published.
 pub(super) struct Publish {
     pub(super) area: Arc<StorageArea>,
@@ -73,15 +81,20 @@ pub(super) struct Publish {
     pub(super) expected: Option<u64>,
     /// There must be data.
     pub(super) uploaded: bool,
-    /// The bytes came through our own door: whole, with a checksum nobody else could write.
-    pub(super) ours: bool,
+    /// Who wrote it.
+    pub(super) origin: Origin,
     /// The hidden file was made when the put was prepared.
     pub(super) made: bool,
     pub(super) mode: OverwriteMode,
     /// The group that reads what is published.
     pub(super) reader: Option<u32>,
     pub(super) sync: bool,
+    /// Whether so many bytes may be published.
+    pub(super) room: Room,
 }
+
+/// See [`Publish::room`].
+pub(super) type Room = Box<dyn Fn(u64) -> Result<(), Error> + Send>;
 
 impl Outcome {
     fn kept(size: u64) -> Self {
@@ -128,13 +141,15 @@ impl Publish {
                 "a directory of that name appeared meanwhile: the data of this put was dropped",
             ));
         }
-        if stat.size == 0 && !self.ours && existing.is_some() {
+        let by_mover = matches!(self.origin, Origin::Mover);
+        if stat.size == 0 && by_mover && existing.is_some() {
             // Nothing was written over it: the old content stays.
             discard(&self.area, &self.hidden)?;
             return Ok(Outcome::kept(existing.map_or(0, |old| old.size)));
         }
+        (self.room)(stat.size)?;
         if let Some(expected) = self.expected
-            && !self.ours
+            && by_mover
             && stat.size < expected
         {
             return Err(Error::new(
@@ -145,18 +160,20 @@ impl Publish {
                 ),
             ));
         }
-        let adler32 = if self.ours { files::adler32(driver, &file, &stat) } else { None };
-        if self.ours && adler32.is_none() {
+        let mut adler32 = match self.origin {
+            Origin::Mover => None,
             // Our door left a checksum of what it took: this is something else, or not all of it.
-            return Err(spoilt());
-        }
+            Origin::Door => Some(files::adler32(driver, &file, &stat).ok_or_else(spoilt)?),
+        };
         if self.mode == OverwriteMode::WhenFilesAreDifferent
-            && let Some(old) = existing.filter(|old| old.size == stat.size)
-            && let Some(checksum) = adler32.clone().or_else(|| read_adler32(&file))
-            && self.old_checksum() == Some(checksum)
+            && existing.is_some_and(|old| old.size == stat.size)
         {
-            discard(&self.area, &self.hidden)?;
-            return Ok(Outcome::kept(old.size));
+            adler32 = adler32.or_else(|| read_adler32(driver, &file, &mut || true));
+            if adler32.is_some() && adler32 == self.old_checksum() {
+                self.keep_old(stat.size);
+                discard(&self.area, &self.hidden)?;
+                return Ok(Outcome::kept(stat.size));
+            }
         }
         let before = self.seal(&file, adler32)?;
         drop(file);
@@ -260,7 +277,22 @@ impl Publish {
         let driver = &*self.area.driver;
         let old = driver.open(&self.target).ok()?;
         let stat = driver.stat_file(&old).ok()?;
-        files::adler32(driver, &old, &stat).or_else(|| read_adler32(&old))
+        let kept = files::adler32(driver, &old, &stat);
+        kept.or_else(|| read_adler32(driver, &old, &mut || true))
+    }
+
+    /// The file that is there is what was put: it bears the mark, so that a stop before the answer
+    /// was written down loses nothing.
+    fn keep_old(&self, size: u64) {
+        let driver = &*self.area.driver;
+        let marked = driver.open(&self.target).and_then(|old| {
+            let mark = Mark { token: &self.token, n: self.n, replaced: Some(size) };
+            set_mark(driver, &old, &mark)?;
+            if self.sync { driver.sync(&old) } else { Ok(()) }
+        });
+        if let Err(error) = marked {
+            tracing::debug!(%error, "no mark on a file of somebody else's");
+        }
     }
 }
 
@@ -268,24 +300,6 @@ impl Publish {
 /// programs.
 pub(super) fn made_at_prepare(protocol: Protocol) -> bool {
     matches!(protocol, Protocol::Gsiftp | Protocol::File | Protocol::Rfio)
-}
-
-/// The checksum of all bytes of a file, for what did not come through our own door.
-fn read_adler32(file: &File) -> Option<String> {
-    let mut sum = simd_adler32::Adler32::new();
-    let mut block = vec![0; 1 << 20];
-    let mut at = 0;
-    loop {
-        match file.read_at(&mut block, at) {
-            Ok(0) => return Some(format!("{:08x}", sum.finish())),
-            Ok(n) => {
-                sum.write(&block[..n]);
-                at += n as u64;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return None,
-        }
-    }
 }
 
 fn spoilt() -> Error {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::access::{Needs, check_room, driver_error, owner};
+use super::access::{Needs, driver_error, owner};
 use super::acl::Accounts;
 use super::answer::{estimated_wait, turl_while};
 use super::checks::not_in_request;
@@ -11,6 +11,7 @@ use super::leases::Loan;
 use super::live::Live;
 use super::publish::made_at_prepare;
 use super::requests::{Taken, now, seconds_left};
+use super::spaces::Hold;
 use super::submit::{deadline, expiry, fqans, new_token, protocols, queued, waits};
 use super::transition::{Change, file_status};
 use super::{Error, ErrorKind, PutAnswer, PutFileStatus, PutRequest, Site, Srm, blocking};
@@ -19,7 +20,7 @@ use crate::model::{
     Event, FileState, FileStorageType, Identity, OverwriteMode, Protocol, RelPath, RequestKind,
     ReturnStatus,
 };
-use crate::namespace::{AclMode, Located, TurlRequest};
+use crate::namespace::{AclMode, Located, StorageArea, TurlRequest};
 use crate::store::{FileRow, RequestRow};
 
 impl Srm {
@@ -61,14 +62,17 @@ impl Srm {
         if asked.iter().any(|(_, size)| size.is_some_and(|size| i64::try_from(size).is_err())) {
             return Err(ReturnStatus::invalid_request("expectedFileSize is too large"));
         }
-        let space =
-            self.check_space(who, request.space_token.as_deref(), request.retention).await?;
-        if let Some(area) = space {
-            site.check_in_area(who, asked.iter().map(|(surl, _)| surl.as_str()), &area.name)?;
+        let token = request.space_token.as_deref();
+        let space = self.check_target_space(who, token, request.retention).await?;
+        let surls = || asked.iter().map(|(surl, _)| surl.as_str());
+        match (&space, request.retention) {
+            (Some(found), _) => site.check_in_area(who, surls(), &found.area().name)?,
+            (None, Some(class)) => site.check_offered(who, surls(), class)?,
+            (None, None) => {}
         }
         let created = now();
-        let lifetimes = &site.config.lifetimes;
         let storage_type = request.storage_type.unwrap_or(FileStorageType::Permanent);
+        let file_lifetime = site.file_lifetime(who, surls().next(), request.file_lifetime)?;
         let row = RequestRow {
             token: new_token()?,
             kind: RequestKind::Put,
@@ -78,10 +82,7 @@ impl Srm {
             created,
             deadline: deadline(created, request.total_time)?,
             pin_lifetime: site.pin_lifetime(request.pin_lifetime),
-            file_lifetime: match request.file_lifetime {
-                Some(seconds) if seconds > 0 => Some(i64::from(seconds)),
-                _ => i64::try_from(lifetimes.volatile_default.as_secs()).ok(),
-            },
+            file_lifetime: Some(file_lifetime),
             storage_type: Some(storage_type),
             overwrite: Some(request.overwrite.unwrap_or(site.config.srm.overwrite_default)),
             protocols: protocols(request.protocols)?,
@@ -106,21 +107,17 @@ impl Srm {
         files: &[u32],
     ) -> Result<(), Error> {
         let site = self.site();
-        let prepared = {
-            let rows: Vec<Arc<FileRow>> =
-                files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
-            let (site, who, live, all) =
-                (Arc::clone(&site), who.clone(), Arc::clone(live), rows.clone());
-            let work = blocking(move || {
-                let accounts = Accounts::new(&site, &who);
-                let one = |row: Arc<FileRow>| (row.n, prepare(&site, &who, &accounts, &live, &row));
-                Ok(all.into_iter().map(one).collect::<Vec<_>>())
-            });
-            match work.await {
-                Ok(prepared) => prepared,
-                Err(error) => rows.iter().map(|row| (row.n, Err(error.clone()))).collect(),
-            }
-        };
+        let rows: Vec<Arc<FileRow>> =
+            files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
+        let mut prepared = self.prepare_puts(live, who, rows).await;
+        let is_full = |ready: &Prepared| matches!(ready, (_, Err(error)) if error.kind == ErrorKind::NoFreeSpace);
+        // Before there is no room, what may go is removed.
+        if prepared.iter().any(is_full) && self.make_room().await {
+            let (full, rest): (Vec<_>, Vec<_>) = prepared.into_iter().partition(is_full);
+            let again = full.iter().filter_map(|(n, _)| live.file(*n)).collect();
+            prepared = rest;
+            prepared.extend(self.prepare_puts(live, who, again).await);
+        }
         let loans = prepared.iter().filter_map(|(_, ready)| ready.as_ref().ok()?.loan.clone());
         let mut unlent = self.lend(live, loans.collect()).await;
         let turn = live.turn.lock().await;
@@ -138,8 +135,11 @@ impl Srm {
             match (work, still_wanted) {
                 (Err(_), None) => {}
                 (Ok(ready), None) => dropped.push(ready),
-                (Ok(ready), Some(file)) => match self.claim(live, n, &ready, &site) {
+                (Ok(mut ready), Some(file)) => match self.claim(live, n, &ready, &site) {
                     Ok(()) => {
+                        if let Some(hold) = ready.hold.take() {
+                            live.keep_room(n, hold);
+                        }
                         changes.push(ready.change(live, &file));
                         claimed.push((n, ready));
                     }
@@ -162,6 +162,7 @@ impl Srm {
             // After an error some may be ready all the same: the file's own state says it.
             if live.file(n).is_none_or(|file| file.state != FileState::SpaceAvailable) {
                 self.core.requests.unclaim(live, n, &ready.located.key());
+                live.give_room_back(n);
                 dropped.push(ready);
             }
         }
@@ -170,6 +171,30 @@ impl Srm {
         self.take_back(live.id, back).await;
         drop_prepared(dropped).await;
         settled.map(|_| ())
+    }
+
+    /// What of these files needs the disk.
+    async fn prepare_puts(
+        &self,
+        live: &Arc<Live>,
+        who: &Identity,
+        rows: Vec<Arc<FileRow>>,
+    ) -> Vec<Prepared> {
+        let failed = |error: Error| rows.iter().map(|row| (row.n, Err(error.clone()))).collect();
+        let space = match self.reserved_space(live.request.space_token.as_deref()).await {
+            Ok(space) => space,
+            Err(error) => return failed(error),
+        };
+        let (srm, who, live, all) = (self.clone(), who.clone(), Arc::clone(live), rows.clone());
+        let work = blocking(move || {
+            let site = srm.site();
+            let accounts = Accounts::new(&site, &who);
+            let room = |area: &StorageArea, bytes| srm.take_room(area, space.as_ref(), bytes);
+            let one =
+                |row: Arc<FileRow>| (row.n, prepare(&site, &who, &accounts, &live, &row, &room));
+            Ok(all.into_iter().map(one).collect())
+        });
+        work.await.unwrap_or_else(failed)
     }
 
     /// Reserves the file in the index of live puts.
@@ -202,7 +227,7 @@ fn put_status(live: &Live, surl: String, file: Option<&FileRow>) -> PutFileStatu
     let ready = file.state == FileState::SpaceAvailable;
     let lifetime = match live.request.storage_type {
         Some(FileStorageType::Volatile | FileStorageType::Durable) => {
-            live.request.file_lifetime.and_then(|s| i32::try_from(s).ok())
+            live.request.file_lifetime.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX))
         }
         _ => Some(-1),
     };
@@ -231,9 +256,14 @@ async fn drop_prepared(dropped: Vec<Ready>) {
     }
 }
 
+/// A file's number, and what became of it.
+type Prepared = (u32, Result<Ready, Error>);
+
 /// A put that is ready to become live.
 struct Ready {
     located: Located,
+    /// Room that is kept for it.
+    hold: Option<Hold>,
     hidden: RelPath,
     /// The hidden file was made already.
     made: bool,
@@ -260,6 +290,7 @@ fn prepare(
     accounts: &Accounts<'_>,
     live: &Live,
     file: &FileRow,
+    room: &dyn Fn(&StorageArea, u64) -> Result<Hold, Error>,
 ) -> Result<Ready, Error> {
     let located = site.locate_surl(who, &file.surl, Needs::CREATE.access)?;
     let mode = overwrite(live);
@@ -290,9 +321,8 @@ fn prepare(
     if existing.is_none() {
         check_parent(site, who, accounts, &located)?;
     }
-    if let Some(size) = file.expected_size {
-        check_room(&located.area, size)?;
-    }
+    // A file of unknown size takes something, too.
+    let hold = Some(room(&located.area, file.expected_size.unwrap_or(1))?);
     let hidden = hidden_name(&located.path, live.token(), file.n)
         .ok_or_else(|| Error::new(ErrorKind::IsADirectory, "the path is a directory"))?;
     let (turl, account) = accounts.turl(TurlRequest {
@@ -318,7 +348,7 @@ fn prepare(
             loan = Some(Loan { n: file.n, area, path, account, read: false });
         }
     }
-    Ok(Ready { located, hidden, made, protocol: turl.protocol, turl: turl.url, loan })
+    Ok(Ready { located, hold, hidden, made, protocol: turl.protocol, turl: turl.url, loan })
 }
 
 fn check_parent(
@@ -345,28 +375,6 @@ fn check_parent(
             "the parent directory does not exist: make it first with srmMkdir",
         )),
         Err(error) => Err(driver_error(error, &located.stfn)),
-    }
-}
-
-impl Site {
-    /// A space token is good for its own storage area only.
-    fn check_in_area<'s>(
-        &self,
-        who: &Identity,
-        surls: impl Iterator<Item = &'s str>,
-        area: &str,
-    ) -> Result<(), ReturnStatus> {
-        for surl in surls {
-            if let Ok(located) = self.locate_surl(who, surl, Needs::CREATE.access)
-                && *located.area.name != *area
-            {
-                return Err(ReturnStatus::invalid_request(format!(
-                    "targetSpaceToken is a space of storage area {area}, {surl} lies in {}",
-                    located.area.name
-                )));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use super::acl::Accounts;
 use super::checks::{not_in_request, of_files};
 use super::files::hidden_name;
 use super::live::Live;
-use super::publish::{Outcome, Publish, made_at_prepare, publish_all, still_written};
+use super::publish::{Origin, Outcome, Publish, Room, made_at_prepare, publish_all, still_written};
 use super::transition::Change;
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
 use crate::model::{
@@ -109,15 +109,22 @@ impl Srm {
                 && file.key.as_ref().is_some_and(|key| locked.contains(key))
         });
         let mut statuses: HashMap<u32, ReturnStatus> = HashMap::new();
-        let (mut changes, mut keys) = (Vec::new(), Vec::new());
+        let (mut changes, mut keys, mut unsummed) = (Vec::new(), Vec::new(), Vec::new());
         let (mut work, mut tried) = (Vec::new(), HashMap::new());
+        let mut places = HashMap::new();
         for file in ready {
             if live.is_uploading(file.n) {
                 statuses.insert(file.n, still_written().into());
                 continue;
             }
             match self.publish_of(live, &file, readers) {
-                Ok(publish) => work.push(publish),
+                Ok(publish) => {
+                    if matches!(publish.origin, Origin::Mover) {
+                        let place = (Arc::clone(&publish.area), publish.target.clone());
+                        places.insert(file.n, place);
+                    }
+                    work.push(publish);
+                }
                 Err(error) => {
                     changes.push(Change::failed(&file, &error));
                     statuses.insert(file.n, error.into());
@@ -131,6 +138,7 @@ impl Srm {
             let status = match outcome {
                 Ok(Outcome::Done { size, replaced }) => {
                     keys.extend(file.key.clone());
+                    unsummed.extend(places.remove(&n));
                     changes.push(Change::done(file, size, replaced));
                     ReturnStatus::success("done")
                 }
@@ -152,6 +160,7 @@ impl Srm {
             }
         }
         drop((turn, guards));
+        self.checksum_later(&live.request.user, unsummed);
         // Only with `overwrite_pinned` can a pin be left on what was replaced.
         for key in keys {
             self.abort_gets(self.core.requests.pins_on(&key)).await;
@@ -189,7 +198,13 @@ impl Srm {
         let hidden = hidden_name(&key.path, live.token(), file.n)
             .ok_or_else(|| internal("the put names an area's root"))?;
         let protocol = file.turl.as_ref().map(|(protocol, _)| *protocol);
+        let (srm, hold, place) = (self.clone(), live.hold(file.n), Arc::clone(&area));
+        let room: Room = Box::new(move |bytes| match &hold {
+            Some(hold) => srm.grow_room(&place, hold, bytes).map_err(too_much),
+            None => Ok(()),
+        });
         Ok(Publish {
+            room,
             area,
             reader: readers.get(&key.area).copied(),
             target: key.path,
@@ -198,11 +213,24 @@ impl Srm {
             n: file.n,
             expected: file.expected_size,
             uploaded: live.is_uploaded(file.n),
-            ours: protocol.is_some_and(Protocol::is_ours),
+            origin: match protocol.is_some_and(Protocol::is_ours) {
+                true => Origin::Door,
+                false => Origin::Mover,
+            },
             made: protocol.is_some_and(made_at_prepare),
             mode: live.request.overwrite.unwrap_or(OverwriteMode::Never),
             sync: site.config.http.fsync,
         })
+    }
+}
+
+/// More was written than there is room for: the codes that srmPutDone knows.
+fn too_much(error: Error) -> Error {
+    match error.kind {
+        ErrorKind::NoFreeSpace | ErrorKind::NoUserSpace => {
+            Error::new(ErrorKind::ExceedAllocation, error.explanation)
+        }
+        _ => error,
     }
 }
 

@@ -11,7 +11,7 @@ use super::transition::Change;
 use super::usage::Resized;
 use super::{Error, Srm, blocking};
 use crate::fsdriver::DriverError;
-use crate::model::{FileKey, FileState, Fqan, Identity, Person, ProxyKind, RequestKind};
+use crate::model::{FileKey, FileState, Fqan, Identity, Person, ProxyKind, RelPath, RequestKind};
 use crate::namespace::{Access, StorageArea};
 use crate::store::{Intent, IntentId, RequestId};
 
@@ -23,6 +23,7 @@ impl Srm {
     /// once, before the doors open.
     pub async fn recover(&self) -> Result<usize, Error> {
         self.core.usage.load(self.core.store.usage().await?);
+        self.load_spaces().await?;
         self.finish_intents().await?;
         self.load_leases().await?;
         let (mut standing, mut waiting) = (HashSet::new(), Vec::new());
@@ -37,6 +38,7 @@ impl Srm {
                 let who = submitter(&stored.request.user, &stored.request.fqans);
                 let live = Live::new(stored);
                 self.core.requests.insert(&live);
+                self.hold_again(&live).await?;
                 let done = match live.kind() {
                     RequestKind::Put => self.recover_puts(&live, &who).await?,
                     _ => Vec::new(),
@@ -117,7 +119,8 @@ impl Srm {
         for (id, intent) in self.core.store.intents().await? {
             let (Intent::Change { key, .. }
             | Intent::Discard { hidden: key }
-            | Intent::RemoveTree { hidden: key }
+            | Intent::RemoveTree { hidden: key, .. }
+            | Intent::Move { from: key, .. }
             | Intent::DiscardTree { hidden: key }) = &intent;
             // An area that is not configured now may be again.
             let Some(area) = site.namespace.area(&key.area).cloned() else { continue };
@@ -150,7 +153,18 @@ impl Srm {
                 self.settle_all(&[], vec![id]).await;
                 Ok(())
             }
-            Intent::RemoveTree { hidden: FileKey { path, .. } } => {
+            Intent::Move { from, to } => {
+                let (old, new) = (from.path.clone(), to.path.clone());
+                let is_there = move |path: &RelPath| match area.driver.stat(path) {
+                    Ok(_) => Ok(true),
+                    Err(DriverError::NotFound) => Ok(false),
+                    Err(error) => Err(driver_error(error, path)),
+                };
+                let moved = blocking(move || Ok(!is_there(&old)? && is_there(&new)?)).await?;
+                self.settle_move(&from, &to, id, moved).await;
+                Ok(())
+            }
+            Intent::RemoveTree { hidden: FileKey { path, .. }, tree } => {
                 let there = Arc::clone(&area);
                 let looked = path.clone();
                 let stat = blocking(move || Ok(there.driver.stat(&looked).is_ok()));
@@ -159,7 +173,7 @@ impl Srm {
                     self.settle_all(&[], vec![id]).await;
                     return Ok(());
                 }
-                let id = self.uncount_tree(Arc::clone(&area), path.clone(), id).await?;
+                let id = self.uncount_tree(Arc::clone(&area), path.clone(), tree, id).await?;
                 self.discard_tree(area, path, id).await
             }
             Intent::DiscardTree { hidden } => self.discard_tree(area, hidden.path, id).await,

@@ -1,12 +1,34 @@
-//! srmGetSpaceTokens and srmGetSpaceMetaData, for the storage areas' own spaces.
+//! Spaces: those of the storage areas, and reserved ones. Here srmGetSpaceTokens and
+//! srmGetSpaceMetaData; the other operations below.
+
+mod book;
+mod change;
+mod find;
+mod hold;
+mod lifetimes;
+mod release;
+mod reserve;
+mod room;
+mod sweep;
+mod target;
+mod words;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
-use super::access::driver_error;
-use super::{Error, Site, SpaceMetaData, SpaceMetaDataAnswer, SpaceTokensAnswer, Srm, blocking};
+use super::requests::{now, seconds_left};
+use super::{Error, SpaceMetaData, SpaceMetaDataAnswer, SpaceTokensAnswer, Srm};
+use crate::auth::area_authz::SpaceOperation;
 use crate::model::{Identity, RetentionPolicyInfo, ReturnStatus, SpaceToken, StatusCode};
 use crate::namespace::{Access, StorageArea};
+use crate::store::SpaceRow;
+
+pub(super) use book::Books;
+use book::Space;
+pub(super) use find::Found;
+pub(super) use hold::Hold;
+use reserve::seconds;
+pub(super) use sweep::Sweep;
 
 impl Srm {
     /// srmGetSpaceTokens: with a description the spaces that bear it, else all that the caller may
@@ -32,10 +54,25 @@ impl Srm {
     ) -> Result<Vec<SpaceToken>, ReturnStatus> {
         self.admit(who).await?;
         let mut tokens = Vec::new();
-        for area in self.usable_areas(who) {
-            if description.is_none_or(|text| area.token_description.as_deref() == Some(text)) {
-                tokens.push(self.area_token(&area).await?);
+        let site = self.site();
+        let named =
+            |text: &Option<String>| description.is_none_or(|name| text.as_deref() == Some(name));
+        for area in site.namespace.areas() {
+            if named(&area.token_description) && site.is_usable(who, area, Access::Read) {
+                tokens.push(self.area_token(area).await?);
             }
+        }
+        let reserved = |row: &SpaceRow| named(&row.description) && site.may_use(who, row);
+        tokens.extend(self.core.books.list(reserved).into_iter().map(|row| row.token));
+        let limit = site.config.limits.files_per_request;
+        if tokens.len() > limit {
+            return Err(ReturnStatus::new(
+                StatusCode::TooManyResults,
+                format!(
+                    "{} spaces: at most {limit} are told, name their description",
+                    tokens.len()
+                ),
+            ));
         }
         if tokens.is_empty() {
             // StoRM's words: scripts look for them.
@@ -70,14 +107,19 @@ impl Srm {
                 spaces.push(told.clone());
                 continue;
             }
-            let told = match self.find_space(who, &token).await {
-                Ok(area) => meta_data(token.clone(), area).await,
+            let told = match self.query_space(who, &token).await {
+                Ok(Found::Area(area)) => {
+                    of_area(token.clone(), &area, self.core.usage.used(&area.name).bytes)
+                }
+                Ok(Found::Reserved(_, space)) => of_reserved(token.clone(), &space),
                 Err(status) => bare(token.clone(), status),
             };
             known.insert(token, told.clone());
             spaces.push(told);
         }
-        let good = spaces.iter().filter(|s| s.status.code == StatusCode::Success).count();
+        // One that is over, or too full, is told all the same.
+        let known = |space: &&SpaceMetaData| space.total.is_some();
+        let good = spaces.iter().filter(known).count();
         let status = if good == spaces.len() {
             ReturnStatus::success("all space tokens are valid")
         } else if good > 0 {
@@ -88,51 +130,12 @@ impl Srm {
         SpaceMetaDataAnswer { status, spaces: Some(spaces) }
     }
 
-    /// Checks `targetSpaceToken` and `targetFileRetentionPolicyInfo` of a request, which must
-    /// agree.
-    pub(super) async fn check_space(
-        &self,
-        who: &Identity,
-        token: Option<&str>,
-        retention: Option<RetentionPolicyInfo>,
-    ) -> Result<Option<Arc<StorageArea>>, ReturnStatus> {
-        let Some(token) = token else { return Ok(None) };
-        let area = self.find_space(who, token).await?;
-        match retention {
-            Some(asked)
-                if asked.retention_policy != area.retention
-                    || asked.access_latency.is_some_and(|latency| latency != area.latency) =>
-            {
-                Err(ReturnStatus::invalid_request(format!(
-                    "targetFileRetentionPolicyInfo does not agree with the space, which is {} {}",
-                    area.retention, area.latency
-                )))
-            }
-            _ => Ok(Some(area)),
+    async fn query_space(&self, who: &Identity, token: &str) -> Result<Found, ReturnStatus> {
+        let found = self.find_space(who, token).await?;
+        if let Found::Reserved(area, _) = &found {
+            self.site().permit_space(who, area, &[SpaceOperation::Query])?;
         }
-    }
-
-    /// The area whose own token it is.
-    pub(super) async fn find_space(
-        &self,
-        who: &Identity,
-        token: &str,
-    ) -> Result<Arc<StorageArea>, ReturnStatus> {
-        let site = self.site();
-        for area in site.namespace.areas() {
-            if self.area_token(area).await?.0 == token {
-                return if site.is_usable(who, area) {
-                    Ok(Arc::clone(area))
-                } else {
-                    Err(ReturnStatus::new(
-                        StatusCode::AuthorizationFailure,
-                        "no approachable rule opens this space to you",
-                    ))
-                };
-            }
-        }
-        // StoRM's words: scripts look for them.
-        Err(ReturnStatus::invalid_request("The provided Space Token does not exists"))
+        Ok(found)
     }
 
     pub(super) async fn area_token(&self, area: &StorageArea) -> Result<SpaceToken, ReturnStatus> {
@@ -146,34 +149,10 @@ impl Srm {
         known().insert(area.name.clone(), token.clone());
         Ok(token)
     }
-
-    fn usable_areas(&self, who: &Identity) -> Vec<Arc<StorageArea>> {
-        let site = self.site();
-        let areas = site.namespace.areas().iter();
-        areas.filter(|area| site.is_usable(who, area)).cloned().collect()
-    }
 }
 
-impl Site {
-    /// True for an area to which some mapping rule leads and that some approachable rule opens to
-    /// the caller.
-    fn is_usable(&self, who: &Identity, area: &StorageArea) -> bool {
-        area.access_points.iter().any(|point| {
-            self.namespace
-                .locate(who, point, Access::Read)
-                .is_ok_and(|found| found.area.name == area.name)
-        })
-    }
-}
-
-async fn meta_data(token: String, area: Arc<StorageArea>) -> SpaceMetaData {
-    let measured = Arc::clone(&area);
-    let room =
-        blocking(move || measured.driver.room().map_err(|e| driver_error(e, &measured.name))).await;
-    let room = match room {
-        Ok(room) => room,
-        Err(error) => return bare(token, error.into()),
-    };
+/// A storage area's own space: its used bytes are all of the area.
+fn of_area(token: String, area: &StorageArea, used: u64) -> SpaceMetaData {
     SpaceMetaData {
         token,
         status: ReturnStatus::success("Valid space token"),
@@ -184,10 +163,34 @@ async fn meta_data(token: String, area: Arc<StorageArea>) -> SpaceMetaData {
         owner: Some("stormd".to_owned()),
         total: Some(area.total_online),
         guaranteed: Some(area.total_online),
-        // What can be written now: never more than the file system has left.
-        unused: Some(room.free.min(area.total_online)),
+        unused: Some(area.total_online.saturating_sub(used)),
         lifetime_assigned: Some(-1),
         lifetime_left: Some(-1),
+    }
+}
+
+fn of_reserved(token: String, space: &Space) -> SpaceMetaData {
+    let Space { row, used, .. } = space;
+    let status = if space.is_expired(now()) {
+        ReturnStatus::new(StatusCode::SpaceLifetimeExpired, "the lifetime of the space is over")
+    } else if *used > row.total {
+        ReturnStatus::new(StatusCode::ExceedAllocation, "the space holds more than it was given")
+    } else {
+        ReturnStatus::success("Valid space token")
+    };
+    SpaceMetaData {
+        token,
+        status,
+        retention: Some(RetentionPolicyInfo {
+            retention_policy: row.retention,
+            access_latency: Some(row.latency),
+        }),
+        owner: Some(row.user.clone()),
+        total: Some(row.total),
+        guaranteed: Some(row.guaranteed),
+        unused: Some(row.total.saturating_sub(*used)),
+        lifetime_assigned: Some(seconds(row.lifetime)),
+        lifetime_left: Some(seconds_left(row.expires)),
     }
 }
 

@@ -85,7 +85,10 @@ impl Srm {
 
     pub(super) fn pool(&self, kind: RequestKind) -> &Pool {
         match kind {
-            RequestKind::Put => &self.core.puts,
+            RequestKind::Put
+            | RequestKind::ReserveSpace
+            | RequestKind::UpdateSpace
+            | RequestKind::ChangeSpaceForFiles => &self.core.puts,
             RequestKind::BringOnline => &self.core.brings,
             RequestKind::Get | RequestKind::Copy => &self.core.gets,
         }
@@ -174,6 +177,7 @@ impl Job for Work {
                     srm.give_up(&live, &files).await
                 }
                 RequestKind::Put => srm.work_puts(&live, &who, &files).await,
+                RequestKind::ChangeSpaceForFiles => srm.work_changes(&live, &who, &files).await,
                 _ => srm.work_gets(&live, &who, &files).await,
             };
             if let Err(error) = done {

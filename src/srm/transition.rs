@@ -8,7 +8,7 @@ use super::requests::now;
 use super::usage::Resized;
 use super::{Error, ErrorKind, Srm};
 use crate::model::{Event, FileState, RequestKind, StatusCode, next};
-use crate::store::{Advance, Advanced, End, FileRow, Settled};
+use crate::store::{Advance, Advanced, End, FileRow, RecordChange, Settled};
 
 /// One change: the file's row as it is to be, but for the state, which the event gives.
 pub(super) struct Change {
@@ -64,7 +64,7 @@ impl Srm {
     ) -> Result<Vec<Changed>, Error> {
         let mut outcome: Vec<Option<Changed>> = Vec::with_capacity(changes.len());
         let mut rows = Vec::with_capacity(changes.len());
-        let mut resized = Vec::new();
+        let (mut resized, mut records, mut due) = (Vec::new(), Vec::new(), Vec::new());
         for change in changes {
             let expect = match live.file(change.row.n) {
                 Some(file) => file.state,
@@ -73,7 +73,14 @@ impl Srm {
             match next(live.kind(), expect, change.event) {
                 Ok(state) => {
                     let row = finish_row(change.row, live.kind(), state);
-                    resized.extend(change.resized);
+                    if let Some(change) = change.resized {
+                        let record = self.record_of(live, row.n, row.size.unwrap_or(0));
+                        due.extend(record.as_ref().and_then(|record| record.expires));
+                        if record.is_some() || self.core.books.has_records(&change.key.area) {
+                            records.push(RecordChange::Set(change.key.clone(), record));
+                        }
+                        resized.push(change);
+                    }
                     rows.push(Advance { request: live.id, n: row.n, expect, row });
                     outcome.push(None);
                 }
@@ -93,9 +100,11 @@ impl Srm {
         } else {
             let _order = self.core.usage.order.read().await;
             let usage = self.core.usage.deltas(&resized);
-            let settled = Settled { usage, ..Settled::default() };
-            let taken = self.core.store.publish(rows, end, settled).await?;
+            let settled = Settled { intents: Vec::new(), usage, records };
+            let (taken, deltas) = self.core.store.publish(rows, end, settled).await?;
             self.core.usage.apply(&resized);
+            self.core.books.apply(&deltas);
+            due.into_iter().for_each(|at| self.note_due(at));
             taken
         };
 
@@ -124,7 +133,8 @@ impl Srm {
         self.core.requests.apply(live, &applied, abort, ended);
         // What was lent to local accounts goes with the state that needed it.
         let over = applied.iter().filter(|row| !row.state.holds_rights());
-        self.take_back(live.id, over.map(|row| row.n).collect()).await;
+        self.take_back(live.id, over.clone().map(|row| row.n).collect()).await;
+        over.filter_map(|row| row.key.as_ref()).for_each(|key| self.freed(key));
         if let Some(soonest) = applied.iter().filter_map(|row| row.expires).min() {
             self.wake_at(soonest);
         }

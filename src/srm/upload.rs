@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use super::access::{Needs, check_room, driver_error};
+use super::access::{Needs, driver_error};
 use super::acl::{Accounts, of_published};
 use super::files::{
     self, Seal, discard, discard_successor, entry, hidden_for_upload, hidden_successor, seal,
@@ -11,6 +11,7 @@ use super::files::{
 };
 use super::live::Live;
 use super::requests::Holder;
+use super::spaces::Hold;
 use super::{
     Entry, Error, ErrorKind, Precondition, Published, Srm, Target, WriteOptions, blocking,
     to_the_end,
@@ -39,6 +40,8 @@ enum Place {
         may_replace: bool,
         /// The group that reads it.
         reader: Option<u32>,
+        /// Room that is kept for it.
+        hold: Hold,
     },
     /// The hidden file of a live put.
     Transfer { area: Arc<StorageArea>, hidden: RelPath, put: Uploading, stfn: Stfn },
@@ -85,11 +88,11 @@ impl Srm {
             Error::new(ErrorKind::IsADirectory, "the path is a storage area's root")
         })?;
         let hidden = hidden_for_upload(&parent);
-        let (file, named) =
-            self.begin(&located.area, parent, hidden, options.expected_size).await?;
+        let hold = self.room_for_upload(&located, options.expected_size.unwrap_or(1)).await?;
+        let (file, named) = self.begin(&located.area, parent, hidden).await?;
         let may_replace = site.permit(who, &located, Needs::DELETE).is_ok();
         let precondition = options.precondition;
-        let place = Place::Plain { located, precondition, may_replace, reader };
+        let place = Place::Plain { located, precondition, may_replace, reader, hold };
         Ok(Upload { file, named, place, srm: self.clone() })
     }
 
@@ -107,8 +110,8 @@ impl Srm {
         let parent = hidden.parent().unwrap_or_else(RelPath::root);
         let put = Uploading::begin(holder);
         let passing = hidden_for_upload(&parent);
-        let (file, named) =
-            self.begin(&located.area, parent, passing, options.expected_size).await?;
+        self.room_for_transfer(&located.area, &put.0, options.expected_size.unwrap_or(1)).await?;
+        let (file, named) = self.begin(&located.area, parent, passing).await?;
         let place = Place::Transfer { area: located.area, hidden, put, stfn: stfn.clone() };
         Ok(Upload { file, named, place, srm: self.clone() })
     }
@@ -119,18 +122,12 @@ impl Srm {
         area: &Arc<StorageArea>,
         directory: RelPath,
         hidden: RelPath,
-        expected_size: Option<u64>,
     ) -> Result<(File, Option<Named>), Error> {
         let (place, above) = (Arc::clone(area), directory.clone());
-        let unnamed = blocking(move || {
-            if let Some(size) = expected_size {
-                check_room(&place, size)?;
-            }
-            match place.driver.begin(&above, None) {
-                Ok(unpublished) => Ok(Some(unpublished.file)),
-                Err(DriverError::NotSupported) => Ok(None),
-                Err(error) => Err(not_begun(error, &above)),
-            }
+        let unnamed = blocking(move || match place.driver.begin(&above, None) {
+            Ok(unpublished) => Ok(Some(unpublished.file)),
+            Err(DriverError::NotSupported) => Ok(None),
+            Err(error) => Err(not_begun(error, &above)),
         })
         .await?;
         if let Some(file) = unnamed {
@@ -212,7 +209,8 @@ impl Upload {
         let file = Unpublished { file, hidden };
         let adler32 = format!("{adler32:08x}");
         let published = match place {
-            Place::Plain { located, precondition, may_replace, reader } => {
+            Place::Plain { located, precondition, may_replace, reader, hold } => {
+                let hold = srm.fit_upload(&located.area, hold, size).await?;
                 let judge = move |there: Option<&Entry>| match there {
                     Some(_) if !may_replace => Err(Error::new(
                         ErrorKind::Denied,
@@ -221,9 +219,13 @@ impl Upload {
                     there => judge(precondition.as_ref(), there),
                 };
                 let whole = Whole { size, adler32, reader };
-                srm.publish_file(file, located, judge, whole).await
+                let published = srm.publish_file(file, located, judge, whole).await;
+                // Until it counts as used.
+                drop(hold);
+                published
             }
             Place::Transfer { area, hidden, put, stfn } => {
+                srm.room_for_transfer(&area, &put.0, size).await?;
                 publish_transfer(file, area, hidden, &put, &stfn, adler32).await
             }
         };

@@ -43,6 +43,15 @@ pub struct LentRow {
 /// All that is lent.
 pub type Lent = (Vec<LeaseRow>, Vec<LentRow>);
 
+/// Writes entries as they are now, whatever was known of them.
+pub(super) fn relend(
+    connection: &Connection,
+    owner: &str,
+    entries: &[LentRow],
+) -> Result<(), StoreError> {
+    write_entries(connection, owner, entries, "before = excluded.before, given = excluded.given")
+}
+
 pub(super) fn lend(
     connection: &Connection,
     owner: &str,
@@ -56,11 +65,20 @@ pub(super) fn lend(
     for LeaseRow { request, n, uid, key } in leases {
         insert.execute((owner, request.0, n, uid, &*key.area, key.path.as_str()))?;
     }
-    let mut insert = connection.prepare_cached(
+    write_entries(connection, owner, entries, "given = given | excluded.given")
+}
+
+fn write_entries(
+    connection: &Connection,
+    owner: &str,
+    entries: &[LentRow],
+    known: &str,
+) -> Result<(), StoreError> {
+    let mut insert = connection.prepare_cached(&format!(
         "INSERT INTO acl_entries (owner, id, uid, area, path, before, given)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (owner, id) DO UPDATE SET given = given | excluded.given",
-    )?;
+         ON CONFLICT (owner, id) DO UPDATE SET {known}"
+    ))?;
     for entry in entries {
         insert.execute(params![
             owner,

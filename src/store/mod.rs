@@ -1,4 +1,4 @@
-//! What a file system cannot remember: requests and their files, tokens of spaces, intents.
+//! What a file system cannot remember: requests and their files, spaces, lifetimes, intents.
 //! Nothing here is needed to find, list or read a file.
 //!
 //! One writer thread owns the SQLite connection and commits everything that waits in one durable
@@ -7,8 +7,10 @@
 mod asked;
 mod leases;
 mod read;
+mod records;
 mod rows;
 mod schema;
+mod spaces;
 mod sqlite;
 mod usage;
 mod write;
@@ -18,6 +20,8 @@ mod writer;
 mod tests;
 
 pub use leases::{LeaseRow, Lent, LentId, LentRow};
+pub use records::{DueFile, FileRecord, RecordChange, RecordDelta};
+pub use spaces::{SpaceGrant, SpaceRow};
 pub use sqlite::Store;
 pub use usage::{ScanRow, Settled, UsageDelta, UsageRow};
 
@@ -182,6 +186,15 @@ pub enum Intent {
     RemoveTree {
         /// The directory, under its hidden name.
         hidden: FileKey,
+        /// The name it had.
+        tree: FileKey,
+    },
+    /// A file or directory of whose files some have records is about to get another name.
+    Move {
+        /// Its old name.
+        from: FileKey,
+        /// Its new one.
+        to: FileKey,
     },
     /// A directory under a hidden name is to be removed. What it holds no longer counts as used.
     DiscardTree {

@@ -132,7 +132,7 @@ pub(super) fn intents(
     owner: &str,
 ) -> Result<Vec<(IntentId, Intent)>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, kind, hidden_area, hidden_path, bytes
+        "SELECT id, kind, hidden_area, hidden_path, bytes, target_area, target_path
          FROM intents WHERE owner = ?1 ORDER BY id",
     )?;
     let mut found = statement.query([owner])?;

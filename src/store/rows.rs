@@ -108,11 +108,17 @@ pub(super) fn intent(id: i64, row: &Row<'_>) -> Result<Intent, StoreError> {
     let path = "hidden_path";
     let key = key(row.get("hidden_area")?, row.get(path)?).map_err(|value| bad(path, &value))?;
     let key = key.ok_or_else(|| bad(path, ""))?;
+    let target = || {
+        let found =
+            file_key(&row.get::<_, String>("target_area")?, &row.get::<_, String>("target_path")?);
+        found.ok_or_else(|| bad("target_path", "no path"))
+    };
     match kind.as_str() {
         "CHANGE" => Ok(Intent::Change { key, before: bytes(row, "bytes")? }),
         // PUBLISH: written by older programs.
         "DISCARD" | "PUBLISH" => Ok(Intent::Discard { hidden: key }),
-        "REMOVE_TREE" => Ok(Intent::RemoveTree { hidden: key }),
+        "REMOVE_TREE" => Ok(Intent::RemoveTree { hidden: key, tree: target()? }),
+        "MOVE" => Ok(Intent::Move { from: key, to: target()? }),
         "DISCARD_TREE" => Ok(Intent::DiscardTree { hidden: key }),
         _ => Err(bad("kind", &kind)),
     }
@@ -165,6 +171,11 @@ fn key(area: Option<String>, path: Option<String>) -> Result<Option<FileKey>, St
         (None, None) => Ok(None),
         _ => Err("one of area and path is missing".to_owned()),
     }
+}
+
+/// The key of what stands at `path` of an area; `None` for a path that is none.
+pub(super) fn file_key(area: &str, path: &str) -> Option<FileKey> {
+    Some(FileKey { area: Arc::from(area), path: RelPath::parse(path).ok()? })
 }
 
 fn required<T>(

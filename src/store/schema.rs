@@ -17,7 +17,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 64;
 
 /// Each step leads from the schema of its index to the next; steps are only ever added.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, SPACES];
 
 /// `live` is 1 until the file's state is final for its kind. `kind` and `owner` of a file repeat its
 /// request's, for the partial indices. Times are milliseconds since 1970; sizes are the 64 bits of
@@ -147,6 +147,49 @@ ALTER TABLE files ADD COLUMN parent INTEGER;
 CREATE INDEX requests_of_user ON requests (user, id);
 CREATE INDEX requests_described ON requests (user, description, id)
     WHERE description IS NOT NULL;
+";
+
+/// Only files that are in a reserved space, or have a lifetime, have a record. `lifetime` is in seconds,
+/// -1 for none; `expires` is NULL where there is no end. What a space uses is the sum of its records.
+const SPACES: &str = "
+CREATE TABLE spaces (
+    token TEXT PRIMARY KEY,
+    area TEXT NOT NULL,
+    user TEXT NOT NULL,
+    fqans TEXT NOT NULL,
+    description TEXT,
+    retention TEXT NOT NULL,
+    latency TEXT NOT NULL,
+    total INTEGER NOT NULL,
+    guaranteed INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    lifetime INTEGER NOT NULL,
+    expires INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE space_grants (
+    request INTEGER PRIMARY KEY,
+    space TEXT NOT NULL,
+    retention TEXT NOT NULL,
+    latency TEXT NOT NULL,
+    total INTEGER NOT NULL,
+    guaranteed INTEGER NOT NULL,
+    lifetime INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE file_records (
+    area TEXT NOT NULL,
+    path TEXT NOT NULL,
+    space TEXT,
+    storage_type TEXT NOT NULL,
+    lifetime INTEGER NOT NULL,
+    expires INTEGER,
+    size INTEGER NOT NULL,
+    PRIMARY KEY (area, path)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX file_records_space ON file_records (space) WHERE space IS NOT NULL;
+CREATE INDEX file_records_due ON file_records (expires, area, path)
+    WHERE storage_type = 'VOLATILE' AND expires IS NOT NULL;
 ";
 
 /// The writer's connection, to a file that exists from now on, has mode 0600 if it is new (SQLite

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
@@ -10,11 +11,13 @@ use uuid::Uuid;
 use super::writer::{Lane, Writer};
 use super::{
     Advance, Advanced, End, FileRow, Intent, IntentId, LeaseRow, Lent, LentId, LentRow, Millis,
-    RequestId, RequestRow, ScanRow, Settled, StoreError, StoredRequest, UsageRow, leases, read,
-    schema, usage, write,
+    RecordDelta, RequestId, RequestRow, ScanRow, Settled, StoreError, StoredRequest, UsageRow,
+    leases, read, schema, usage, write,
 };
 use crate::model::{RelPath, RequestToken, SpaceToken};
 
+/// How many times as long as a step of a purge its rest is.
+const PURGE_REST: u32 = 2;
 /// Connections for reading.
 const READERS: usize = 4;
 
@@ -130,7 +133,8 @@ impl Store {
     }
 
     /// Removes own requests that ended before `ended_before`, the oldest first and at most `limit`,
-    /// in small steps between which others write; how many it removed.
+    /// in small steps between which others write; how many it removed. It rests between steps, so that
+    /// the disk is theirs most of the time.
     pub async fn purge(&self, ended_before: Millis, limit: usize) -> Result<usize, StoreError> {
         let mut removed = 0;
         while removed < limit {
@@ -138,10 +142,12 @@ impl Store {
             let left = limit - removed;
             let work =
                 move |connection: &Connection| write::purge(connection, &owner, ended_before, left);
+            let began = Instant::now();
             match self.inner.writer.call(Lane::Standing(1), work).await? {
                 0 => break,
                 step => removed += step,
             }
+            tokio::time::sleep(began.elapsed().saturating_mul(PURGE_REST)).await;
         }
         Ok(removed)
     }
@@ -175,21 +181,29 @@ impl Store {
 
     /// Writes down what announced changes came to, and forgets that they were announced. Nobody
     /// waits for it: after a crash the intents are still there, and tell what has to be looked at.
+    /// Not for changes of records: see [`Store::settle_records`].
     pub async fn settle(&self, settled: Settled) -> Result<(), StoreError> {
-        let work = move |connection: &Connection| usage::settle(connection, &settled);
+        let work = move |connection: &Connection| usage::settle(connection, &settled).map(|_| ());
         self.inner.writer.cast(Lane::Standing(1), work).await
     }
 
-    /// As [`Store::settle`], and announces what follows, in the same transaction. It outlives a kill.
+    /// As [`Store::settle`], and tells what the records came to. It outlives a kill.
+    pub async fn settle_records(&self, settled: Settled) -> Result<Vec<RecordDelta>, StoreError> {
+        let rows = settled.rows();
+        let work = move |connection: &Connection| usage::settle(connection, &settled);
+        self.inner.writer.call_soft(Lane::Standing(rows), work).await
+    }
+
+    /// As [`Store::settle_records`], and announces what follows, in the same transaction.
     pub async fn settle_and_announce(
         &self,
         settled: Settled,
         intent: Intent,
-    ) -> Result<IntentId, StoreError> {
+    ) -> Result<(IntentId, Vec<RecordDelta>), StoreError> {
         let owner = Arc::clone(&self.inner.owner);
         let work = move |connection: &Connection| {
-            usage::settle(connection, &settled)?;
-            write::write_intent(connection, &owner, &intent)
+            let deltas = usage::settle(connection, &settled)?;
+            Ok((write::write_intent(connection, &owner, &intent)?, deltas))
         };
         self.inner.writer.call_soft(Lane::Standing(2), work).await
     }
@@ -200,11 +214,11 @@ impl Store {
         changes: Vec<Advance>,
         end: Option<End>,
         settled: Settled,
-    ) -> Result<Vec<Advanced>, StoreError> {
+    ) -> Result<(Vec<Advanced>, Vec<RecordDelta>), StoreError> {
         let rows = changes.len() + settled.rows();
         let work = move |connection: &Connection| {
-            usage::settle(connection, &settled)?;
-            write::advance(connection, &changes, end)
+            let deltas = usage::settle(connection, &settled)?;
+            Ok((write::advance(connection, &changes, end)?, deltas))
         };
         self.inner.writer.call(Lane::Standing(rows), work).await
     }
@@ -271,6 +285,15 @@ impl Store {
         self.inner.writer.call(Lane::Standing(rows), work).await
     }
 
+    /// Writes down, durably, that entries which are lent were changed for good meanwhile: what is to
+    /// come back is another now.
+    pub async fn relend(&self, entries: Vec<LentRow>) -> Result<(), StoreError> {
+        let owner = Arc::clone(&self.inner.owner);
+        let rows = entries.len();
+        let work = move |connection: &Connection| leases::relend(connection, &owner, &entries);
+        self.inner.writer.call(Lane::Standing(rows), work).await
+    }
+
     /// Forgets what was taken back. Does not wait for the disk: after a crash it is taken back once
     /// more.
     pub async fn give_back(
@@ -313,6 +336,26 @@ impl Store {
         let inner = Arc::clone(&self.inner);
         // An error means that the runtime is going down; dropping the store does it then.
         tokio::task::spawn_blocking(move || inner.writer.stop()).await.ok();
+    }
+
+    pub(super) async fn write<T, F>(&self, rows: usize, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.inner.writer.call(Lane::Standing(rows), work).await
+    }
+
+    /// As [`Store::read`], here and now: for threads that may block.
+    pub(super) fn read_here<T>(
+        &self,
+        ask: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.inner.readers.with(ask)
+    }
+
+    pub(super) fn owner(&self) -> Arc<str> {
+        Arc::clone(&self.inner.owner)
     }
 
     pub(super) async fn read<T, F>(&self, ask: F) -> Result<T, StoreError>

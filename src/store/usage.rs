@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::records::{self, RecordChange, RecordDelta};
 use super::rows::corrupt;
 use super::{IntentId, Millis, StoreError};
 use crate::model::RelPath;
@@ -52,21 +53,26 @@ pub struct Settled {
     pub intents: Vec<IntentId>,
     /// The bytes.
     pub usage: Vec<UsageDelta>,
+    /// What became of their records.
+    pub records: Vec<RecordChange>,
 }
 
 impl Settled {
     /// True where there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.intents.is_empty() && self.usage.is_empty()
+        self.intents.is_empty() && self.usage.is_empty() && self.records.is_empty()
     }
 
     /// Rows that it changes.
     pub(super) fn rows(&self) -> usize {
-        self.intents.len() + self.usage.len()
+        self.intents.len() + self.usage.len() + self.records.len()
     }
 }
 
-pub(super) fn settle(connection: &Connection, settled: &Settled) -> Result<(), StoreError> {
+pub(super) fn settle(
+    connection: &Connection,
+    settled: &Settled,
+) -> Result<Vec<RecordDelta>, StoreError> {
     for delta in &settled.usage {
         connection
             .prepare_cached(
@@ -79,7 +85,7 @@ pub(super) fn settle(connection: &Connection, settled: &Settled) -> Result<(), S
     for id in &settled.intents {
         connection.prepare_cached("DELETE FROM intents WHERE id = ?1")?.execute([id.0])?;
     }
-    Ok(())
+    records::change(connection, &settled.records)
 }
 
 pub(super) fn usage(connection: &Connection) -> Result<Vec<UsageRow>, StoreError> {

@@ -10,7 +10,7 @@ use super::{
 use crate::model::{FileState, RequestKind};
 
 /// Requests that one step of a purge looks at, and files after which it stops.
-const PURGE_STEP: (i64, usize) = (64, 1000);
+const PURGE_STEP: (i64, usize) = (16, 1000);
 
 pub(super) fn submit(
     connection: &Connection,
@@ -167,10 +167,13 @@ pub(super) fn purge(
         .query_map((owner, ended_before.0, limit), |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     let mut delete_files = connection.prepare_cached("DELETE FROM files WHERE request = ?1")?;
+    let mut delete_grant =
+        connection.prepare_cached("DELETE FROM space_grants WHERE request = ?1")?;
     let mut delete_request = connection.prepare_cached("DELETE FROM requests WHERE id = ?1")?;
     let (mut requests, mut files) = (0, 0);
     for id in ids {
         files += delete_files.execute([id])?;
+        delete_grant.execute([id])?;
         requests += delete_request.execute([id])?;
         if files >= most_files {
             break;
@@ -198,18 +201,28 @@ pub(super) fn write_intent(
     owner: &str,
     intent: &Intent,
 ) -> Result<IntentId, StoreError> {
-    let (kind, key, before) = match intent {
-        Intent::Change { key, before } => ("CHANGE", key, *before),
-        Intent::Discard { hidden } => ("DISCARD", hidden, None),
-        Intent::RemoveTree { hidden } => ("REMOVE_TREE", hidden, None),
-        Intent::DiscardTree { hidden } => ("DISCARD_TREE", hidden, None),
+    let (kind, key, before, target) = match intent {
+        Intent::Change { key, before } => ("CHANGE", key, *before, None),
+        Intent::Discard { hidden } => ("DISCARD", hidden, None, None),
+        Intent::RemoveTree { hidden, tree } => ("REMOVE_TREE", hidden, None, Some(tree)),
+        Intent::DiscardTree { hidden } => ("DISCARD_TREE", hidden, None, None),
+        Intent::Move { from, to } => ("MOVE", from, None, Some(to)),
     };
     connection
         .prepare_cached(
-            "INSERT INTO intents (owner, kind, hidden_area, hidden_path, bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO intents
+                 (owner, kind, hidden_area, hidden_path, bytes, target_area, target_path)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
-        .execute((owner, kind, &*key.area, key.path.as_str(), write_bytes(before)))?;
+        .execute((
+            owner,
+            kind,
+            &*key.area,
+            key.path.as_str(),
+            write_bytes(before),
+            target.map(|key| &*key.area),
+            target.map(|key| key.path.as_str()),
+        ))?;
     Ok(IntentId(connection.last_insert_rowid()))
 }
 

@@ -18,6 +18,15 @@ pub trait Files: Send + Sync + 'static {
         target: &Target,
     ) -> impl Future<Output = Result<Entry, Error>> + Send;
 
+    /// The adler32 of what was found at `target` a moment ago; computed where none is kept, as long as
+    /// an answer may wait for that.
+    fn checksum(
+        &self,
+        who: &Identity,
+        target: &Target,
+        entry: &Entry,
+    ) -> impl Future<Output = Option<String>> + Send;
+
     /// Opens a file for reading. A directory: [`crate::srm::ErrorKind::IsADirectory`].
     fn open(
         &self,
@@ -74,6 +83,10 @@ impl Files for Srm {
 
     async fn stat(&self, who: &Identity, target: &Target) -> Result<Entry, Error> {
         Srm::stat(self, who, target).await
+    }
+
+    async fn checksum(&self, who: &Identity, target: &Target, entry: &Entry) -> Option<String> {
+        Srm::checksum(self, who, target, entry).await
     }
 
     async fn open(&self, who: &Identity, target: &Target) -> Result<Reader, Error> {

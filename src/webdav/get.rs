@@ -33,7 +33,7 @@ pub(super) async fn head<F: Files>(call: Call<'_, F>) -> Handled {
     if let Some(answer) = judge(&call, &entry)? {
         return Ok(answer);
     }
-    let mut response = described(&call, &entry);
+    let mut response = described(&call, &entry).await;
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(entry.size));
     Ok(response)
 }
@@ -55,7 +55,7 @@ async fn file<F: Files>(call: &Call<'_, F>, reader: Reader) -> Handled {
     if let Some(answer) = judge(call, &entry)? {
         return Ok(answer);
     }
-    let mut response = described(call, &entry);
+    let mut response = described(call, &entry).await;
     let asked = call.headers.get(header::RANGE).map(|v| v.to_str().unwrap_or_default());
     let asked = asked.filter(|_| range_holds(call.headers, &entry, SystemTime::now()));
     let source = match wanted(asked, entry.size) {
@@ -110,9 +110,13 @@ fn judge<F>(call: &Call<'_, F>, entry: &Entry) -> Result<Option<Response>, Refus
 }
 
 /// 200 with all headers that do not depend on the range.
-fn described<F>(call: &Call<'_, F>, entry: &Entry) -> Response {
+async fn described<F: Files>(call: &Call<'_, F>, entry: &Entry) -> Response {
     let mut response = Response::new(Body::empty());
     validators(&mut response, entry);
+    let sum = match digest::wants_adler32(call.headers) {
+        true => call.files.checksum(call.who, &call.place.target, entry).await,
+        false => None,
+    };
     let headers = response.headers_mut();
     let kind = content_type(&entry.name);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -121,10 +125,8 @@ fn described<F>(call: &Call<'_, F>, entry: &Entry) -> Response {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     }
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    if digest::wants_adler32(call.headers)
-        && let Some(sum) = &entry.adler32
-    {
-        headers.insert(digest::DIGEST, text(&digest::tell(sum)));
+    if let Some(sum) = sum {
+        headers.insert(digest::DIGEST, text(&digest::tell(&sum)));
     }
     response
 }

@@ -165,10 +165,12 @@ fn status(kind: ErrorKind, operation: Operation, who: &Identity) -> StatusCode {
         ErrorKind::Exists | ErrorKind::Precondition => StatusCode::PRECONDITION_FAILED,
         ErrorKind::Busy => StatusCode::LOCKED,
         ErrorKind::InvalidRequest => StatusCode::BAD_REQUEST,
-        ErrorKind::NoFreeSpace => StatusCode::INSUFFICIENT_STORAGE,
+        ErrorKind::NoFreeSpace | ErrorKind::NoUserSpace | ErrorKind::ExceedAllocation => {
+            StatusCode::INSUFFICIENT_STORAGE
+        }
         ErrorKind::NotSupported if put => StatusCode::CONFLICT,
         ErrorKind::NotSupported => StatusCode::NOT_IMPLEMENTED,
-        ErrorKind::Aborted | ErrorKind::Expired => StatusCode::CONFLICT,
+        ErrorKind::Aborted | ErrorKind::Expired | ErrorKind::SpaceExpired => StatusCode::CONFLICT,
         ErrorKind::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Internal if put => StatusCode::CONFLICT,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,10 +1,9 @@
 //! Who has no account, masks that are too narrow, directories that are not ours, and file systems
 //! without ACLs.
 
-use std::process::Command;
-
 use super::common::accounts::{one, service, two};
 use super::common::client::Tls;
+use super::common::disk::Disk;
 use super::common::grid::Grid;
 use super::common::storm::{Area, Setup, TestStorm};
 use super::common::wire;
@@ -79,42 +78,10 @@ async fn a_directory_that_is_not_ours_is_used_as_it_is_or_named() {
     assert_eq!(grid.acl("/jit"), before);
 }
 
-/// btrfs without ACLs, which is the one that still knows the option, by a loop mount.
-struct NoAcls {
-    dir: tempfile::TempDir,
-}
-
-impl NoAcls {
-    fn new() -> Self {
-        let dir = tempfile::TempDir::with_prefix("stormd-noacl-").unwrap();
-        let (image, mount) = (dir.path().join("image"), dir.path().join("mount"));
-        std::fs::create_dir(&mount).unwrap();
-        std::fs::File::create(&image).unwrap().set_len(128 << 20).unwrap();
-        let run = |program: &str, args: &[&str]| {
-            let done = Command::new(program).args(args).output().unwrap();
-            assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
-        };
-        let (image, mount) = (image.display().to_string(), mount.display().to_string());
-        run("mkfs.btrfs", &["-q", &image]);
-        run("mount", &["-o", "loop,noacl", &image, &mount]);
-        Self { dir }
-    }
-
-    fn mount(&self) -> std::path::PathBuf {
-        self.dir.path().join("mount")
-    }
-}
-
-impl Drop for NoAcls {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.mount()).status();
-    }
-}
-
 #[tokio::test]
 async fn without_acls_there_are_only_our_own_doors_and_a_warning() {
-    let disk = NoAcls::new();
-    let root = Some(disk.mount());
+    let disk = Disk::without_acls();
+    let root = Some(disk.mount.clone());
     let area = Area { name: "BARE", stfn: "bare", vo: None, anonymous: false, root };
     let gridmap = super::common::accounts::grid_mapfile();
     let storm = TestStorm::set_up(Setup { areas: vec![area], gridmap, ..Setup::default() });
@@ -131,5 +98,5 @@ async fn without_acls_there_are_only_our_own_doors_and_a_warning() {
     let wrote = wire::once(&grid.user, port, "PUT", &path, b"data").await.unwrap();
     assert_eq!(wrote.status, 201);
     grid.put_done(&put).await.expect("SRM_SUCCESS");
-    assert_eq!(std::fs::read(disk.mount().join("f")).unwrap(), b"data");
+    assert_eq!(std::fs::read(disk.mount.join("f")).unwrap(), b"data");
 }

@@ -91,7 +91,7 @@ pub fn read(response: &Response) -> Answer {
     }
     // The files stand in an array; what is outside it belongs to the request.
     let (mut request, mut files) = (xml.clone(), Vec::new());
-    for item in ["statusArray", "pathDetailArray"] {
+    for item in ["statusArray", "pathDetailArray", "surlPermissionArray", "permissionArray"] {
         let (open, close) = (format!("<{item}"), format!("</{item}>"));
         if let (Some(from), Some(to)) = (xml.find(&open), xml.rfind(&close)) {
             // Paths below a listed directory are no files of the request: the first level is

@@ -51,6 +51,7 @@ impl Driver for Fake {
     fn default_acl(&self, _: &File) -> Done<Option<Acl>> { no() }
     fn acl_text(&self, _: &File) -> Done<String> { no() }
     fn has_writer(&self, _: &File) -> Done<Option<bool>> { no() }
+    fn read_through(&self, _: &File, _: &mut dyn FnMut(&[u8]) -> bool) -> Done<bool> { no() }
     fn preallocate(&self, _: &File, _: u64) -> Done<()> { no() }
     fn room(&self) -> Done<Room> { no() }
     fn physical(&self, path: &RelPath) -> PathBuf { self.0.join(path.as_str()) }

@@ -1,25 +1,32 @@
 //! What srmLs tells of one path.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-
-use nix::unistd::{Gid, Group, Uid, User};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::super::access::driver_error;
 use super::super::files::{adler32, hidden_name};
-use super::super::requests::Holder;
+use super::super::people::{group, user};
+use super::super::requests::{Holder, now, seconds_left};
 use super::super::{EntryKind, Error, ErrorKind, PathDetail};
 use crate::fsdriver::{Directory, DriverError, Kind, Stat};
 use crate::model::{
     FileLocality, FileStorageType, RetentionPolicyInfo, ReturnStatus, SpaceToken, StatusCode,
 };
 use crate::namespace::{Located, StorageArea};
+use crate::store::Store;
+
+/// `checkSumType`.
+pub(super) const ADLER32: &str = "ADLER32";
 
 /// How much is told, and what is known of the areas.
 pub(super) struct Describer {
     pub(super) full: bool,
     /// Of every area, where asked for.
     pub(super) tokens: HashMap<Arc<str>, SpaceToken>,
+    /// What is remembered of files in areas of which some file has a record.
+    pub(super) records: Store,
+    /// Those areas.
+    pub(super) recorded: HashSet<Arc<str>>,
 }
 
 impl Describer {
@@ -88,6 +95,7 @@ impl Describer {
         detail.other = Some(mode(0));
         if kind == EntryKind::File {
             self.class(&located.area, &mut detail);
+            self.record(located, &mut detail);
             detail.locality = Some(FileLocality::Online);
             let driver = &*located.area.driver;
             let file = match within {
@@ -97,7 +105,7 @@ impl Describer {
             detail.checksum = file
                 .ok()
                 .and_then(|file| adler32(driver, &file, stat))
-                .map(|value| ("ADLER32".to_owned(), value));
+                .map(|value| (ADLER32.to_owned(), value));
         }
         detail
     }
@@ -111,6 +119,34 @@ impl Describer {
         detail.space_tokens = self.tokens.get(&area.name).cloned().into_iter().collect();
     }
 
+    /// The space it is in and how long it lives, where that is remembered.
+    fn record(&self, located: &Located, detail: &mut PathDetail) {
+        if !self.recorded.contains(&located.area.name) {
+            return;
+        }
+        let record = match self.records.record_here(&located.key()) {
+            Ok(Some(record)) => record,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!(%error, "record of a file not read");
+                return;
+            }
+        };
+        detail.storage_type = Some(record.storage_type);
+        if let Some(space) = record.space {
+            detail.space_tokens = vec![space];
+        }
+        if record.storage_type == FileStorageType::Permanent {
+            return;
+        }
+        detail.lifetime_assigned = Some(i32::try_from(record.lifetime).unwrap_or(i32::MAX));
+        detail.lifetime_left = Some(seconds_left(record.expires));
+        if record.expires.is_some_and(|at| at <= now()) {
+            detail.status =
+                ReturnStatus::new(StatusCode::FileLifetimeExpired, "the file's lifetime is over");
+        }
+    }
+
     /// A put that is not done, on a name that is not there yet: what is known of it.
     fn awaited(&self, located: &Located, put: &Holder) -> PathDetail {
         let hidden = hidden_name(&located.path, put.live.token(), put.n);
@@ -122,6 +158,10 @@ impl Describer {
             PathDetail { size: Some(size), kind: Some(EntryKind::File), ..bare(path, busy()) };
         if self.full {
             self.class(&located.area, &mut detail);
+            if let Some(space) = put.live.hold(put.n).and_then(|hold| hold.space().cloned()) {
+                detail.space_tokens = vec![space];
+            }
+            detail.storage_type = put.live.request.storage_type.or(detail.storage_type);
             detail.modified = stat.as_ref().map(|stat| stat.modified);
             detail.locality = Some(FileLocality::None);
             detail.lifetime_assigned = Some(-1);
@@ -129,7 +169,7 @@ impl Describer {
             detail.checksum = hidden
                 .and_then(|path| driver.open(&path).ok())
                 .and_then(|file| adler32(driver, &file, stat.as_ref()?))
-                .map(|value| ("ADLER32".to_owned(), value));
+                .map(|value| (ADLER32.to_owned(), value));
         }
         detail
     }
@@ -169,35 +209,4 @@ fn done() -> ReturnStatus {
 
 fn busy() -> ReturnStatus {
     ReturnStatus::new(StatusCode::FileBusy, "a put on this file is not done")
-}
-
-/// A site has few owners; should it have many, forgetting them all is cheap.
-const KEPT: usize = 4096;
-
-/// Names of accounts. The name service can be slow: each number is asked for once.
-type Kept = LazyLock<Mutex<HashMap<u32, String>>>;
-static USERS: Kept = LazyLock::new(Mutex::default);
-static GROUPS: Kept = LazyLock::new(Mutex::default);
-
-fn user(uid: u32) -> String {
-    cached(&USERS, uid, |id| Some(User::from_uid(Uid::from_raw(id)).ok()??.name))
-}
-
-fn group(gid: u32) -> String {
-    cached(&GROUPS, gid, |id| Some(Group::from_gid(Gid::from_raw(id)).ok()??.name))
-}
-
-fn cached(kept: &Kept, id: u32, look_up: impl Fn(u32) -> Option<String>) -> String {
-    let lock = || kept.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(name) = lock().get(&id) {
-        return name.clone();
-    }
-    // Others need not wait for the answer to this one.
-    let name = look_up(id).unwrap_or_else(|| id.to_string());
-    let mut kept = lock();
-    if kept.len() >= KEPT {
-        kept.clear();
-    }
-    kept.insert(id, name.clone());
-    name
 }

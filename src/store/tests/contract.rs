@@ -250,7 +250,8 @@ async fn intents_stay_until_they_are_settled() {
         Intent::Change { key: key("a"), before: Some(7) },
         Intent::Change { key: key("b"), before: None },
         Intent::Discard { hidden: key("d/.storm.t.1") },
-        Intent::RemoveTree { hidden: key("d/.storm.rm.1") },
+        Intent::RemoveTree { hidden: key("d/.storm.rm.1"), tree: key("d/e") },
+        Intent::Move { from: key("d/f"), to: key("g") },
         Intent::DiscardTree { hidden: key("d/.storm.rm.2") },
     ];
     let ids = store.announce(all.clone()).await.unwrap();
@@ -264,7 +265,7 @@ async fn intents_stay_until_they_are_settled() {
     let store = store.reopen();
     assert_eq!(store.intents().await.unwrap(), left[1..]);
     let next = Intent::Discard { hidden: key("e") };
-    let next_id = store.settle_and_announce(forget(ids), next.clone()).await.unwrap();
+    let (next_id, _) = store.settle_and_announce(forget(ids), next.clone()).await.unwrap();
     assert_eq!(store.intents().await.unwrap(), [(next_id, next)]);
 }
 

@@ -125,6 +125,10 @@ impl Files for Fake {
         self.entry(&self.enter(who, target)?)
     }
 
+    async fn checksum(&self, _: &Identity, _: &Target, entry: &Entry) -> Option<String> {
+        entry.adler32.clone()
+    }
+
     async fn open(&self, who: &Identity, target: &Target) -> Result<Reader, Error> {
         let path = self.enter(who, target)?;
         let mut entry = self.entry(&path)?;

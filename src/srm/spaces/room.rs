@@ -1,0 +1,199 @@
+//! Room for writers, at every door alike: what is kept for them, and what an area has.
+
+use std::sync::Arc;
+
+use super::super::access::driver_error;
+use super::super::files::hidden_name;
+use super::super::live::Live;
+use super::super::requests::{Holder, now};
+use super::super::{Error, ErrorKind, Srm, blocking};
+use super::book::Limits;
+use super::hold::Hold;
+use crate::model::{FileKey, FileState, RelPath, RequestKind, SpaceToken};
+use crate::namespace::{Located, StorageArea};
+
+/// Blocks of `st_blocks`.
+const BLOCK: u64 = 512;
+
+impl Srm {
+    /// What is promised, as the store knows it; at a start.
+    pub(in super::super) async fn load_spaces(&self) -> Result<(), Error> {
+        let (spaces, records) =
+            (self.core.store.spaces().await?, self.core.store.count_records().await?);
+        self.core.books.load(spaces, records);
+        let srm = self.clone();
+        blocking(move || {
+            for area in srm.site().namespace.areas() {
+                // One whose disk is away is looked at again when something is written there.
+                if let Ok(stat) = area.driver.stat(&RelPath::root()) {
+                    srm.core.books.set_device(&area.name, stat.device);
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Keeps room for the live puts of a request that a restart took up.
+    pub(in super::super) async fn hold_again(&self, live: &Live) -> Result<(), Error> {
+        if live.kind() != RequestKind::Put {
+            return Ok(());
+        }
+        let space = self.reserved_space(live.request.space_token.as_deref()).await?;
+        for file in live.files() {
+            if let (FileState::SpaceAvailable, Some(key)) = (file.state, &file.key) {
+                let bytes = file.expected_size.unwrap_or(1);
+                let hold = self.core.books.restore(&key.area, space.clone(), bytes);
+                live.keep_room(file.n, hold);
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps `bytes` for a writer, in a reserved space or outside of all. Blocks.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoFreeSpace`], for a space [`ErrorKind::NoUserSpace`],
+    /// [`ErrorKind::ExceedAllocation`], [`ErrorKind::SpaceExpired`].
+    pub(in super::super) fn take_room(
+        &self,
+        area: &StorageArea,
+        space: Option<&SpaceToken>,
+        bytes: u64,
+    ) -> Result<Hold, Error> {
+        self.within(area, |limits| self.core.books.take(limits, space, bytes, now()))
+    }
+
+    /// Keeps `bytes` in all. Blocks.
+    pub(in super::super) fn grow_room(
+        &self,
+        area: &StorageArea,
+        hold: &Hold,
+        bytes: u64,
+    ) -> Result<(), Error> {
+        self.within(area, |limits| hold.grow(limits, bytes, now()))
+    }
+
+    /// Does what needs room. Data of writers under way is on disk already in part, and is kept room
+    /// for in whole: where that decides, it is looked at.
+    pub(super) fn within<T>(
+        &self,
+        area: &StorageArea,
+        work: impl Fn(&Limits) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let limits = self.limits_here(area)?;
+        match work(&limits) {
+            Err(error) if error.kind == ErrorKind::NoFreeSpace => {
+                let free = limits.free.saturating_add(self.written(area));
+                work(&Limits { free, ..limits })
+            }
+            done => done,
+        }
+    }
+
+    /// As [`Srm::within`], off the async threads. Before there is no room, what may go is removed.
+    pub(super) async fn with_room<T: Send + 'static>(
+        &self,
+        area: &Arc<StorageArea>,
+        work: impl Fn(&Limits) -> Result<T, Error> + Clone + Send + 'static,
+    ) -> Result<T, Error> {
+        let attempt = || {
+            let (srm, area, work) = (self.clone(), Arc::clone(area), work.clone());
+            blocking(move || srm.within(&area, work))
+        };
+        match attempt().await {
+            Err(error) if error.kind == ErrorKind::NoFreeSpace && self.make_room().await => {
+                attempt().await
+            }
+            done => done,
+        }
+    }
+
+    /// Room for an upload to a file's own path. One that replaces a file in a reserved space goes into
+    /// that space.
+    pub(in super::super) async fn room_for_upload(
+        &self,
+        located: &Located,
+        bytes: u64,
+    ) -> Result<Hold, Error> {
+        let key = located.key();
+        let record = match self.core.books.has_records(&key.area) {
+            true => self.core.store.record(&key).await?,
+            false => None,
+        };
+        let space = record.and_then(|record| record.space);
+        let books = Arc::clone(&self.core.books);
+        let take = move |limits: &Limits| books.take(limits, space.as_ref(), bytes, now());
+        self.with_room(&located.area, take).await
+    }
+
+    /// The same, now that all of it has come.
+    pub(in super::super) async fn fit_upload(
+        &self,
+        area: &Arc<StorageArea>,
+        hold: Hold,
+        bytes: u64,
+    ) -> Result<Arc<Hold>, Error> {
+        let hold = Arc::new(hold);
+        if bytes > hold.bytes() {
+            let grown = Arc::clone(&hold);
+            self.with_room(area, move |limits| grown.grow(limits, bytes, now())).await?;
+        }
+        Ok(hold)
+    }
+
+    /// Room for an upload to a put's TURL.
+    pub(in super::super) async fn room_for_transfer(
+        &self,
+        area: &Arc<StorageArea>,
+        put: &Holder,
+        bytes: u64,
+    ) -> Result<(), Error> {
+        let Some(hold) = put.live.hold(put.n).filter(|hold| bytes > hold.bytes()) else {
+            return Ok(());
+        };
+        self.with_room(area, move |limits| hold.grow(limits, bytes, now())).await
+    }
+
+    /// Removes volatile files whose lifetime is over; whether any went.
+    pub(in super::super) async fn make_room(&self) -> bool {
+        match self.sweep_files().await {
+            Ok(swept) => swept.removed > 0,
+            Err(error) => {
+                tracing::error!(%error, "expired files not removed");
+                false
+            }
+        }
+    }
+
+    fn limits_here(&self, area: &StorageArea) -> Result<Limits, Error> {
+        let told = |error| driver_error(error, &area.name);
+        Ok(Limits {
+            area: Arc::clone(&area.name),
+            size: area.limited_size.then_some(area.total_online),
+            used: self.used_of(area),
+            free: area.driver.room().map_err(told)?.free,
+            device: area.driver.stat(&RelPath::root()).map_err(told)?.device,
+        })
+    }
+
+    /// Bytes of an area's published files; `None` while they are not counted yet.
+    fn used_of(&self, area: &StorageArea) -> Option<u64> {
+        let used = self.core.usage.used(&area.name);
+        used.scanned.map(|_| used.bytes)
+    }
+
+    /// What live puts have written of what is kept for them.
+    fn written(&self, area: &StorageArea) -> u64 {
+        let puts = self.core.requests.puts_below(&area.name, &RelPath::root());
+        puts.iter().filter_map(|key| self.written_of(area, key)).sum()
+    }
+
+    fn written_of(&self, area: &StorageArea, key: &FileKey) -> Option<u64> {
+        let holder = self.core.requests.put_on(key)?;
+        let kept = holder.live.hold(holder.n)?.bytes();
+        let hidden = hidden_name(&key.path, holder.live.token(), holder.n)?;
+        let stat = area.driver.stat(&hidden).ok()?;
+        Some(stat.blocks.saturating_mul(BLOCK).min(kept))
+    }
+}
