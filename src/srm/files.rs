@@ -80,19 +80,13 @@ pub(super) fn adler32(driver: &dyn Driver, file: &File, stat: &Stat) -> Option<S
     }
 }
 
-/// Keeps a checksum with an open file, of the content that `stat` describes. Cut short, it leaves none;
-/// one that is kept already is never away.
+/// Keeps a checksum with an open file, of the content that `stat` describes. Cut short, it leaves none.
 pub(super) fn keep_adler32(
     driver: &dyn Driver,
     file: &File,
     stat: &Stat,
     value: &str,
 ) -> Result<(), DriverError> {
-    if adler32(driver, file, stat).as_deref() == Some(value)
-        && driver.attribute(file, STAMP)?.is_some()
-    {
-        return Ok(());
-    }
     // An old value must never stand beside the new stamp.
     driver.remove_attribute(file, ADLER32)?;
     driver.set_attribute(file, STAMP, stamp(stat).as_bytes())?;
@@ -120,8 +114,8 @@ pub(super) struct Mark<'a> {
 }
 
 /// Gets a file ready to be published: sets mode, checksum and mark, takes away every other attribute
-/// of ours that the writer's account could have forged, and syncs. The checksum that our own door left
-/// is never away in between: srmPutDone after a crash asks for it.
+/// of ours that the writer's account could have forged, and syncs. What is set is never away in
+/// between: srmPutDone after a crash finds the checksum that our own door left.
 pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(), Error> {
     let driver = &*area.driver;
     let told = |e| driver_error(e, &area.name);
@@ -129,18 +123,20 @@ pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(
     if let Some(acl) = seal.acl.as_ref().filter(|acl| **acl != Acl::of_mode(0o660)) {
         driver.set_acl(file, acl).map_err(told)?;
     }
-    let mut ours: Vec<&str> = Vec::new();
+    let mut kept: Vec<&str> = Vec::new();
     if let Some(value) = &seal.adler32 {
         let stat = driver.stat_file(file).map_err(told)?;
-        keep_adler32(driver, file, &stat, value).map_err(told)?;
-        ours.extend([ADLER32, STAMP]);
+        for (name, value) in [(ADLER32, value.clone()), (STAMP, stamp(&stat))] {
+            driver.set_attribute(file, name, value.as_bytes()).map_err(told)?;
+            kept.push(name);
+        }
     }
     if let Some(mark) = &seal.mark {
         set_mark(driver, file, mark).map_err(told)?;
-        ours.extend([PUT_MARK, REPLACED]);
+        kept.extend([PUT_MARK, REPLACED]);
     }
     for name in driver.attributes(file, OURS).map_err(told)? {
-        if !ours.contains(&name.as_str()) {
+        if !kept.contains(&name.as_str()) {
             driver.remove_attribute(file, &name).map_err(told)?;
         }
     }
