@@ -196,6 +196,7 @@ fn rows(number: u64) -> (RequestRow, FileRow) {
         expires: None,
         levels: None,
         parent: None,
+        source: None,
     };
     (request, file)
 }

@@ -262,6 +262,16 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
         each: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<bool, DriverError>;
 
+    /// Makes `to`, which is empty and ours, hold what `from` holds: by sharing its blocks where the file
+    /// system can, else in the kernel, with its holes. Asks `go_on` between pieces; false when that
+    /// said no, and `to` holds a part.
+    fn copy(
+        &self,
+        from: &File,
+        to: &File,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, DriverError>;
+
     /// Reserves blocks; the size stays as it is. Not supported: no error.
     fn preallocate(&self, file: &File, bytes: u64) -> Result<(), DriverError>;
 

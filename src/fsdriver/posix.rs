@@ -274,6 +274,15 @@ impl Driver for Posix {
         posix_data::read_through(file, each)
     }
 
+    fn copy(
+        &self,
+        from: &File,
+        to: &File,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, DriverError> {
+        posix_data::copy(from, to, go_on)
+    }
+
     fn preallocate(&self, file: &File, bytes: u64) -> Result<(), DriverError> {
         if bytes == 0 {
             return Ok(());

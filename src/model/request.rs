@@ -72,7 +72,8 @@ wire_enum! {
     FileState {
         /// Waits for a worker.
         Queued = "QUEUED",
-        /// A worker has it. Only shown: it is queued in the store.
+        /// A worker has it. Only shown, it is queued in the store; but for copies, whose target is
+        /// claimed by it.
         InProgress = "INPROGRESS",
         /// Waits, and is not begun until its request is resumed. Only shown, like the one before.
         Suspended = "SUSPENDED",
@@ -118,6 +119,14 @@ impl FileState {
         }
     }
 
+    /// Nobody else may have the file on disk meanwhile: it is held, or a copy under way writes it.
+    pub const fn claims(self, kind: RequestKind) -> bool {
+        match self {
+            FileState::InProgress => matches!(kind, RequestKind::Copy),
+            state => state.holds(kind),
+        }
+    }
+
     /// No worker is needed any more: the client has what it asked for, or an error.
     pub const fn is_answered(self) -> bool {
         !matches!(self, FileState::Queued | FileState::InProgress | FileState::Suspended)
@@ -154,7 +163,7 @@ pub enum Event {
     Ready,
     /// The worker gives up, or putDone finds the file unusable.
     Fail,
-    /// putDone.
+    /// putDone; or a copy is published.
     Done,
     /// The lifetime of pin or TURL is extended.
     Extend,
@@ -185,6 +194,7 @@ pub fn next(kind: RequestKind, state: FileState, event: Event) -> Result<FileSta
         (Event::Start, Queued, _) => InProgress,
         (Event::Ready, Queued | InProgress, RequestKind::Put) => SpaceAvailable,
         (Event::Ready, Queued | InProgress, RequestKind::Get) => Pinned,
+        (Event::Done, InProgress, RequestKind::Copy) => Success,
         (Event::Ready, Queued | InProgress, _) => Success,
         (Event::Fail, Queued | InProgress, _) => Failed,
         (Event::Fail | Event::Done, SpaceAvailable, RequestKind::Put) => {

@@ -73,12 +73,35 @@ pub(super) fn put_request(request: SrmPrepareToPutRequest) -> srm::PutRequest {
     }
 }
 
+/// `None` unless the source is said to be a directory.
+fn levels(option: Option<TDirOption>) -> Option<srm::Levels> {
+    option
+        .filter(|option| option.is_source_a_directory)
+        .map(|option| srm::Levels { all: option.all_level_recursive, levels: option.num_of_levels })
+}
+
+pub(super) fn copy_request(request: SrmCopyRequest) -> srm::CopyRequest {
+    let file = |file: TCopyFileRequest| srm::CopyFile {
+        source: file.source_surl,
+        target: file.target_surl,
+        directory: levels(file.dir_option),
+    };
+    srm::CopyRequest {
+        files: request.array_of_file_requests.items.into_iter().map(file).collect(),
+        description: request.user_request_description,
+        overwrite: request.overwrite_option,
+        total_time: request.desired_total_request_time,
+        file_lifetime: request.desired_target_surl_life_time,
+        storage_type: request.target_file_storage_type,
+        space_token: request.target_space_token,
+        retention: retention_in(request.target_file_retention_policy_info),
+    }
+}
+
 fn get_files(files: ArrayOfTGetFileRequest) -> Option<Vec<srm::GetFile>> {
     let file = |file: TGetFileRequest| srm::GetFile {
         surl: text(file.source_surl),
-        directory: file.dir_option.filter(|option| option.is_source_a_directory).map(|option| {
-            srm::Levels { all: option.all_level_recursive, levels: option.num_of_levels }
-        }),
+        directory: levels(file.dir_option),
     };
     Some(files.items.into_iter().map(file).collect())
 }
@@ -365,6 +388,20 @@ impl From<RequestKind> for RequestType {
             RequestKind::ChangeSpaceForFiles => RequestType::ChangeSpaceForFiles,
         }
     }
+}
+
+pub(super) fn copy_statuses(
+    files: Option<Vec<srm::CopyFileStatus>>,
+) -> Option<ArrayOfTCopyRequestFileStatus> {
+    let file = |file: srm::CopyFileStatus| TCopyRequestFileStatus {
+        source_surl: file.source,
+        target_surl: file.target,
+        status: file.status.into(),
+        file_size: file.size,
+        estimated_wait_time: file.estimated_wait,
+        remaining_file_lifetime: file.remaining_lifetime,
+    };
+    items(files, file).map(|items| ArrayOfTCopyRequestFileStatus { items })
 }
 
 pub(super) fn strings(items: Vec<String>) -> Option<ArrayOfString> {

@@ -153,13 +153,16 @@ impl Srm {
     async fn fail_one(&self, holder: &Holder, now_at: FileKey) -> Result<(), Error> {
         let Holder { live, n } = holder;
         let _turn = live.turn.lock().await;
-        let ready = live.file(*n).filter(|file| file.state == FileState::SpaceAvailable);
-        let Some(file) = ready else { return Ok(()) };
+        let writes = |file: &Arc<FileRow>| match live.kind() {
+            RequestKind::Copy => file.state == FileState::InProgress,
+            _ => file.state == FileState::SpaceAvailable,
+        };
+        let Some(file) = live.file(*n).filter(writes) else { return Ok(()) };
         let moved = Arc::new(FileRow { key: Some(now_at), ..FileRow::clone(&file) });
         for discarded in self.discard_hidden(live, &[moved]).await? {
             discarded?;
         }
-        let why = "the directory was moved meanwhile: the data of this put was dropped";
+        let why = "the directory was moved meanwhile: what was written there is dropped";
         let error = Error::new(ErrorKind::InvalidPath, why);
         self.advance(live, vec![Change::failed(&file, &error)], false).await.map(|_| ())
     }
@@ -193,13 +196,14 @@ impl Srm {
         Ok(outcome)
     }
 
-    /// Removes what live puts have on disk; what became of each.
+    /// Removes what live puts and copies have on disk; what became of each.
     pub(super) async fn discard_hidden(
         &self,
         live: &Arc<Live>,
         files: &[Arc<FileRow>],
     ) -> Result<Vec<Result<(), Error>>, Error> {
-        if live.kind() != RequestKind::Put || files.iter().all(|file| file.key.is_none()) {
+        let writes = matches!(live.kind(), RequestKind::Put | RequestKind::Copy);
+        if !writes || files.iter().all(|file| file.key.is_none()) {
             return Ok(files.iter().map(|_| Ok(())).collect());
         }
         let (site, live, files) = (self.site(), Arc::clone(live), files.to_vec());

@@ -66,16 +66,21 @@ fn answer<F>(
     told: Told<F>,
 ) -> RequestAnswer<F> {
     let files = files.into_iter().map(|(surl, file)| told(live, surl, file.as_deref()));
+    RequestAnswer { status, files: Some(files.collect()), ..bare(live) }
+}
+
+/// What a status call tells of the request alone.
+pub(super) fn bare<F>(live: &Live) -> RequestAnswer<F> {
     RequestAnswer {
-        status,
+        status: live.status(),
         token: None,
-        files: Some(files.collect()),
+        files: None,
         remaining_total_time: live.request.deadline.map(|at| seconds_left(Some(at))),
         remaining_deferred_start: live.request.starts.map(|at| seconds_left(Some(at))),
     }
 }
 
-fn refused<F>(status: ReturnStatus) -> RequestAnswer<F> {
+pub(super) fn refused<F>(status: ReturnStatus) -> RequestAnswer<F> {
     RequestAnswer {
         status,
         token: None,

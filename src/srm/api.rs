@@ -254,6 +254,58 @@ pub struct GetFileStatus {
     pub turl: Option<String>,
 }
 
+/// srmCopy.
+#[derive(Clone, Debug, Default)]
+pub struct CopyRequest {
+    /// `arrayOfFileRequests`.
+    pub files: Vec<CopyFile>,
+    /// `userRequestDescription`.
+    pub description: Option<String>,
+    /// `overwriteOption`.
+    pub overwrite: Option<OverwriteMode>,
+    /// `desiredTotalRequestTime`, seconds.
+    pub total_time: Option<i32>,
+    /// `desiredTargetSURLLifeTime`, seconds.
+    pub file_lifetime: Option<i32>,
+    /// `targetFileStorageType`.
+    pub storage_type: Option<FileStorageType>,
+    /// `targetSpaceToken`.
+    pub space_token: Option<String>,
+    /// `targetFileRetentionPolicyInfo`.
+    pub retention: Option<RetentionPolicyInfo>,
+}
+
+/// `TCopyFileRequest`.
+#[derive(Clone, Debug)]
+pub struct CopyFile {
+    /// `sourceSURL`.
+    pub source: String,
+    /// `targetSURL`.
+    pub target: String,
+    /// `dirOption`, where the source is a directory.
+    pub directory: Option<Levels>,
+}
+
+/// Answer of srmCopy and srmStatusOfCopyRequest.
+pub type CopyAnswer = RequestAnswer<CopyFileStatus>;
+
+/// `TCopyRequestFileStatus`.
+#[derive(Clone, Debug)]
+pub struct CopyFileStatus {
+    /// As the client wrote it.
+    pub source: String,
+    /// As the client wrote it.
+    pub target: String,
+    /// Of this file.
+    pub status: ReturnStatus,
+    /// Bytes, once it is done.
+    pub size: Option<u64>,
+    /// Seconds.
+    pub estimated_wait: Option<i32>,
+    /// Seconds the target will live; -1 infinite.
+    pub remaining_lifetime: Option<i32>,
+}
+
 /// What srmSetPermission does with what it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PermissionChange {

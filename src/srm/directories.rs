@@ -1,16 +1,20 @@
-//! A directory in srmPrepareToGet or srmBringOnline: it becomes ready itself, and its files come to the
-//! request in the same commit.
+//! A directory in srmPrepareToGet, srmBringOnline or srmCopy: it becomes ready itself, and its files come
+//! to the request in the same commit.
 
 use std::sync::Arc;
 
 use super::access::{Needs, driver_error};
+use super::acl::Accounts;
+use super::copy_work::check_site;
 use super::expand::{Found, files_below, surl_below, too_many};
+use super::files::make_parents;
 use super::live::Live;
 use super::submit::{expiry, queued, waits};
 use super::transition::{Change, added_to};
 use super::{Error, ErrorKind, Site, Srm, blocking};
-use crate::fsdriver::Kind;
+use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Event, FileKey, FileState, Identity};
+use crate::namespace::Located;
 use crate::store::FileRow;
 
 impl Srm {
@@ -75,7 +79,12 @@ fn look(
     levels: i32,
     most: usize,
 ) -> Result<(FileKey, Vec<Found>), Error> {
-    let located = site.reach_surl(who, &row.surl, Needs::LIST)?;
+    let surl = row.source.as_deref().unwrap_or(&row.surl);
+    if row.source.is_some() {
+        check_site(site, surl)?;
+        check_site(site, &row.surl)?;
+    }
+    let located = site.reach_surl(who, surl, Needs::LIST)?;
     let stat = located.area.driver.stat(&located.path);
     match stat.map_err(|error| driver_error(error, &located.stfn))?.kind {
         Kind::Directory => {}
@@ -86,7 +95,42 @@ fn look(
             ));
         }
     }
-    Ok((located.key(), files_below(site, who, &located, levels, most)?))
+    let found = files_below(site, who, &located, levels, most)?;
+    let key = match row.source {
+        Some(_) => make_target(site, who, row, &located)?,
+        None => located.key(),
+    };
+    Ok((key, found))
+}
+
+/// The directory that a copied one becomes, with those above it.
+fn make_target(
+    site: &Site,
+    who: &Identity,
+    row: &FileRow,
+    source: &Located,
+) -> Result<FileKey, Error> {
+    let target = site.locate_surl(who, &row.surl, Needs::MAKE_DIRECTORY.access)?;
+    let (from, to) = (source.key(), target.key());
+    if from.area == to.area && to.path.is_within(&from.path) {
+        let why = "a directory can't be copied into itself";
+        return Err(Error::new(ErrorKind::InvalidPath, why));
+    }
+    match target.area.driver.stat(&target.path).map(|stat| stat.kind) {
+        Ok(Kind::Directory) => {}
+        Ok(_) => {
+            let why = "the source is a directory, and the target a file";
+            return Err(Error::new(ErrorKind::NotADirectory, why));
+        }
+        Err(DriverError::NotFound) => {
+            site.permit(who, &target, Needs::MAKE_DIRECTORY)?;
+            let accounts = Accounts::new(site, who);
+            let below = target.path.join("f");
+            make_parents(&accounts, &target.area, &below, site.config.http.fsync)?;
+        }
+        Err(error) => return Err(driver_error(error, &target.stfn)),
+    }
+    Ok(to)
 }
 
 /// What was found, as files of the request.
@@ -96,6 +140,7 @@ fn rows(live: &Live, directory: &FileRow, found: Vec<Found>) -> Vec<FileRow> {
             n,
             parent: Some(directory.n),
             expires: live.request.deadline,
+            source: directory.source.as_ref().map(|source| surl_below(source, &path)),
             ..queued(surl_below(&directory.surl, &path), None)
         };
         match refused {

@@ -80,7 +80,8 @@ impl Srm {
             }
             match (live.kind(), file.state) {
                 (RequestKind::Put, FileState::SpaceAvailable) if !live.may_expire(file.n) => {}
-                (RequestKind::Put, FileState::SpaceAvailable) => puts.push(file),
+                (RequestKind::Put, FileState::SpaceAvailable)
+                | (RequestKind::Copy, FileState::InProgress) => puts.push(file),
                 (_, FileState::Pinned | FileState::Success) => {
                     changes.push(Change::new(&file, Event::Release, "the pin's lifetime is over"));
                 }
@@ -90,6 +91,7 @@ impl Srm {
         }
         for (file, discarded) in puts.iter().zip(self.discard_hidden(live, &puts).await?) {
             match discarded {
+                Ok(()) if waits(file) => changes.push(Change::timed_out(file)),
                 Ok(()) => changes.push(expired(file)),
                 Err(error) => tracing::error!(token = %live.token(), file.n, %error, "expiry"),
             }

@@ -77,7 +77,7 @@ impl Live {
             settled: stored.request.ended.map(|(code, _)| code),
             ended: stored.request.ended.is_some(),
         };
-        state.settle();
+        state.settle(kind);
         let (answered, _) = watch::channel(state.waiting == 0);
         Arc::new(Self {
             id: stored.id,
@@ -249,7 +249,7 @@ impl Live {
                 *file = Arc::new(row.clone());
             }
         }
-        Some(of_answered(&files))
+        Some(of_answered(self.kind(), &files))
     }
 
     /// Takes over what the store has taken.
@@ -258,8 +258,11 @@ impl Live {
         let mut guard = self.lock();
         let state = &mut *guard;
         for row in changed {
-            state.in_hand.remove(&row.n);
-            if !row.state.holds_rights() {
+            // A copy that has begun is still in its worker's hand.
+            if row.state.is_answered() {
+                state.in_hand.remove(&row.n);
+            }
+            if row.state.is_answered() && !row.state.holds_rights() {
                 state.holds.remove(&row.n);
             }
             if let Some(file) = state.files.get_mut(row.n as usize) {
@@ -270,7 +273,7 @@ impl Live {
         }
         state.aborted |= abort;
         state.ended |= ended;
-        state.settle();
+        state.settle(kind);
         let answered = state.waiting == 0;
         // Nothing is left of it to be begun. Its places are given back outside the lock.
         let parked = if answered { std::mem::take(&mut state.parked) } else { Vec::new() };
@@ -288,9 +291,9 @@ impl Live {
 }
 
 impl State {
-    fn settle(&mut self) {
+    fn settle(&mut self, kind: RequestKind) {
         if self.settled.is_none() && self.waiting == 0 {
-            self.settled = Some(of_answered(&self.files));
+            self.settled = Some(of_answered(kind, &self.files));
         }
     }
 
@@ -307,19 +310,22 @@ impl State {
     /// The state that is told of a file.
     fn shown(&self, file: &FileRow) -> FileState {
         match file.state {
-            FileState::Queued if self.in_hand.contains(&file.n) => FileState::InProgress,
-            FileState::Queued if self.suspended => FileState::Suspended,
+            FileState::Queued | FileState::InProgress if self.in_hand.contains(&file.n) => {
+                FileState::InProgress
+            }
+            FileState::Queued | FileState::InProgress if self.suspended => FileState::Suspended,
             state => state,
         }
     }
 }
 
 /// The status at the moment when the last file had its answer, which stays. A file with a key was
-/// made ready then, whatever became of it later: so it is the same after a restart.
-fn of_answered(files: &[Arc<FileRow>]) -> StatusCode {
+/// made ready then, whatever became of it later: so it is the same after a restart. A copy has its
+/// answer at its end.
+fn of_answered(kind: RequestKind, files: &[Arc<FileRow>]) -> StatusCode {
     let then = |file: &'_ Arc<FileRow>| match file.key {
-        Some(_) => FileState::Success,
-        None => file.state,
+        Some(_) if kind != RequestKind::Copy => FileState::Success,
+        _ => file.state,
     };
     aggregate(files.iter().map(|file| (then(file), file.code.as_ref())), false)
 }
@@ -348,6 +354,9 @@ pub(super) fn explain(kind: RequestKind, code: StatusCode) -> &'static str {
         StatusCode::Aborted => "the request was aborted",
         StatusCode::NoFreeSpace => "there is no room for any of the files",
         StatusCode::RequestTimedOut => "desiredTotalRequestTime is over: what was not ready failed",
+        StatusCode::NotSupported if matches!(kind, RequestKind::Copy) => {
+            "copies from and to other sites are not offered"
+        }
         StatusCode::NoUserSpace => "the space has no room for any of the files",
         StatusCode::ExceedAllocation => "each of the files is larger than the space",
         StatusCode::SpaceLifetimeExpired => "the lifetime of the space is over",

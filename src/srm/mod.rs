@@ -10,6 +10,8 @@ mod bring_online;
 mod changes;
 mod checks;
 mod checksum;
+mod copy;
+mod copy_work;
 mod data;
 mod directories;
 mod discovery;
@@ -41,6 +43,7 @@ mod spaces;
 mod submit;
 mod summary;
 mod suspend;
+mod target;
 mod transition;
 mod upload;
 mod usage;
@@ -88,6 +91,7 @@ struct Core {
     puts: Pool,
     gets: Pool,
     brings: Pool,
+    copies: Pool,
     checksums: Checksums,
     /// Long reads end when it is cancelled.
     stopping: CancellationToken,
@@ -135,6 +139,7 @@ impl Srm {
             puts: pool("put", workers.put),
             gets: pool("get", workers.get),
             brings: pool("bring_online", workers.bring_online),
+            copies: pool("copy", workers.copy),
             checksums: Checksums::new(pool("checksum", workers.checksum)),
             stopping: CancellationToken::new(),
             site: ArcSwap::from_pointee(site),
@@ -211,6 +216,7 @@ impl Srm {
         self.core.puts.shutdown().await;
         self.core.gets.shutdown().await;
         self.core.brings.shutdown().await;
+        self.core.copies.shutdown().await;
         self.core.checksums.shutdown().await;
     }
 }

@@ -69,6 +69,8 @@ pub(super) enum Origin {
     Mover,
     /// Our own door: whole, with a checksum nobody else could write.
     Door,
+    /// srmCopy: whole, with the checksum of its source, where that had one.
+    Copy(Option<String>),
 }
 
 /// One put that is to be published.
@@ -162,6 +164,8 @@ impl Publish {
         }
         let mut adler32 = match self.origin {
             Origin::Mover => None,
+            Origin::Copy(_) if self.expected != Some(stat.size) => return Err(spoilt()),
+            Origin::Copy(ref sum) => sum.clone(),
             // Our door left a checksum of what it took: this is something else, or not all of it.
             Origin::Door => Some(files::adler32(driver, &file, &stat).ok_or_else(spoilt)?),
         };

@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use super::access::{Needs, driver_error, owner};
+use super::access::owner;
 use super::acl::Accounts;
 use super::answer::{estimated_wait, turl_while};
 use super::checks::not_in_request;
-use super::files::{discard, hidden_name, make_parents};
+use super::files::{discard, hidden_name};
 use super::leases::Loan;
 use super::live::Live;
 use super::publish::made_at_prepare;
-use super::requests::{Taken, now, seconds_left};
+use super::requests::{now, seconds_left};
 use super::spaces::Hold;
 use super::submit::{deadline, expiry, fqans, new_token, protocols, queued, waits};
+use super::target::writable;
 use super::transition::{Change, file_status};
 use super::{Error, ErrorKind, PutAnswer, PutFileStatus, PutRequest, Site, Srm, blocking};
-use crate::fsdriver::{DriverError, Kind};
 use crate::model::{
     Event, FileState, FileStorageType, Identity, OverwriteMode, Protocol, RelPath, RequestKind,
     ReturnStatus,
@@ -135,19 +135,21 @@ impl Srm {
             match (work, still_wanted) {
                 (Err(_), None) => {}
                 (Ok(ready), None) => dropped.push(ready),
-                (Ok(mut ready), Some(file)) => match self.claim(live, n, &ready, &site) {
-                    Ok(()) => {
-                        if let Some(hold) = ready.hold.take() {
-                            live.keep_room(n, hold);
+                (Ok(mut ready), Some(file)) => {
+                    match self.claim(live, n, &ready.located.key(), &site) {
+                        Ok(()) => {
+                            if let Some(hold) = ready.hold.take() {
+                                live.keep_room(n, hold);
+                            }
+                            changes.push(ready.change(live, &file));
+                            claimed.push((n, ready));
                         }
-                        changes.push(ready.change(live, &file));
-                        claimed.push((n, ready));
+                        Err(error) => {
+                            dropped.push(ready);
+                            changes.push(Change::failed(&file, &error));
+                        }
                     }
-                    Err(error) => {
-                        dropped.push(ready);
-                        changes.push(Change::failed(&file, &error));
-                    }
-                },
+                }
                 (Err(error), Some(file)) => changes.push(Change::failed(&file, &error)),
             }
         }
@@ -195,19 +197,6 @@ impl Srm {
             Ok(all.into_iter().map(one).collect())
         });
         work.await.unwrap_or_else(failed)
-    }
-
-    /// Reserves the file in the index of live puts.
-    fn claim(&self, live: &Arc<Live>, n: u32, ready: &Ready, site: &Site) -> Result<(), Error> {
-        let over_pins = site.config.srm.overwrite_pinned;
-        let claim = self.core.requests.claim_put(live, n, &ready.located.key(), over_pins);
-        claim.map_err(|taken| match taken {
-            Taken::Pin => busy("a get pins it: release or abort it first"),
-            Taken::Put if overwrite(live) == OverwriteMode::Never => {
-                Error::new(ErrorKind::Exists, "another put on this file is not done")
-            }
-            Taken::Put => busy("another put on this file is not done"),
-        })
     }
 }
 
@@ -292,35 +281,9 @@ fn prepare(
     file: &FileRow,
     room: &dyn Fn(&StorageArea, u64) -> Result<Hold, Error>,
 ) -> Result<Ready, Error> {
-    let located = site.locate_surl(who, &file.surl, Needs::CREATE.access)?;
     let mode = overwrite(live);
-    let driver = &*located.area.driver;
-    let existing = match driver.stat(&located.path) {
-        Ok(stat) => Some(stat),
-        Err(DriverError::NotFound) => None,
-        Err(error) => return Err(driver_error(error, &located.stfn)),
-    };
-    let anonymous_needs = match &existing {
-        Some(stat) if stat.kind == Kind::Directory => {
-            return Err(Error::new(ErrorKind::IsADirectory, "the path is a directory"));
-        }
-        Some(_) => {
-            // Whether it exists is told only to who may at least look.
-            if mode == OverwriteMode::Never {
-                site.permit(who, &located, Needs::LIST)?;
-                return Err(Error::new(
-                    ErrorKind::Exists,
-                    "the file exists, overwite is not allowed: ask for overwriteOption ALWAYS",
-                ));
-            }
-            Needs::put(true)
-        }
-        None => Needs::put(false),
-    };
-    site.permit(who, &located, anonymous_needs)?;
-    if existing.is_none() {
-        check_parent(site, who, accounts, &located)?;
-    }
+    let parents = site.config.srm.create_parents;
+    let (located, needs) = writable(site, who, accounts, &file.surl, mode, parents)?;
     // A file of unknown size takes something, too.
     let hold = Some(room(&located.area, file.expected_size.unwrap_or(1))?);
     let hidden = hidden_name(&located.path, live.token(), file.n)
@@ -329,7 +292,7 @@ fn prepare(
         located: &located,
         physical: &hidden,
         protocols: &live.request.protocols,
-        anonymous_may: site.anonymous_may(&located, anonymous_needs),
+        anonymous_may: site.anonymous_may(&located, needs),
         local: true,
     })?;
     // GridFTP servers and local programs write in place and need a file; xrootd refuses one that
@@ -351,39 +314,8 @@ fn prepare(
     Ok(Ready { located, hold, hidden, made, protocol: turl.protocol, turl: turl.url, loan })
 }
 
-fn check_parent(
-    site: &Site,
-    who: &Identity,
-    accounts: &Accounts<'_>,
-    located: &Located,
-) -> Result<(), Error> {
-    let Some(parent) = located.path.parent() else {
-        return Err(Error::new(ErrorKind::IsADirectory, "the path is a directory"));
-    };
-    match located.area.driver.stat(&parent).map(|stat| stat.kind) {
-        Ok(Kind::Directory) => Ok(()),
-        Ok(_) | Err(DriverError::NotADirectory) => Err(Error::new(
-            ErrorKind::NotADirectory,
-            "a file stands where the parent directory should be",
-        )),
-        Err(DriverError::NotFound) if site.config.srm.create_parents => {
-            site.permit(who, located, Needs::MAKE_DIRECTORY)?;
-            make_parents(accounts, &located.area, &located.path, site.config.http.fsync)
-        }
-        Err(DriverError::NotFound) => Err(Error::new(
-            ErrorKind::ParentMissing,
-            "the parent directory does not exist: make it first with srmMkdir",
-        )),
-        Err(error) => Err(driver_error(error, &located.stfn)),
-    }
-}
-
-fn overwrite(live: &Live) -> OverwriteMode {
+pub(super) fn overwrite(live: &Live) -> OverwriteMode {
     live.request.overwrite.unwrap_or(OverwriteMode::Never)
-}
-
-fn busy(why: &str) -> Error {
-    Error::new(ErrorKind::Busy, why)
 }
 
 impl From<crate::namespace::TurlError> for Error {

@@ -40,7 +40,7 @@ impl Srm {
                 self.core.requests.insert(&live);
                 self.hold_again(&live).await?;
                 let done = match live.kind() {
-                    RequestKind::Put => self.recover_puts(&live, &who).await?,
+                    RequestKind::Put | RequestKind::Copy => self.recover_puts(&live, &who).await?,
                     _ => Vec::new(),
                 };
                 let turn = live.turn.lock().await;
@@ -62,19 +62,20 @@ impl Srm {
         Ok(loaded)
     }
 
-    /// A put whose hidden file is gone while the target bears its mark was done; only the answer
+    /// A put or a copy whose hidden file is gone while the target bears its mark was done; only the answer
     /// was lost. One that waits may have left a hidden file when its worker was cut short.
     async fn recover_puts(&self, live: &Arc<Live>, who: &Identity) -> Result<Vec<Change>, Error> {
         let (site, live, who) = (self.site(), Arc::clone(live), who.clone());
+        let kind = live.kind();
         blocking(move || {
             let mut done = Vec::new();
-            for file in live.files() {
+            for file in (0..).map_while(|n| live.file(n)) {
                 let found = match (&file.key, file.state) {
-                    (Some(key), FileState::SpaceAvailable) => {
+                    (Some(key), state) if state.claims(kind) => {
                         site.namespace.area(&key.area).map(|area| (area.clone(), key.path.clone()))
                     }
                     // Also of somebody who is banned by now.
-                    (_, FileState::Queued | FileState::InProgress) => site
+                    (_, FileState::Queued) if kind == RequestKind::Put => site
                         .local_stfn(&file.surl)
                         .ok()
                         .and_then(|surl| {
@@ -98,7 +99,7 @@ impl Srm {
                 if file.turl.as_ref().is_some_and(|(protocol, _)| protocol.is_ours()) {
                     live.set_uploaded(file.n, true);
                 }
-                if file.state == FileState::SpaceAvailable
+                if file.state.claims(kind)
                     && matches!(area.driver.stat(&hidden), Err(DriverError::NotFound))
                     && let Some((size, before)) =
                         published_by(&area, &path, live.token(), file.n)

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::live::Live;
-use crate::model::{FileKey, FileState, RelPath, RequestToken};
+use crate::model::{FileKey, FileState, RelPath, RequestKind, RequestToken};
 use crate::store::{FileRow, Millis, RequestId};
 
 /// Requests that ended a moment ago are kept in memory for status calls that come right after: so
@@ -37,7 +37,7 @@ pub(super) struct Requests {
 #[derive(Default)]
 struct Index {
     by_token: HashMap<RequestToken, Arc<Live>>,
-    /// Live puts (SPACE_AVAILABLE), at most one per file.
+    /// Live puts (SPACE_AVAILABLE) and copies under way, at most one per file.
     puts: BTreeMap<FileKey, Holder>,
     /// Pinned gets and bring-onlines.
     pins: BTreeMap<FileKey, Vec<Holder>>,
@@ -79,7 +79,8 @@ impl Requests {
         if let Some(at) = live.request.starts {
             index.deferred.insert((at, live.id), Arc::clone(live));
         }
-        for file in live.files() {
+        // As they are, not as they are shown.
+        for file in (0..).map_while(|n| live.file(n)) {
             // A directory is not kept as its files are.
             if file.levels.is_some() {
                 continue;
@@ -88,6 +89,9 @@ impl Requests {
             let holder = Holder { live: Arc::clone(live), n: file.n };
             match file.state {
                 FileState::SpaceAvailable => {
+                    index.puts.insert(key, holder);
+                }
+                FileState::InProgress if live.kind() == RequestKind::Copy => {
                     index.puts.insert(key, holder);
                 }
                 state if state.holds(live.kind()) => {
@@ -102,7 +106,7 @@ impl Requests {
         self.lock().by_token.get(token).cloned()
     }
 
-    /// Reserves a file for a put that is about to become live.
+    /// Reserves a file for a put that is about to become live, or a copy.
     pub(super) fn claim_put(
         &self,
         live: &Arc<Live>,
@@ -111,7 +115,7 @@ impl Requests {
         over_pins: bool,
     ) -> Result<(), Taken> {
         let mut index = self.lock();
-        if index.puts.contains_key(key) {
+        if index.puts.get(key).is_some_and(|holder| !holder.is(live, n)) {
             return Err(Taken::Put);
         }
         if !over_pins && index.pins.contains_key(key) {
@@ -198,7 +202,7 @@ impl Requests {
         live.apply(changed, abort, ended);
         let mut index = self.lock();
         for file in changed {
-            if let Some(key) = file.key.as_ref().filter(|_| !file.state.holds(live.kind())) {
+            if let Some(key) = file.key.as_ref().filter(|_| !file.state.claims(live.kind())) {
                 index.forget(live, file.n, key);
             }
         }

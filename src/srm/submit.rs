@@ -51,8 +51,9 @@ impl Srm {
 
     /// Hands what a restart left to do to the workers, now or as soon as there is room.
     pub(super) fn enqueue(&self, live: &Arc<Live>, who: &Identity) {
-        let left = live.files();
-        let left = left.iter().filter(|file| waits(file)).map(|file| file.n).collect();
+        // As they are, not as they are shown: what is suspended rests outside the queue.
+        let left = (0..).map_while(|n| live.file(n));
+        let left = left.filter(|file| waits(file)).map(|file| file.n).collect();
         self.try_enqueue(live, who, left);
     }
 
@@ -90,7 +91,8 @@ impl Srm {
             | RequestKind::UpdateSpace
             | RequestKind::ChangeSpaceForFiles => &self.core.puts,
             RequestKind::BringOnline => &self.core.brings,
-            RequestKind::Get | RequestKind::Copy => &self.core.gets,
+            RequestKind::Get => &self.core.gets,
+            RequestKind::Copy => &self.core.copies,
         }
     }
 
@@ -104,14 +106,23 @@ impl Srm {
             let (srm, live, who) = (self.clone(), Arc::clone(live), who.clone());
             Box::new(Work { srm, live, who, files: batch.to_vec() }) as Box<dyn Job>
         };
-        files.chunks(BATCH).map(job).collect()
+        let batch = match live.kind() {
+            RequestKind::Copy => self.copy_batch(files.len()),
+            _ => BATCH,
+        };
+        files.chunks(batch).map(job).collect()
     }
 
     /// Fails what waits: its time is over.
     async fn give_up(&self, live: &Arc<Live>, files: &[u32]) -> Result<(), Error> {
         let _turn = live.turn.lock().await;
         let late = files.iter().filter_map(|n| live.file(*n)).filter(|file| waits(file));
-        let late = late.map(|file| Change::timed_out(&file)).collect();
+        let late: Vec<_> = late.collect();
+        // A copy that a stop cut short left something.
+        for discarded in self.discard_hidden(live, &late).await? {
+            discarded?;
+        }
+        let late = late.iter().map(|file| Change::timed_out(file)).collect();
         self.settle_work(live, late).await.map(|_| ())
     }
 
@@ -178,6 +189,7 @@ impl Job for Work {
                 }
                 RequestKind::Put => srm.work_puts(&live, &who, &files).await,
                 RequestKind::ChangeSpaceForFiles => srm.work_changes(&live, &who, &files).await,
+                RequestKind::Copy => srm.work_copies(&live, &who, &files).await,
                 _ => srm.work_gets(&live, &who, &files).await,
             };
             if let Err(error) = done {
@@ -285,6 +297,7 @@ pub(super) fn queued(surl: String, expected_size: Option<u64>) -> FileRow {
         expires: None,
         levels: None,
         parent: None,
+        source: None,
     }
 }
 

@@ -84,8 +84,10 @@ pub struct RequestRow {
 pub struct FileRow {
     /// Place in the request, from 0.
     pub n: u32,
-    /// As the client wrote it. For answers only.
+    /// As the client wrote it: what is read or written. For answers only.
     pub surl: String,
+    /// Copy: the SURL that is copied to `surl`.
+    pub source: Option<String>,
     /// Where it lies; `None` while it could not be resolved.
     pub key: Option<FileKey>,
     /// Where it stands.

@@ -30,7 +30,7 @@ pub(super) const REQUEST_COLUMNS: &str = "id, token, kind, user, fqans, descript
      starts, suspended, aborted, end_code, ended";
 
 /// Columns of `files` that [`file`] reads, by name.
-pub(super) const FILE_COLUMNS: &str = "n, surl, area, path, state, code, explanation, size, \
+pub(super) const FILE_COLUMNS: &str = "n, surl, source, area, path, state, code, explanation, size, \
      expected_size, turl_protocol, turl, expires, levels, parent";
 
 /// Reads a row of [`REQUEST_COLUMNS`].
@@ -84,6 +84,7 @@ pub(super) fn file(id: RequestId, row: &Row<'_>) -> Result<FileRow, StoreError> 
     Ok(FileRow {
         n: u32::try_from(number).map_err(|_| bad("n", &number.to_string()))?,
         surl: row.get("surl")?,
+        source: row.get("source")?,
         key,
         state: required(row, "state", FileState::parse).map_err(|value| bad("state", &value))?,
         code: optional(row, "code", StatusCode::parse).map_err(|value| bad("code", &value))?,

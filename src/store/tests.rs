@@ -91,6 +91,7 @@ fn file(n: u32, path: &str) -> FileRow {
         expires: None,
         levels: None,
         parent: None,
+        source: None,
     }
 }
 

@@ -95,9 +95,11 @@ fn insert_files(
 ) -> Result<(), StoreError> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO files (request, n, owner, kind, surl, area, path, state, live, code,
-             explanation, size, expected_size, turl_protocol, turl, expires, levels, parent)
+             explanation, size, expected_size, turl_protocol, turl, expires, levels, parent,
+             source)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
-             ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+             ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+             ?19)",
     )?;
     for file in files {
         insert.execute(params![
@@ -119,6 +121,7 @@ fn insert_files(
             file.expires.map(|at| at.0),
             file.levels,
             file.parent,
+            file.source,
         ])?;
     }
     Ok(())

@@ -52,6 +52,7 @@ impl Driver for Fake {
     fn acl_text(&self, _: &File) -> Done<String> { no() }
     fn has_writer(&self, _: &File) -> Done<Option<bool>> { no() }
     fn read_through(&self, _: &File, _: &mut dyn FnMut(&[u8]) -> bool) -> Done<bool> { no() }
+    fn copy(&self, _: &File, _: &File, _: &mut dyn FnMut() -> bool) -> Done<bool> { no() }
     fn preallocate(&self, _: &File, _: u64) -> Done<()> { no() }
     fn room(&self) -> Done<Room> { no() }
     fn physical(&self, path: &RelPath) -> PathBuf { self.0.join(path.as_str()) }

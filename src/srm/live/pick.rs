@@ -63,8 +63,10 @@ impl Live {
         let mut found: HashMap<&str, Vec<Arc<FileRow>>> =
             surls.iter().map(|surl| (surl.as_str(), Vec::new())).collect();
         for file in &files {
-            if let Some(named) = found.get_mut(file.surl.as_str()) {
-                named.push(Arc::clone(file));
+            for name in names(file) {
+                if let Some(named) = found.get_mut(name) {
+                    named.push(Arc::clone(file));
+                }
             }
         }
         let missing = found.iter().filter(|(_, named)| named.is_empty());
@@ -74,8 +76,10 @@ impl Live {
             let mut by_form: HashMap<String, Vec<Arc<FileRow>>> =
                 missing.iter().map(|(_, form)| (form.clone(), Vec::new())).collect();
             for file in &files {
-                if let Some(named) = canonical(&file.surl).and_then(|form| by_form.get_mut(&form)) {
-                    named.push(Arc::clone(file));
+                for name in names(file) {
+                    if let Some(named) = canonical(name).and_then(|form| by_form.get_mut(&form)) {
+                        named.push(Arc::clone(file));
+                    }
                 }
             }
             for (surl, form) in missing {
@@ -85,4 +89,9 @@ impl Live {
         let named = |surl: &String| found.get(surl.as_str()).cloned().unwrap_or_default();
         surls.iter().map(|surl| (surl.clone(), named(surl))).collect()
     }
+}
+
+/// A copy goes by both its names.
+fn names(file: &FileRow) -> impl Iterator<Item = &str> {
+    file.source.as_deref().into_iter().chain([file.surl.as_str()])
 }

@@ -30,7 +30,11 @@ async fn what_is_written_reads_back() {
             expires: Some(Millis(-5)),
             ..file(1, "")
         },
-        FileRow { key: Some(key(".storm.hidden.0")), ..file(2, "x") },
+        FileRow {
+            key: Some(key(".storm.hidden.0")),
+            source: Some("srm://se/y".to_owned()),
+            ..file(2, "x")
+        },
         FileRow { levels: Some(-1), parent: Some(2), ..file(3, "d") },
     ];
     let id = store.submit(full.clone(), files.clone()).await.unwrap();

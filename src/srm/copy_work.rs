@@ -1,0 +1,358 @@
+//! The work of srmCopy: what workers do with a file. Its target is claimed as a put's is, the bytes go
+//! into the hidden file of a put, and that is published as one. A copy that was cut short begins
+//! again from the start.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use super::access::{Needs, driver_error};
+use super::acl::Accounts;
+use super::files::{adler32, discard, hidden_name, published_by, version};
+use super::live::Live;
+use super::publish::{Origin, Outcome, Publish, publish_all};
+use super::put::overwrite;
+use super::spaces::Hold;
+use super::submit::waits;
+use super::target::writable;
+use super::transition::Change;
+use super::{Error, ErrorKind, Site, Srm, blocking};
+use crate::fsdriver::{DriverError, Kind};
+use crate::model::{Event, FileState, Identity, RelPath, SpaceToken, Surl, SurlError};
+use crate::namespace::{Located, StorageArea};
+use crate::store::FileRow;
+
+/// Small files that share commits, at most.
+const MOST: usize = 64;
+
+/// What a worker found of a file before it begins.
+enum Prepared {
+    /// It is to be copied.
+    Ready(Ready),
+    /// It was published, and only the answer was lost: its area, bytes now, and bytes of what it
+    /// replaced.
+    Done(Arc<str>, u64, Option<u64>),
+}
+
+/// A copy that may be.
+struct Ready {
+    n: u32,
+    source: Located,
+    target: Located,
+    hidden: RelPath,
+    /// Until it is claimed: the room that is kept for it.
+    hold: Option<Hold>,
+    /// The group that reads what is published.
+    reader: Option<u32>,
+}
+
+/// Bytes that were copied, and their checksum where the source had one.
+struct Copied {
+    size: u64,
+    adler32: Option<String>,
+}
+
+impl Srm {
+    /// Files of a request that one worker takes: large ones are shared out.
+    pub(super) fn copy_batch(&self, files: usize) -> usize {
+        let threads = self.site().config.workers.copy.threads.max(1);
+        files.div_ceil(4 * threads).clamp(1, MOST)
+    }
+
+    /// A worker's unit: copies what is still wanted.
+    ///
+    /// # Errors
+    /// The store's, and what may pass: the files are to be tried again.
+    pub(super) async fn work_copies(
+        &self,
+        live: &Arc<Live>,
+        who: &Identity,
+        files: &[u32],
+    ) -> Result<(), Error> {
+        let rows: Vec<Arc<FileRow>> =
+            files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
+        let directories = rows.iter().filter_map(|row| Some((Arc::clone(row), row.levels?)));
+        self.expand_directories(live, who, directories.collect()).await?;
+        let rows = rows.into_iter().filter(|row| row.levels.is_none());
+        let space = self.reserved_space(live.request.space_token.as_deref()).await?;
+        let prepared = {
+            let (srm, who, live) = (self.clone(), who.clone(), Arc::clone(live));
+            let (rows, space): (Vec<_>, _) = (rows.collect(), space.clone());
+            blocking(move || {
+                let site = srm.site();
+                let accounts = Accounts::new(&site, &who);
+                let room = |area: &StorageArea, bytes| srm.take_room(area, space.as_ref(), bytes);
+                let one = |row: Arc<FileRow>| {
+                    (row.n, prepare(&site, &who, &accounts, &live, &row, &room))
+                };
+                Ok(rows.into_iter().map(one).collect())
+            })
+            .await?
+        };
+        let mut copied = Vec::new();
+        for (ready, to) in self.begin_copies(live, space, prepared).await? {
+            let (srm, live) = (self.clone(), Arc::clone(live));
+            let work = blocking(move || {
+                let done = copy_data(&srm, &live, &ready, to);
+                Ok((ready, done))
+            });
+            copied.push(work.await?);
+        }
+        self.finish_copies(live, copied).await
+    }
+
+    /// Claims the targets, writes that down in one commit, and makes the hidden files.
+    async fn begin_copies(
+        &self,
+        live: &Arc<Live>,
+        space: Option<SpaceToken>,
+        prepared: Vec<(u32, Result<Prepared, Error>)>,
+    ) -> Result<Vec<(Ready, File)>, Error> {
+        let site = self.site();
+        let _turn = live.turn.lock().await;
+        let (mut changes, mut claimed) = (Vec::new(), Vec::new());
+        for (n, outcome) in prepared {
+            let Some(file) = live.file(n).filter(|file| waits(file)) else { continue };
+            let outcome = outcome.and_then(|prepared| match prepared {
+                Prepared::Ready(ready) => {
+                    self.claim(live, n, &ready.target.key(), &site).map(|()| Prepared::Ready(ready))
+                }
+                done => Ok(done),
+            });
+            match outcome {
+                Err(error) => changes.push(Change::failed(&file, &error)),
+                Ok(Prepared::Done(area, size, before)) => {
+                    // So that it is told to be in its space.
+                    live.keep_room(n, self.core.books.restore(&area, space.clone(), 0));
+                    changes.push(Change::done(&file, size, (before, Some(size))));
+                }
+                Ok(Prepared::Ready(mut ready)) => {
+                    if let Some(hold) = ready.hold.take() {
+                        live.keep_room(n, hold);
+                    }
+                    if file.state == FileState::Queued {
+                        let key = Some(ready.target.key());
+                        let row = FileRow { key, ..FileRow::clone(&file) };
+                        changes.push(Change::new(&row, Event::Start, "being copied"));
+                    }
+                    claimed.push(ready);
+                }
+            }
+        }
+        let settled = self.settle_work(live, changes).await;
+        let mut begun = Vec::new();
+        for ready in claimed {
+            if is_wanted(live, ready.n) {
+                begun.push(ready);
+            } else {
+                self.core.requests.unclaim(live, ready.n, &ready.target.key());
+            }
+        }
+        settled?;
+        let made = blocking(move || {
+            let one = |ready: Ready| (make_hidden(&ready), ready);
+            Ok(begun.into_iter().map(one).collect::<Vec<_>>())
+        });
+        let (mut open, mut failed) = (Vec::new(), Vec::new());
+        for (made, ready) in made.await? {
+            match (made, live.file(ready.n)) {
+                (Ok(file), _) => open.push((ready, file)),
+                (Err(error), Some(row)) => failed.push(Change::failed(&row, &error)),
+                (Err(_), None) => {}
+            }
+        }
+        self.settle_work(live, failed).await?;
+        Ok(open)
+    }
+
+    /// Publishes what was copied, in one commit. What was stopped is left as it is: whoever aborted it
+    /// has cleared it away, and a start after a stop begins again.
+    async fn finish_copies(
+        &self,
+        live: &Arc<Live>,
+        copied: Vec<(Ready, Result<Option<Copied>, Error>)>,
+    ) -> Result<(), Error> {
+        let keys: Vec<_> = copied.iter().map(|(ready, _)| ready.target.key()).collect();
+        // Files before the request, as rm does, so that the two can't wait for each other.
+        let guards = self.core.locks.lock_all(&keys.iter().collect::<Vec<_>>()).await;
+        let turn = live.turn.lock().await;
+        let (mut changes, mut work, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut unsummed, mut done, mut later) = (Vec::new(), Vec::new(), None);
+        for (ready, outcome) in copied {
+            let Some(file) = live.file(ready.n).filter(|_| is_wanted(live, ready.n)) else {
+                continue;
+            };
+            match outcome {
+                Ok(Some(copied)) => {
+                    let place = (Arc::clone(&ready.target.area), ready.target.path.clone());
+                    unsummed.extend(copied.adler32.is_none().then_some(place));
+                    work.push(self.publish_copy(live, ready, copied));
+                }
+                Ok(None) => {}
+                Err(error) => failed.push((file, error)),
+            }
+        }
+        let left: Vec<_> = failed.iter().map(|(file, _)| Arc::clone(file)).collect();
+        let cleared = self.discard_hidden(live, &left).await?;
+        for ((file, error), cleared) in failed.into_iter().zip(cleared) {
+            match cleared {
+                Ok(()) => changes.push(Change::failed(&file, &error)),
+                Err(error) => later = Some(error),
+            }
+        }
+        let changing = self.core.usage.change(keys)?;
+        for (n, outcome) in publish_all(work).await {
+            let Some(file) = live.file(n) else { continue };
+            match outcome {
+                Ok(Outcome::Done { size, replaced }) => {
+                    done.extend(file.key.clone());
+                    changes.push(Change::done(&file, size, replaced));
+                }
+                Ok(Outcome::Later(error)) => later = Some(error),
+                Err(error) => changes.push(Change::failed(&file, &error)),
+            }
+        }
+        self.core.requests.bump();
+        self.settle_work(live, changes).await?;
+        drop((changing, turn, guards));
+        self.checksum_later(&live.request.user, unsummed);
+        // Only with `overwrite_pinned` can a pin be left on what was replaced.
+        for key in done {
+            self.abort_gets(self.core.requests.pins_on(&key)).await;
+        }
+        later.map_or(Ok(()), Err)
+    }
+
+    fn publish_copy(&self, live: &Live, ready: Ready, copied: Copied) -> Publish {
+        let room = self.room_of(live, ready.n, &ready.target.area);
+        Publish {
+            area: ready.target.area,
+            target: ready.target.path,
+            hidden: ready.hidden,
+            token: live.token().clone(),
+            n: ready.n,
+            expected: Some(copied.size),
+            uploaded: false,
+            origin: Origin::Copy(copied.adler32),
+            made: true,
+            mode: overwrite(live),
+            reader: ready.reader,
+            sync: self.site().config.http.fsync,
+            room,
+        }
+    }
+}
+
+/// True while nobody has ended a copy that has begun.
+fn is_wanted(live: &Live, n: u32) -> bool {
+    live.file(n).is_some_and(|file| file.state == FileState::InProgress)
+}
+
+/// May he, and can it be? Blocks.
+fn prepare(
+    site: &Site,
+    who: &Identity,
+    accounts: &Accounts<'_>,
+    live: &Live,
+    row: &FileRow,
+    room: &dyn Fn(&StorageArea, u64) -> Result<Hold, Error>,
+) -> Result<Prepared, Error> {
+    if let (FileState::InProgress, Some(key)) = (row.state, &row.key)
+        && let Some(area) = site.namespace.area(&key.area)
+    {
+        if let Some((size, before)) = published_by(area, &key.path, live.token(), row.n) {
+            return Ok(Prepared::Done(Arc::clone(&area.name), size, before));
+        }
+        if let Some(hidden) = hidden_name(&key.path, live.token(), row.n) {
+            discard(area, &hidden)?;
+        }
+    }
+    let from = row.source.as_deref().unwrap_or_default();
+    check_site(site, from)?;
+    check_site(site, &row.surl)?;
+    let source = site.reach_surl(who, from, Needs::READ)?;
+    let told = |error| driver_error(error, &source.stfn);
+    let stat = source.area.driver.stat(&source.path).map_err(told)?;
+    match stat.kind {
+        Kind::File => {}
+        Kind::Directory => {
+            let why = "the source is a directory: say so in dirOption to copy what is in it";
+            return Err(Error::new(ErrorKind::IsADirectory, why));
+        }
+        Kind::Other => return Err(no_file()),
+    }
+    // Below a directory that is copied, the tree is made as it is needed.
+    let parents = site.config.srm.create_parents || row.parent.is_some();
+    let (target, _) = writable(site, who, accounts, &row.surl, overwrite(live), parents)?;
+    if row.key.as_ref().is_some_and(|key| *key != target.key()) {
+        let why = "the target leads elsewhere than when the copy began: copy it again";
+        return Err(Error::new(ErrorKind::InvalidPath, why));
+    }
+    let hold = Some(room(&target.area, stat.size)?);
+    let hidden = hidden_name(&target.path, live.token(), row.n)
+        .ok_or_else(|| Error::new(ErrorKind::IsADirectory, "the path is a directory"))?;
+    let reader = accounts.reader(&target.area);
+    Ok(Prepared::Ready(Ready { n: row.n, source, target, hidden, hold, reader }))
+}
+
+/// Both sides lie here.
+pub(super) fn check_site(site: &Site, surl: &str) -> Result<(), Error> {
+    let elsewhere = || {
+        let why = format!(
+            "{surl} is not of this site: copies from and to other sites are not offered, let the \
+             client carry it (gfal-copy does)"
+        );
+        Error::new(ErrorKind::NotSupported, why)
+    };
+    match Surl::parse(surl) {
+        Ok(surl) => site.namespace.check_local(&surl).map_err(|_| elsewhere()),
+        Err(SurlError::Scheme) if surl.contains("://") => Err(elsewhere()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// An empty file, where a copy that was cut short may have left one.
+fn make_hidden(ready: &Ready) -> Result<File, Error> {
+    let driver = &*ready.target.area.driver;
+    let made = match driver.create(&ready.hidden) {
+        Err(DriverError::Exists) => {
+            driver.remove_file(&ready.hidden).and_then(|()| driver.create(&ready.hidden))
+        }
+        made => made,
+    };
+    made.map_err(|error| driver_error(error, &ready.target.stfn))
+}
+
+/// Fills the hidden file; `None` when nobody wants it any more, or the daemon stops. Blocks.
+fn copy_data(srm: &Srm, live: &Live, ready: &Ready, to: File) -> Result<Option<Copied>, Error> {
+    let busy = |why| Err(Error::new(ErrorKind::Busy, why));
+    let Ready { source, target, .. } = ready;
+    let driver = &*source.area.driver;
+    let told = |error| driver_error(error, &source.stfn);
+    let from = driver.open(&source.path).map_err(told)?;
+    let stat = driver.stat_file(&from).map_err(told)?;
+    if stat.kind != Kind::File {
+        return Err(no_file());
+    }
+    let other = source.key() != target.key();
+    if other && srm.core.requests.put_on(&source.key()).is_some() {
+        return busy("a put on the source is not done");
+    }
+    if driver.has_writer(&from).map_err(told)? == Some(true) {
+        return busy("somebody writes to the source");
+    }
+    let sum = adler32(driver, &from, &stat);
+    let stop = &srm.core.stopping;
+    let mut go_on = || !stop.is_cancelled() && is_wanted(live, ready.n);
+    let whole = target.area.driver.copy(&from, &to, &mut go_on);
+    if !whole.map_err(|error| driver_error(error, &target.stfn))? {
+        return Ok(None);
+    }
+    if version(&driver.stat_file(&from).map_err(told)?) != version(&stat) {
+        return busy("the source was changed while it was copied: copy it again");
+    }
+    Ok(Some(Copied { size: stat.size, adler32: sum }))
+}
+
+fn no_file() -> Error {
+    Error::new(ErrorKind::NotSupported, "the source is no regular file")
+}
