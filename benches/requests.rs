@@ -199,6 +199,7 @@ fn rows(number: usize) -> (RequestRow, FileRow) {
         expires: Some(Millis(1_764_000_000_000)),
         levels: None,
         parent: None,
+        source: None,
     };
     (request, file)
 }
