@@ -13,6 +13,7 @@ use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end
 use crate::model::{
     FileKey, FileState, Identity, OverwriteMode, Protocol, RequestKind, ReturnStatus, StatusCode,
 };
+use crate::namespace::StorageArea;
 use crate::store::FileRow;
 
 /// Files that are locked, synced and written down together.
@@ -198,13 +199,8 @@ impl Srm {
         let hidden = hidden_name(&key.path, live.token(), file.n)
             .ok_or_else(|| internal("the put names an area's root"))?;
         let protocol = file.turl.as_ref().map(|(protocol, _)| *protocol);
-        let (srm, hold, place) = (self.clone(), live.hold(file.n), Arc::clone(&area));
-        let room: Room = Box::new(move |bytes| match &hold {
-            Some(hold) => srm.grow_room(&place, hold, bytes).map_err(too_much),
-            None => Ok(()),
-        });
         Ok(Publish {
-            room,
+            room: self.room_of(live, file.n, &area),
             area,
             reader: readers.get(&key.area).copied(),
             target: key.path,
@@ -220,6 +216,17 @@ impl Srm {
             made: protocol.is_some_and(made_at_prepare),
             mode: live.request.overwrite.unwrap_or(OverwriteMode::Never),
             sync: site.config.http.fsync,
+        })
+    }
+}
+
+impl Srm {
+    /// Whether what was written is no more than there is room for.
+    pub(super) fn room_of(&self, live: &Live, n: u32, area: &Arc<StorageArea>) -> Room {
+        let (srm, hold, area) = (self.clone(), live.hold(n), Arc::clone(area));
+        Box::new(move |bytes| match &hold {
+            Some(hold) => srm.grow_room(&area, hold, bytes).map_err(too_much),
+            None => Ok(()),
         })
     }
 }
