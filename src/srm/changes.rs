@@ -55,8 +55,12 @@ impl Srm {
                 let resized = [Resized { key, before, after }];
                 self.settle_all(&resized, intents).await;
             }
-            // The intent stays: the next start looks.
-            Err(error) => tracing::error!(%error, %key, "what the area holds is not known exactly"),
+            // An intent that stays would be taken for news at the next start: counting tells better.
+            Err(error) => {
+                tracing::error!(%error, %key, "the area is counted anew");
+                self.settle_all(&[], intents).await;
+                self.core.usage.ask_scan(&key.area);
+            }
         }
         drop(changing);
     }

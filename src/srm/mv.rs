@@ -91,22 +91,27 @@ impl Srm {
             let is_file = blocking(move || Ok(looked.area.driver.file_size(&looked.path))).await?;
             let is_file = matches!(is_file, Ok(Some(_)));
             let (mut announced, mut closed) = (Vec::new(), None);
-            let records = srm.announce_move(&from, &to).await?;
-            if is_file {
-                announced.push(srm.announce(&source, None).await?);
-                announced.push(srm.announce(&target, None).await?);
-            } else {
+            if !is_file {
                 closed = Some(srm.core.usage.close(from.clone()).await);
             }
-            let moved = blocking(move || {
-                rename(&source, &target)?;
-                let paths = [&source.path, &target.path];
-                Ok(if sync { sync_names(&source.area, &paths) } else { Ok(()) })
-            })
-            .await;
-            if let Some(intent) = records {
-                srm.settle_move(&from, &to, intent, moved.is_ok()).await;
+            // What was announced is settled, whatever fails.
+            let moved = async {
+                for end in [&source, &target].into_iter().filter(|_| is_file) {
+                    announced.push(srm.announce(end, None).await?);
+                }
+                let records = srm.announce_move(&from, &to).await?;
+                let moved = blocking(move || {
+                    rename(&source, &target)?;
+                    let paths = [&source.path, &target.path];
+                    Ok(if sync { sync_names(&source.area, &paths) } else { Ok(()) })
+                })
+                .await;
+                if let Some(intent) = records {
+                    srm.settle_move(&from, &to, intent, moved.is_ok()).await;
+                }
+                moved
             }
+            .await;
             for file in announced {
                 srm.settle(file).await;
             }
