@@ -167,7 +167,6 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
     background.spawn(until(stop.clone(), purge(srm.clone())));
     if cut_off {
         tracing::warn!("the machine was cut off while stormd ran: storage areas are counted anew");
-        srm.count_anew(None).map_err(start_error)?;
     }
     let counting = srm.clone();
     background.spawn(until(stop.clone(), async move { counting.keep_counting().await }));

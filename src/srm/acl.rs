@@ -11,6 +11,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::access::driver_error;
+use super::usage::Usage;
 use super::{Error, ErrorKind, Site};
 use crate::fsdriver::{Acl, Driver, DriverError, Permission, Subject, dress, grant};
 use crate::model::{FileKey, Identity, LocalAccount, RelPath, Turl};
@@ -29,6 +30,11 @@ impl<'a> Accounts<'a> {
     pub(super) fn new(site: &'a Site, who: &'a Identity) -> Self {
         let (account, passed) = (OnceCell::new(), RefCell::default());
         Self { site, who, account, passed }
+    }
+
+    /// What areas hold.
+    pub(super) fn usage(&self) -> &Usage {
+        &self.site.usage
     }
 
     fn account(&self) -> Result<LocalAccount, Error> {

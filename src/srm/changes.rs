@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::access::driver_error;
-use super::usage::{Changing, Resized};
+use super::usage::{Changing, Resized, Stand};
 use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{Directory, DriverError, Kind};
 use crate::model::{FileKey, HIDDEN_PREFIX, RelPath};
@@ -124,7 +124,10 @@ impl Srm {
     /// meanwhile. Nothing below it changes from now on; the caller holds its lock.
     pub(super) async fn remove_tree(&self, located: &Located) -> Result<(), Error> {
         let tree = located.key();
+        // Whoever moves or removes a directory above waits until this is over.
+        let _changing = self.core.usage.change(vec![tree.clone()])?;
         let _closed = self.core.usage.close(tree.clone()).await;
+        let stood = self.core.usage.stands(&tree);
         let parent = located.path.parent().unwrap_or_else(RelPath::root);
         let hidden = parent.join(&format!("{HIDDEN_PREFIX}rm.{}", uuid::Uuid::new_v4()));
         let intent = Intent::RemoveTree {
@@ -141,18 +144,24 @@ impl Srm {
             return Err(error);
         }
         let area = Arc::clone(&located.area);
-        let intent =
-            self.uncount_tree(Arc::clone(&area), hidden.clone(), tree.clone(), intent).await?;
-        let removed = self.discard_tree(Arc::clone(&area), hidden.clone(), intent).await;
+        let uncounted = self.uncount_tree(&area, &hidden, &tree, stood, intent).await;
+        let (intent, counts, removed) = match uncounted {
+            Err(error) => (intent, true, Err(error)),
+            Ok(next) => {
+                let removed = self.discard_tree(Arc::clone(&area), hidden.clone(), next).await;
+                (next, false, removed)
+            }
+        };
         if removed.is_err() {
             // What is left is not to be hidden from who could see it before.
             let path = tree.path.clone();
             let left = blocking(move || {
                 let back = area.driver.rename(&hidden, &path, false);
                 back.map_err(|error| driver_error(error, &path))?;
-                tree_size(&area, &path)
+                if counts { Ok(0) } else { tree_size(&area, &path) }
             });
             if let Ok(bytes) = left.await {
+                self.core.usage.spoil(&tree.area);
                 let resized = Resized { key: tree, before: None, after: Some(bytes) };
                 self.settle_all(&[resized], vec![intent]).await;
             }
@@ -164,16 +173,18 @@ impl Srm {
     /// announced that. The next one says that it is to be removed.
     pub(super) async fn uncount_tree(
         &self,
-        area: Arc<StorageArea>,
-        hidden: RelPath,
-        tree: FileKey,
+        area: &Arc<StorageArea>,
+        hidden: &RelPath,
+        tree: &FileKey,
+        stood: Option<Stand>,
         intent: IntentId,
     ) -> Result<IntentId, Error> {
         let key = FileKey { area: Arc::clone(&area.name), path: hidden.clone() };
-        let bytes = blocking(move || tree_size(&area, &hidden)).await?;
+        let (place, gone) = (Arc::clone(area), hidden.clone());
+        let bytes = blocking(move || tree_size(&place, &gone)).await?;
         let _order = self.core.usage.order.read().await;
-        let usage = vec![self.core.usage.remove_tree(&key, bytes)];
-        let records = vec![RecordChange::TreeGone(tree)];
+        let usage = vec![self.core.usage.remove_tree(tree, bytes, stood)];
+        let records = vec![RecordChange::TreeGone(tree.clone())];
         let settled = Settled { intents: vec![intent], usage, records };
         let follows = Intent::DiscardTree { hidden: key };
         let (intent, deltas) = self.core.store.settle_and_announce(settled, follows).await?;
@@ -226,6 +237,8 @@ pub(super) fn tree_size(area: &StorageArea, tree: &RelPath) -> Result<u64, Error
             Ok(directory) => directory,
             // A path too long to be named holds nothing of a client's.
             Err(DriverError::NotFound | DriverError::OtherArea | DriverError::BadName) => continue,
+            // Nor does one that is closed to us, by a mover's account.
+            Err(DriverError::Denied) => continue,
             Err(error) => return Err(told(error)),
         };
         let Contents { files, directories, .. } = contents(&*directory).map_err(told)?;

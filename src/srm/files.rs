@@ -246,6 +246,7 @@ pub(super) fn make_parents(
         missing.push(parent);
     }
     for directory in missing.iter().rev() {
+        accounts.usage().will_make(&area.name, directory);
         match driver.make_directory(directory) {
             Ok(()) => accounts.dress_directory(area, directory),
             Err(DriverError::Exists) => {}

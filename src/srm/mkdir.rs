@@ -48,6 +48,7 @@ impl Srm {
                 return Err(Error::new(ErrorKind::Busy, "an SRM put on this path is not done"));
             }
             let site = srm.site();
+            srm.core.usage.will_make(&key.area, &key.path);
             blocking(move || {
                 make(&located)?;
                 let accounts = Accounts::new(&site, &who);

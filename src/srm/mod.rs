@@ -123,12 +123,14 @@ pub struct Site {
     pub policy: Policy,
     /// What ACLs lend; a reload keeps it.
     leases: Arc<Leases>,
+    /// What areas hold; a reload keeps it.
+    usage: Arc<Usage>,
 }
 
 impl Site {
     /// As they were read.
     pub fn new(config: Arc<Config>, namespace: Arc<Namespace>, policy: Policy) -> Self {
-        Self { config, namespace, policy, leases: Arc::new(Leases::new()) }
+        Self { config, namespace, policy, leases: Arc::new(Leases::new()), usage: Arc::default() }
     }
 }
 
@@ -138,6 +140,7 @@ impl Srm {
         let workers = &site.config.workers;
         let pool =
             |name, size: crate::config::WorkerPool| Pool::new(name, size.threads, size.queue);
+        let usage = Arc::clone(&site.usage);
         let core = Core {
             puts: pool("put", workers.put),
             gets: pool("get", workers.get),
@@ -152,7 +155,7 @@ impl Srm {
             area_tokens: std::sync::Mutex::default(),
             snapshots: Snapshots::default(),
             turns: Turns::default(),
-            usage: Arc::default(),
+            usage,
             timer: OnceLock::new(),
             file_timer: OnceLock::new(),
             books: Arc::default(),
@@ -167,6 +170,7 @@ impl Srm {
     pub fn reload(&self, mut site: Site) {
         let old = self.site();
         site.leases = Arc::clone(&old.leases);
+        site.usage = Arc::clone(&old.usage);
         // It was just read: nobody else has it yet.
         if let Some(namespace) = Arc::get_mut(&mut site.namespace) {
             namespace.keep_parting(&old.namespace, |area| self.core.requests.use_area(area));

@@ -91,7 +91,11 @@ impl Srm {
             let is_file = blocking(move || Ok(looked.area.driver.file_size(&looked.path))).await?;
             let is_file = matches!(is_file, Ok(Some(_)));
             let (mut announced, mut closed) = (Vec::new(), None);
+            // Whoever moves or removes a directory above waits until this is over.
+            let _changing = srm.core.usage.change(vec![from.clone(), to.clone()])?;
+            let stood = [srm.core.usage.stands(&from), srm.core.usage.stands(&to)];
             if !is_file {
+                srm.core.usage.will_make(&to.area, &to.path);
                 closed = Some(srm.core.usage.close(from.clone()).await);
             }
             // What was announced is settled, whatever fails.
@@ -118,7 +122,7 @@ impl Srm {
             srm.core.requests.bump();
             let synced = moved?;
             if closed.is_some() {
-                srm.core.usage.move_tree(&from.area, &from.path, &to.path);
+                srm.core.usage.move_tree(&from, &to, stood);
             }
             // Live puts below: their putDone fails, and what they wrote so far goes.
             srm.fail_moved(&from, &to.path).await;

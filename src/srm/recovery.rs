@@ -174,7 +174,8 @@ impl Srm {
                     self.settle_all(&[], vec![id]).await;
                     return Ok(());
                 }
-                let id = self.uncount_tree(Arc::clone(&area), path.clone(), tree, id).await?;
+                let stood = self.core.usage.stands(&tree);
+                let id = self.uncount_tree(&area, &path, &tree, stood, id).await?;
                 self.discard_tree(area, path, id).await
             }
             Intent::DiscardTree { hidden } => self.discard_tree(area, hidden.path, id).await,

@@ -119,12 +119,23 @@ impl Srm {
             },
         };
         let (mut noted, mut rested) = (Instant::now(), Instant::now());
-        while let Some((parent, names)) = left.last_mut() {
-            let Some(name) = names.next() else {
+        loop {
+            while left.last().is_some_and(|(_, names)| names.as_slice().is_empty()) {
                 left.pop();
-                continue;
-            };
-            let directory = parent.join(&name);
+            }
+            let next = left
+                .last()
+                .and_then(|(parent, names)| Some(parent.join(names.as_slice().first()?)));
+            let place = self.core.usage.go_to(&area.name, next.clone());
+            if place.is_none() && next.is_none() {
+                return Ok(true);
+            }
+            if (place.is_none() || place == next)
+                && let Some((_, names)) = left.last_mut()
+            {
+                names.next();
+            }
+            let Some(directory) = place else { continue };
             match self.count_directory(area, directory.clone()).await? {
                 Some(below) if below.is_empty() => {}
                 Some(below) => left.push((directory, below.into_iter())),
@@ -143,7 +154,6 @@ impl Srm {
                 }
             }
         }
-        Ok(true)
     }
 
     /// What comes after a directory that is counted.
@@ -203,7 +213,7 @@ impl Srm {
     /// Removes hidden files that belong to nothing any more: a power cut may leave them.
     async fn clear_litter(&self, area: &Arc<StorageArea>, path: &RelPath, names: Vec<Box<str>>) {
         for name in names {
-            if self.owns_hidden(&name) {
+            if self.owns_hidden(&name) || self.core.usage.closes_in(&area.name, path) {
                 continue;
             }
             let (area, hidden) = (Arc::clone(area), path.join(&name));
@@ -246,6 +256,7 @@ async fn read(
         let opened = area.driver.directory(&path).and_then(|directory| {
             let mut found = contents(&*directory)?;
             found.directories.sort_unstable();
+            found.files.sort_unstable();
             Ok((Some(directory), found))
         });
         match opened {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, RwLock};
 
 use self::count::Scan;
+pub(super) use self::count::Stand;
 use super::{Error, ErrorKind};
 use crate::model::{FileKey, RelPath};
 use crate::store::{Millis, UsageDelta, UsageRow};
@@ -169,16 +170,23 @@ impl Usage {
         }
     }
 
-    /// A tree went, with so many bytes: what the store is to write.
-    pub(super) fn remove_tree(&self, tree: &FileKey, bytes: u64) -> UsageDelta {
+    /// A tree went, with so many bytes: what the store is to write. `stood`: how it stood before it went.
+    pub(super) fn remove_tree(
+        &self,
+        tree: &FileKey,
+        bytes: u64,
+        stood: Option<Stand>,
+    ) -> UsageDelta {
         let bytes = -i64::try_from(bytes).unwrap_or(i64::MAX);
         let mut state = self.lock();
         let area = state.areas.entry(Arc::clone(&tree.area)).or_default();
         area.used += bytes;
         let mut counted = 0;
         if let Some(scan) = &mut area.scan {
-            match (scan.has_counted_tree(&tree.path), scan.has_saved_tree(&tree.path)) {
-                (Some(now), Some(saved)) => {
+            match scan.stands(&tree.path) {
+                stand @ Stand { counted: Some(now), saved: Some(saved) }
+                    if stood == Some(stand) =>
+                {
                     scan.add(if now { bytes } else { 0 });
                     counted = if saved { bytes } else { 0 };
                 }
@@ -188,17 +196,33 @@ impl Usage {
         UsageDelta { area: Arc::clone(&tree.area), used: bytes, counted }
     }
 
-    /// A tree was moved within its area.
-    pub(super) fn move_tree(&self, area: &str, from: &RelPath, to: &RelPath) {
+    /// A tree was moved within its area. `stood`: how both ends stood before.
+    pub(super) fn move_tree(&self, from: &FileKey, to: &FileKey, stood: [Option<Stand>; 2]) {
         let mut state = self.lock();
-        let Some(scan) = state.areas.get_mut(area).and_then(|area| area.scan.as_mut()) else {
+        let Some(scan) = state.areas.get_mut(&from.area).and_then(|area| area.scan.as_mut()) else {
             return;
         };
-        let stands = |tree| Some((scan.has_counted_tree(tree)?, scan.has_saved_tree(tree)?));
-        match (stands(from), stands(to)) {
-            (Some(was), Some(is)) if was == is => {}
-            _ => scan.spoil(),
+        let stand = scan.stands(&from.path);
+        let whole = stand.counted.is_some() && stand.saved.is_some();
+        let same = stood == [Some(stand); 2] && scan.stands(&to.path) == stand;
+        if !(whole && same) {
+            scan.spoil();
         }
+    }
+
+    /// A tree is there again that was counted as gone: a scan under way begins anew.
+    pub(super) fn spoil(&self, area: &str) {
+        if let Some(scan) = self.lock().areas.get_mut(area).and_then(|area| area.scan.as_mut()) {
+            scan.spoil();
+        }
+    }
+
+    /// A directory right below this one is being moved or removed with all it holds.
+    pub(super) fn closes_in(&self, area: &str, directory: &RelPath) -> bool {
+        let state = self.lock();
+        let right_in =
+            |tree: &FileKey| *tree.area == *area && tree.path.parent().as_ref() == Some(directory);
+        state.closed.iter().any(right_in)
     }
 }
 

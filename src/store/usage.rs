@@ -156,7 +156,7 @@ pub(super) fn end_scan(
 }
 
 /// Notes that this daemon runs, on that boot of the machine; whether the machine was cut off while
-/// the last run was under way: what was not synced then may be lost.
+/// the last run was under way: what was not synced then may be lost, so all areas are to be counted.
 pub(super) fn begin_run(
     connection: &Connection,
     owner: &str,
@@ -169,7 +169,12 @@ pub(super) fn begin_run(
     connection
         .prepare_cached("INSERT OR REPLACE INTO runs (owner, boot) VALUES (?1, ?2)")?
         .execute((owner, boot))?;
-    Ok(last.is_some_and(|last| last != boot))
+    let cut_off = last.is_some_and(|last| last != boot);
+    if cut_off {
+        let all = "UPDATE area_usage SET scanning = 1, scan_after = NULL, counted = 0";
+        connection.prepare_cached(all)?.execute([])?;
+    }
+    Ok(cut_off)
 }
 
 /// The run ends as it should.

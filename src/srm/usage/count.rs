@@ -4,7 +4,7 @@
 //! their names.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +18,34 @@ pub(super) struct Scan {
     /// As the store has it.
     saved: Option<RelPath>,
     at: Position,
+    /// Directories that came before the scan, where it may have read their parents' names already.
+    made: BTreeSet<Made>,
     /// It can't be told any more what is counted: it has to begin anew.
     spoilt: bool,
+}
+
+/// A directory, in the order in which directories are counted.
+#[derive(PartialEq, Eq)]
+struct Made(RelPath);
+
+impl Ord for Made {
+    fn cmp(&self, other: &Self) -> Ordering {
+        order(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for Made {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Whether a tree is counted, by the scan and by what the store has of it. `None` of either: some of it
+/// may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::srm) struct Stand {
+    pub(super) counted: Option<bool>,
+    pub(super) saved: Option<bool>,
 }
 
 enum Position {
@@ -75,6 +101,46 @@ impl Usage {
         ScanRow { after, counted: scan.counted }
     }
 
+    /// A directory is about to come, by srmMkdir or another name: a scan that has not come so far is to
+    /// see it, also where it has read the names around it already.
+    pub(in crate::srm) fn will_make(&self, area: &str, directory: &RelPath) {
+        self.with_scan(area, |scan| {
+            if scan.position().is_none_or(|at| order(directory, at).is_gt()) {
+                scan.made.insert(Made(directory.clone()));
+            }
+        });
+    }
+
+    /// Where to go instead of `next`: a directory that came and lies before it. `None` for `next` itself
+    /// that has been counted since.
+    pub(in crate::srm) fn go_to(&self, area: &str, next: Option<RelPath>) -> Option<RelPath> {
+        let mut place = None;
+        self.with_scan(area, |scan| {
+            let at = scan.position().cloned();
+            let left = |path: &RelPath| at.as_ref().is_none_or(|at| order(path, at).is_gt());
+            while let Some(Made(first)) = scan.made.pop_first() {
+                if !left(&first) {
+                    continue;
+                }
+                if next.as_ref().is_some_and(|next| order(next, &first).is_lt()) {
+                    scan.made.insert(Made(first));
+                    break;
+                }
+                place = Some(first);
+                return;
+            }
+            place = next.filter(left);
+        });
+        place
+    }
+
+    /// Whether a tree is counted; of an area that is not being counted it makes no difference.
+    pub(in crate::srm) fn stands(&self, tree: &FileKey) -> Option<Stand> {
+        let state = self.lock();
+        let scan = state.areas.get(&tree.area)?.scan.as_ref()?;
+        Some(scan.stands(&tree.path))
+    }
+
     /// The names of `directory` are about to be read. False: the scan has to begin anew.
     pub(in crate::srm) fn enter(&self, area: &str, directory: &RelPath) -> bool {
         self.with_scan(area, |scan| {
@@ -83,17 +149,19 @@ impl Usage {
         })
     }
 
-    /// The names of the files in the directory that was entered.
+    /// The names of the files in the directory that was entered, sorted.
     pub(in crate::srm) fn files(&self, area: &str, names: Vec<Box<str>>) {
         let mut state = self.lock();
         let State { areas, changing, .. } = &mut *state;
         let Some(scan) = areas.get_mut(area).and_then(|area| area.scan.as_mut()) else { return };
         let Position::Reading { directory, touched } = &mut scan.at else { return };
         let mut names = names;
-        names.extend(touched.drain().map(String::into_boxed_str));
-        names.extend(changing_in(changing, area, directory).map(Box::from));
-        names.sort_unstable();
-        names.dedup();
+        let touched = touched.drain().map(String::into_boxed_str);
+        for name in touched.chain(changing_in(changing, area, directory).map(Box::from)) {
+            if let Err(place) = names.binary_search(&name) {
+                names.insert(place, name);
+            }
+        }
         let directory = directory.clone();
         scan.at = Position::Counting {
             directory,
@@ -167,7 +235,16 @@ impl Usage {
     pub(in crate::srm) fn end_scan(&self, area: &str, at: Millis) -> Option<(i64, i64)> {
         let mut state = self.lock();
         let area = state.areas.get_mut(area)?;
-        let scan = area.scan.take_if(|scan| !scan.spoilt)?;
+        let over =
+            |scan: &mut Scan| {
+                while scan.made.first().is_some_and(|made| {
+                    scan.position().is_some_and(|at| order(&made.0, at).is_le())
+                }) {
+                    scan.made.pop_first();
+                }
+                !scan.spoilt && scan.made.is_empty()
+            };
+        let scan = area.scan.take_if(over)?;
         let drift = if area.scanned.is_some() { scan.counted - area.used } else { 0 };
         (area.used, area.drift, area.scanned) = (scan.counted, drift, Some(at));
         Some((scan.counted, drift))
@@ -187,13 +264,15 @@ impl Usage {
 
 impl Scan {
     fn begin() -> Self {
-        Self { counted: 0, saved: None, at: Position::After(None), spoilt: false }
+        let at = Position::After(None);
+        Self { counted: 0, saved: None, at, made: BTreeSet::new(), spoilt: false }
     }
 
     /// As the store remembers it.
     pub(in crate::srm) fn go_on(row: ScanRow) -> Self {
         let at = Position::After(row.after.clone());
-        Self { counted: row.counted, saved: row.after, at, spoilt: false }
+        let made = BTreeSet::new();
+        Self { counted: row.counted, saved: row.after, at, made, spoilt: false }
     }
 
     /// Bytes counted so far.
@@ -248,22 +327,21 @@ impl Scan {
         }
     }
 
-    /// Whether all of a tree is counted; `None`: some of it may be.
-    pub(in crate::srm) fn has_counted_tree(&self, tree: &RelPath) -> Option<bool> {
-        tree_is_before(
-            tree,
-            match &self.at {
-                Position::After(at) => at.as_ref(),
-                Position::Reading { directory, .. } | Position::Counting { directory, .. } => {
-                    Some(directory)
-                }
-            },
-        )
+    /// The directory where it stands; `None`: it has just begun.
+    fn position(&self) -> Option<&RelPath> {
+        match &self.at {
+            Position::After(at) => at.as_ref(),
+            Position::Reading { directory, .. } | Position::Counting { directory, .. } => {
+                Some(directory)
+            }
+        }
     }
 
-    /// The same of what the store has.
-    pub(in crate::srm) fn has_saved_tree(&self, tree: &RelPath) -> Option<bool> {
-        tree_is_before(tree, self.saved.as_ref())
+    pub(super) fn stands(&self, tree: &RelPath) -> Stand {
+        Stand {
+            counted: tree_is_before(tree, self.position()),
+            saved: tree_is_before(tree, self.saved.as_ref()),
+        }
     }
 }
 

@@ -241,8 +241,9 @@ fn a_tree_that_moves_past_the_scan_has_it_begin_anew() {
             assert!(usage.leave("A"));
         }
         usage.save("A").unwrap();
-        let path = |text| RelPath::parse(text).unwrap();
-        usage.move_tree("A", &path(from), &path(to));
+        let tree = |text| key(&RelPath::parse(text).unwrap());
+        let (from, to) = (tree(from), tree(to));
+        usage.move_tree(&from, &to, [usage.stands(&from), usage.stands(&to)]);
         usage.save("A").is_some()
     };
     assert!(moved("a", "a0") && moved("c", "d"));
