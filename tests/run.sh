@@ -9,7 +9,9 @@ mkdir -p "$logs"
 passed=0 failed=0
 
 all=(fmt clippy unit)
-for file in tests/*.rs; do all+=("$(basename "$file" .rs)"); done
+for file in tests/*.rs; do [ "$file" = tests/codes.rs ] || all+=("$(basename "$file" .rs)"); done
+# The last: it is made of what others received.
+all+=(codes)
 suites=("$@"); [ $# -gt 0 ] || suites=("${all[@]}")
 # One suite: a person is looking at it, so show everything.
 [ ${#suites[@]} -eq 1 ] && loud=1 || loud=
@@ -31,17 +33,31 @@ run() { # run NAME COMMAND…
   fi
 }
 
-for suite in "${suites[@]}"; do
-  case $suite in
+one() { # one SUITE
+  case $1 in
     fmt) run fmt cargo fmt --check ;;
     clippy) run clippy cargo clippy --quiet --all-targets -- -D warnings ;;
     unit) run unit cargo test --quiet --lib --bins ;;
     *)
-      if [ ! -f "tests/$suite.rs" ]; then
-        echo "no suite $suite: there are ${all[*]}"; failed=$((failed + 1)); continue
+      if [ ! -f "tests/$1.rs" ]; then
+        echo "no suite $1: there are ${all[*]}"; failed=$((failed + 1)); return
       fi
-      run "$suite" cargo test --test "$suite" -- --show-output ;;
+      rm -f "$STORMD_CODES/$1.tsv"
+      run "$1" cargo test --test "$1" -- --show-output ;;
   esac
+}
+
+# What the suites receive over the wire goes here, for docs/codes.md.
+STORMD_CODES=$(realpath -m "${CARGO_TARGET_DIR:-target}/codes"); export STORMD_CODES
+rm -rf "$STORMD_CODES"; mkdir -p "$STORMD_CODES"
+done=" "
+for suite in "${suites[@]}"; do
+  if [ "$suite" = codes ]; then
+    for needed in $(sed -n 's|^//! Suites: ||p' tests/codes.rs); do
+      [[ $done == *" $needed "* ]] || one "$needed"
+    done
+  fi
+  one "$suite"; done+="$suite "
 done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

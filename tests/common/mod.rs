@@ -6,6 +6,7 @@
 pub mod access;
 pub mod accounts;
 pub mod client;
+pub mod codes;
 pub mod disk;
 pub mod grid;
 pub mod movers;

@@ -57,7 +57,9 @@ pub async fn call(conn: &mut Conn, operation: &str, inner: &str) -> io::Result<A
     let body = envelope(operation, inner);
     let headers = [("content-type", "text/xml; charset=utf-8"), ("soapaction", "\"\"")];
     let response = conn.request("POST", "/srm/managerv2", &headers, body.as_bytes()).await?;
-    Ok(read(&response))
+    let answer = read(&response);
+    super::codes::record(operation, &answer.xml);
+    Ok(answer)
 }
 
 /// [`call`] on a connection of its own.

@@ -11,6 +11,7 @@ use crate::content;
 use crate::history::{History, Left};
 use crate::link::{Cut, Link, Window};
 use crate::rules::WAITS;
+use crate::world::SLACK;
 
 /// Few, so that clients meet.
 pub const PATHS: [&str; 3] = ["x", "y", "z"];
@@ -58,6 +59,8 @@ impl Shared {
         while self.end_own().await.is_err() {
             self.link.resume().await;
         }
+        // Until the last one that was left is over.
+        tokio::time::sleep(LIFETIME + SLACK).await;
     }
 
     /// Aborts what was left halfway; what has no token ends by itself.

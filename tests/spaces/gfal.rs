@@ -3,7 +3,6 @@
 use crate::common::bytes;
 use crate::common::client::Person;
 use crate::small::*;
-use crate::world::*;
 
 #[tokio::test]
 async fn gfal_copy_puts_files_into_a_reserved_space() {

@@ -34,22 +34,18 @@ impl Srm {
         .await
     }
 
-    /// Keeps room for the live puts of a request that a restart took up. A copy begins anew and takes its
-    /// own; until then it is known where it goes.
+    /// Keeps room for the live puts of a request that a restart took up.
     pub(in super::super) async fn hold_again(&self, live: &Live) -> Result<(), Error> {
-        let kind = live.kind();
-        if !matches!(kind, RequestKind::Put | RequestKind::Copy) {
+        if !matches!(live.kind(), RequestKind::Put | RequestKind::Copy) {
             return Ok(());
         }
         let space = self.reserved_space(live.request.space_token.as_deref()).await?;
-        for file in (0..).map_while(|n| live.file(n)).filter(|file| file.state.claims(kind)) {
-            let Some(key) = &file.key else { continue };
-            let bytes = match kind {
-                RequestKind::Put => file.expected_size.unwrap_or(1),
-                _ => 0,
-            };
-            let hold = self.core.books.restore(&key.area, space.clone(), bytes);
-            live.keep_room(file.n, hold);
+        for file in (0..).map_while(|n| live.file(n)) {
+            if let (true, Some(key)) = (file.state.claims(live.kind()), &file.key) {
+                let bytes = file.expected_size.unwrap_or(1);
+                let hold = self.core.books.restore(&key.area, space.clone(), bytes);
+                live.keep_room(file.n, hold);
+            }
         }
         Ok(())
     }
