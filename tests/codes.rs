@@ -3,7 +3,7 @@
 //! (`tests/common/codes.rs`); what none of them is about is asked for here.
 //!
 //! A code with neither test nor reason fails this suite, and so does a reason that a test disproves.
-//! Suites: operations requests spaces permissions
+//! Suites: operations requests spaces permissions copies
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test may.
 
 mod common;
@@ -16,6 +16,10 @@ mod asked;
 mod outcomes;
 #[path = "codes/reasons.rs"]
 mod reasons;
+#[path = "codes/spaces.rs"]
+mod spaces;
+#[path = "codes/waits.rs"]
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -32,10 +36,13 @@ async fn every_code_has_a_test_or_a_reason() {
     // Of the same process, as all of this suite: the last word comes after them.
     asked::refused_certificates().await;
     asked::unknown_tokens().await;
-    Box::pin(asked::requests_that_wait()).await;
+    Box::pin(waits::requests_that_wait()).await;
     Box::pin(outcomes::first_answers_and_status_calls()).await;
     Box::pin(outcomes::requests_that_rest()).await;
     Box::pin(outcomes::ends()).await;
+    Box::pin(spaces::what_they_take()).await;
+    Box::pin(spaces::who_may_not()).await;
+    Box::pin(spaces::too_many()).await;
     let received = received();
     let mut wrong = String::new();
     let text = table(&received, &mut wrong);

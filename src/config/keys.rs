@@ -97,7 +97,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("lifetimes", "How long things live."),
     (
         "workers",
-        "Files worked on at once, and how many may wait, for each kind of request. Users take turns; one gets at most three quarters of the places.",
+        "Files worked on at once, and how many may wait, for each kind of request. Users take turns; one gets at most three quarters of the places, and never the last of four or more workers.",
     ),
     ("limits", "Bounds. What goes beyond them is refused with a clear answer."),
 ];

@@ -1,10 +1,8 @@
 //! What every operation answers alike, asked of each.
 
-use std::time::Duration;
-
 use crate::allowed::ALLOWED;
 use crate::common::client::Tls;
-use crate::common::{TestStorm, codes, soap, wire};
+use crate::common::{TestStorm, soap, wire};
 
 /// A token that nobody gave.
 const STRANGE: &str = "00000000-0000-4000-8000-000000000000";
@@ -80,46 +78,5 @@ pub async fn unknown_tokens() {
         if answer.code != "SRM_NOT_SUPPORTED" {
             assert_eq!(answer.code, "SRM_INVALID_REQUEST", "{operation}: {}", answer.xml);
         }
-    }
-}
-
-/// Requests of many files, seen before and while they are worked on.
-pub async fn requests_that_wait() {
-    let storm = TestStorm::with("answer_wait = \"0s\"", Vec::new());
-    let user = wire::config(Some("voms"), Tls::Any);
-    let surls: Vec<String> = (0..3000).map(|n| storm.surl(&format!("/test.vo/{n}"))).collect();
-    for n in 0..3000 {
-        std::fs::write(storm.root("test.vo").join(n.to_string()), "x").unwrap();
-    }
-    let mut conn = wire::Conn::tls(&user, storm.ports.srm).await.unwrap();
-    let reads = soap::prepare_to_get(&surls);
-    for (operation, status, inner) in [
-        ("srmPrepareToGet", "srmStatusOfGetRequest", reads.clone()),
-        ("srmBringOnline", "srmStatusOfBringOnlineRequest", reads),
-        (
-            "srmPrepareToPut",
-            "srmStatusOfPutRequest",
-            soap::prepare_to_put(&surls, None).replace("test.vo/", "test.vo/new"),
-        ),
-    ] {
-        let seen = [("SRM_REQUEST_QUEUED", operation), ("SRM_REQUEST_INPROGRESS", status)];
-        let mut missing: Vec<_> = seen.to_vec();
-        for _ in 0..20 {
-            let mut answer = soap::call(&mut conn, operation, &inner).await.unwrap();
-            let token = soap::token(answer.token.as_deref().unwrap());
-            let mut asked = operation;
-            while matches!(&*answer.code, "SRM_REQUEST_QUEUED" | "SRM_REQUEST_INPROGRESS") {
-                missing.retain(|(code, by)| *code != answer.code || *by != asked);
-                codes::waited(asked, &answer.xml);
-                tokio::time::sleep(Duration::from_millis(2)).await;
-                asked = status;
-                answer = soap::call(&mut conn, status, &token).await.unwrap();
-            }
-            soap::call(&mut conn, "srmAbortRequest", &token).await.unwrap();
-            if missing.is_empty() {
-                break;
-            }
-        }
-        assert!(missing.is_empty(), "{operation} was never {missing:?}");
     }
 }

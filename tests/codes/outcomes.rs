@@ -2,6 +2,7 @@
 //! how they end.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 
@@ -9,34 +10,34 @@ use crate::common::client::Tls;
 use crate::common::soap::{self, Answer};
 use crate::common::{TestStorm, codes, wire};
 
-const GET: (&str, &str) = ("srmPrepareToGet", "srmStatusOfGetRequest");
-const BRING: (&str, &str) = ("srmBringOnline", "srmStatusOfBringOnlineRequest");
-const PUT: (&str, &str) = ("srmPrepareToPut", "srmStatusOfPutRequest");
+pub const GET: (&str, &str) = ("srmPrepareToGet", "srmStatusOfGetRequest");
+pub const BRING: (&str, &str) = ("srmBringOnline", "srmStatusOfBringOnlineRequest");
+pub const PUT: (&str, &str) = ("srmPrepareToPut", "srmStatusOfPutRequest");
 const ALWAYS: &str = "<overwriteOption>ALWAYS</overwriteOption>";
 
-struct World {
-    storm: TestStorm,
+pub struct World {
+    pub storm: TestStorm,
     user: Arc<ClientConfig>,
 }
 
 impl World {
-    fn new(settings: &str) -> Self {
+    pub fn new(settings: &str) -> Self {
         let storm = TestStorm::with(settings, Vec::new());
         std::fs::create_dir(storm.root("test.vo").join("dir")).unwrap();
         std::fs::write(storm.root("test.vo").join("file"), "x").unwrap();
         Self { storm, user: wire::config(Some("voms"), Tls::Any) }
     }
 
-    fn surl(&self, path: &str) -> String {
+    pub fn surl(&self, path: &str) -> String {
         self.storm.surl(path)
     }
 
-    async fn ask(&self, operation: &str, inner: &str) -> Answer {
+    pub async fn ask(&self, operation: &str, inner: &str) -> Answer {
         Box::pin(soap::once(&self.user, self.storm.ports.srm, operation, inner)).await.unwrap()
     }
 
     /// A request whose first answer is final; a status call tells the same.
-    async fn both(
+    pub async fn both(
         &self,
         (first, status): (&str, &str),
         inner: &str,
@@ -105,16 +106,35 @@ pub async fn requests_that_rest() {
     let rests = async |code: &str| {
         let status = world.ask(BRING.1, &token).await;
         assert_eq!(status.code, code, "{}", status.xml);
-        codes::waited(BRING.1, &status.xml);
+        assert!(codes::waited(BRING.1, "request", code, &status.xml));
+        assert!(codes::waited(BRING.1, "file", code, &status.xml));
         let told = world.ask("srmGetRequestSummary", &summary).await;
-        assert!(told.xml.contains(code), "{}", told.xml);
-        codes::waited("srmGetRequestSummary", &told.xml);
+        assert!(codes::waited("srmGetRequestSummary", "file", code, &told.xml), "{}", told.xml);
     };
     assert_eq!(answer.code, "SRM_REQUEST_QUEUED", "{}", answer.xml);
-    codes::waited(BRING.0, &answer.xml);
+    for level in ["request", "file"] {
+        assert!(codes::waited(BRING.0, level, "SRM_REQUEST_QUEUED", &answer.xml));
+    }
     rests("SRM_REQUEST_QUEUED").await;
     assert_eq!(world.ask("srmSuspendRequest", &token).await.code, "SRM_SUCCESS");
     rests("SRM_REQUEST_SUSPENDED").await;
+    times_out(&world).await;
+}
+
+/// A suspended request whose time is over.
+async fn times_out(world: &World) {
+    let inner = soap::prepare_to_get(&[world.surl("/test.vo/file")])
+        + "<desiredTotalRequestTime>2</desiredTotalRequestTime>\
+           <deferredStartTime>1</deferredStartTime>";
+    let token = world.ask(BRING.0, &inner).await.token.unwrap();
+    let summary =
+        format!("<arrayOfRequestTokens><stringArray>{token}</stringArray></arrayOfRequestTokens>");
+    assert_eq!(world.ask("srmSuspendRequest", &soap::token(&token)).await.code, "SRM_SUCCESS");
+    let end = Instant::now() + Duration::from_secs(10);
+    while !world.ask("srmGetRequestSummary", &summary).await.xml.contains("TIMED_OUT") {
+        assert!(Instant::now() < end, "a suspended request does not time out");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Aborting what has failed, and the summary of it.

@@ -31,10 +31,12 @@ const fn reason(
 }
 
 /// Operations that stormd does not offer yet.
-pub const NOT_YET: &[&str] = &["srmStatusOfLsRequest", "srmCopy", "srmStatusOfCopyRequest"];
+pub const NOT_YET: &[&str] = &["srmStatusOfLsRequest"];
 
 const READS: &str =
     "srmPrepareToGet srmStatusOfGetRequest srmBringOnline srmStatusOfBringOnlineRequest";
+const RESERVES: &str =
+    "srmReserveSpace srmStatusOfReserveSpaceRequest srmUpdateSpace srmStatusOfUpdateSpaceRequest";
 const FIRST: &str = "srmPrepareToGet srmBringOnline srmPrepareToPut";
 const PER_FILE: &str =
     "srmGetSpaceMetaData srmCheckPermission srmGetPermission srmGetRequestSummary srmLs";
@@ -189,4 +191,80 @@ pub const REASONS: &[Reason] = &[
         "too many files are SRM_INVALID_REQUEST",
     ),
     reason("srmExtendFileLifeTime", "file", "FAILURE", "each refusal has a code of its own"),
+    reason(
+        RESERVES,
+        "request",
+        "REQUEST_QUEUED REQUEST_INPROGRESS REQUEST_SUSPENDED REQUEST_TIMED_OUT ABORTED",
+        "spaces are granted or refused at once",
+    ),
+    reason(
+        "srmStatusOfReserveSpaceRequest srmStatusOfUpdateSpaceRequest",
+        "request",
+        "NO_USER_SPACE NO_FREE_SPACE EXCEED_ALLOCATION SPACE_LIFETIME_EXPIRED FAILURE",
+        "what is refused has no token to ask about",
+    ),
+    reason(
+        "srmReserveSpace srmUpdateSpace",
+        "request",
+        "FAILURE",
+        "each refusal has a code of its own",
+    ),
+    reason(
+        "srmUpdateSpace",
+        "request",
+        "NO_USER_SPACE",
+        "what the area has no room for is SRM_NO_FREE_SPACE",
+    ),
+    reason(
+        "srmGetSpaceMetaData",
+        "request",
+        "TOO_MANY_RESULTS",
+        "too many tokens are SRM_INVALID_REQUEST",
+    ),
+    reason(
+        "srmGetSpaceMetaData",
+        "file",
+        "EXCEED_ALLOCATION",
+        "srmPutDone refuses what a space has no room for",
+    ),
+    reason("srmGetSpaceMetaData", "file", "FAILURE", "only while the request database fails"),
+    reason(
+        "srmPurgeFromSpace",
+        "",
+        "SUCCESS PARTIAL_SUCCESS",
+        "on disk alone each file is the last copy: SRM_LAST_COPY",
+    ),
+    reason("srmPurgeFromSpace", "file", "FILE_BUSY", "a busy or pinned file is SRM_FAILURE"),
+    reason("srmExtendFileLifeTimeInSpace", "file", "FAILURE", "each refusal has a code of its own"),
+    reason(
+        "srmChangeSpaceForFiles srmStatusOfChangeSpaceForFilesRequest",
+        "",
+        "NO_FREE_SPACE",
+        "a file that changes its space takes no new room of the area",
+    ),
+    reason(
+        "srmChangeSpaceForFiles",
+        "",
+        "ABORTED REQUEST_INPROGRESS",
+        "the first answer comes before: the status call tells it",
+    ),
+    reason(
+        "srmChangeSpaceForFiles srmStatusOfChangeSpaceForFilesRequest",
+        "file",
+        "FAILURE",
+        "each refusal has a code of its own",
+    ),
+    reason(
+        "srmStatusOfChangeSpaceForFilesRequest",
+        "request",
+        "SPACE_LIFETIME_EXPIRED",
+        "refused before there is a token",
+    ),
+    reason(
+        "srmPrepareToGet srmBringOnline srmPrepareToPut srmCopy",
+        "file",
+        "FAILURE",
+        "the first answer comes before: status calls tell it",
+    ),
+    reason("srmCopy srmStatusOfCopyRequest", "file", "RELEASED", "a copy is not pinned"),
 ];

@@ -17,11 +17,17 @@ pub fn record(operation: &str, xml: &str) {
     }
 }
 
-/// A test that made sure that a request waits got these codes.
-pub fn waited(operation: &str, xml: &str) {
+/// A test made sure that this code came; true where it did.
+pub fn waited(operation: &str, level: &str, code: &str, xml: &str) -> bool {
     let (request, files) = codes(xml);
-    request.iter().for_each(|code| write(operation, "request", code));
-    files.iter().for_each(|code| write(operation, "file", code));
+    let came = match level {
+        "request" => request.as_deref() == Some(code),
+        _ => files.iter().any(|file| file == code),
+    };
+    if came {
+        write(operation, level, code);
+    }
+    came
 }
 
 const WAITS: [&str; 2] = ["SRM_REQUEST_QUEUED", "SRM_REQUEST_INPROGRESS"];
