@@ -6,6 +6,8 @@ mod common;
 
 #[path = "spaces/change.rs"]
 mod change;
+#[path = "spaces/gfal.rs"]
+mod gfal;
 #[path = "spaces/kills.rs"]
 mod kills;
 #[path = "spaces/lifetimes.rs"]
