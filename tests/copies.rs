@@ -12,6 +12,11 @@ mod directories;
 mod disks;
 #[path = "copies/files.rs"]
 mod files;
+#[allow(dead_code)] // The suite `spaces` uses all of it.
+#[path = "spaces/small.rs"]
+mod small;
+#[path = "copies/spaces.rs"]
+mod spaces;
 #[path = "copies/stops.rs"]
 mod stops;
 #[allow(dead_code)] // The suite `requests` uses all of it.

@@ -543,3 +543,42 @@ async fn nothing_is_held_open() {
     assert!(!scene.storm.root("test.vo").join("cut").exists());
     assert_eq!(leftovers(&scene.storm.root("test.vo")), [""; 0]);
 }
+
+/// The status of a request that has not ended is told from memory.
+#[tokio::test]
+async fn a_status_call_reads_no_database() {
+    let scene = Scene::new();
+    let storm = &scene.storm;
+    let mut srm = Conn::tls(&scene.voms, storm.ports.srm).await.unwrap();
+    let put = soap::prepare_to_put(&[storm.surl("/test.vo/live")], None);
+    let put = soap::call(&mut srm, "srmPrepareToPut", &put).await.unwrap();
+    let token = soap::token(put.token.as_deref().unwrap());
+    // What was written behind the answer is over.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let trace = Trace::watch(storm.pid(), "pread64,pwrite64,fsync,fdatasync,openat");
+    for _ in 0..20 {
+        let told = soap::call(&mut srm, "srmStatusOfPutRequest", &token).await.unwrap();
+        told.expect("SRM_SPACE_AVAILABLE");
+        let told = soap::call(
+            &mut srm,
+            "srmGetRequestSummary",
+            &format!(
+                "<arrayOfRequestTokens><stringArray>{}</stringArray></arrayOfRequestTokens>",
+                put.token.as_deref().unwrap()
+            ),
+        )
+        .await
+        .unwrap();
+        assert_eq!(told.code, "SRM_SUCCESS");
+    }
+    let touched = |calls: Vec<common::trace::Call>| {
+        calls.into_iter().filter(|call| call.text.contains("stormd.db")).count()
+    };
+    assert_eq!(touched(trace.stop()), 0);
+    // The trace sees the database where it is asked.
+    let trace = Trace::watch(storm.pid(), "pread64");
+    let gone = soap::token("0a1b2c3d-0000-4000-8000-0123456789ab");
+    let gone = soap::call(&mut srm, "srmStatusOfPutRequest", &gone).await.unwrap();
+    assert_eq!(gone.code, "SRM_INVALID_REQUEST");
+    assert!(touched(trace.stop()) > 0, "a token that nobody knows is looked up");
+}

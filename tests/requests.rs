@@ -14,6 +14,8 @@ mod directories;
 mod ends;
 #[path = "requests/extends.rs"]
 mod extends;
+#[path = "requests/fairness.rs"]
+mod fairness;
 #[path = "requests/gets.rs"]
 mod gets;
 #[path = "requests/online.rs"]

@@ -97,7 +97,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("lifetimes", "How long things live."),
     (
         "workers",
-        "Files worked on at once, and how many may wait, for each kind of request. Users take turns; one gets at most three quarters of the places.",
+        "Files worked on at once, and how many may wait, for each kind of request. Users take turns; one gets at most three quarters of the places, and never the last of four or more workers.",
     ),
     ("limits", "Bounds. What goes beyond them is refused with a clear answer."),
 ];
@@ -429,6 +429,13 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "limits",
+        "calls_per_user",
+        Kind::Count(|c| &mut c.limits.calls_per_user),
+        "16",
+        "SRM calls of one user that are worked on at once; his others wait for their turn",
+    ),
+    key(
+        "limits",
         "ls_entries",
         Kind::Count(|c| &mut c.limits.ls_entries),
         "2000",
@@ -523,6 +530,7 @@ pub(super) fn blank() -> Config {
             envelope: 0,
             connections: 0,
             connections_per_address: 0,
+            calls_per_user: 0,
             ls_entries: 0,
             handshake: Duration::ZERO,
             idle_body: Duration::ZERO,

@@ -200,6 +200,7 @@ pub struct Limits {
     pub envelope: u64,
     pub connections: usize,
     pub connections_per_address: usize,
+    pub calls_per_user: usize,
     pub ls_entries: usize,
     pub handshake: Duration,
     pub idle_body: Duration,

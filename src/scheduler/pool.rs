@@ -12,6 +12,10 @@ use tokio_util::task::TaskTracker;
 
 use super::queue::{NoRoom, Queue};
 
+/// Of so many workers or more, one is kept for other users: what runs is not interrupted, and may take
+/// long.
+const SPARE_FROM: usize = 4;
+
 /// What a job does.
 pub type JobFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -97,8 +101,9 @@ impl Pool {
         let shared = Arc::new(Shared {
             name: name.to_owned(),
             limit: queue,
+            most: if threads < SPARE_FROM { threads.max(1) } else { threads - 1 },
             waiting: Semaphore::new(0),
-            state: Mutex::new(State { queue: Queue::default(), closed: false }),
+            state: Mutex::new(State { queue: Queue::default(), passed: 0, closed: false }),
         });
         shared.tell(0);
         let workers = TaskTracker::new();
@@ -199,6 +204,8 @@ impl Drop for Slots {
 struct Shared {
     name: String,
     limit: usize,
+    /// Jobs of one user that run at once.
+    most: usize,
     /// A permit per queued job; closed at shutdown.
     waiting: Semaphore,
     state: Mutex<State>,
@@ -206,6 +213,8 @@ struct Shared {
 
 struct State {
     queue: Queue,
+    /// Permits that found only jobs of users who have all the workers they get.
+    passed: usize,
     closed: bool,
 }
 
@@ -221,10 +230,22 @@ impl Shared {
     /// The next job, and its places.
     fn take(self: &Arc<Self>) -> Option<(Box<dyn Job>, Slots)> {
         let mut state = self.lock();
-        let (user, job) = state.queue.pop()?;
+        let Some((user, job)) = state.queue.pop(self.most) else {
+            state.passed += 1;
+            return None;
+        };
         self.tell(state.queue.weight());
         let kept = job.weight();
         Some((job, Slots { shared: Arc::clone(self), user, kept }))
+    }
+
+    fn begin(self: &Arc<Self>, mut places: Slots) -> Running {
+        let kept = std::mem::take(&mut places.kept);
+        let mut state = self.lock();
+        if !state.closed {
+            state.queue.begin(&places.user, kept);
+        }
+        Running { shared: Arc::clone(self), user: Arc::clone(&places.user) }
     }
 
     fn close(&self) {
@@ -247,7 +268,7 @@ async fn work(shared: Arc<Shared>) {
         let unit = async {
             match job.begin() {
                 Turn::Run => {
-                    drop(places);
+                    let _running = shared.begin(places);
                     let _busy = Busy::new(&shared.name);
                     job.run().await;
                 }
@@ -258,6 +279,27 @@ async fn work(shared: Arc<Shared>) {
         if AssertUnwindSafe(unit).catch_unwind().await.is_err() {
             tracing::error!(kind = %shared.name, "a job panicked");
         }
+    }
+}
+
+/// One user's running job, while it lives.
+struct Running {
+    shared: Arc<Shared>,
+    user: Arc<str>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if state.closed {
+            return;
+        }
+        state.queue.end(&self.user);
+        // One of those that had to be passed over may come now.
+        let again = state.passed.min(1);
+        state.passed -= again;
+        drop(state);
+        self.shared.waiting.add_permits(again);
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Queue {
     clock: u64,
     /// Counts turns.
     came: u64,
-    /// Users without a place.
+    /// Users without a place or a running job.
     idle: usize,
     /// Places taken by jobs that wait.
     weight: usize,
@@ -34,8 +34,16 @@ pub(super) struct Queue {
 struct User {
     jobs: VecDeque<Box<dyn Job>>,
     places: usize,
+    /// Jobs that run.
+    running: usize,
     /// Where the next turn begins: each job moves it on by its weight.
     start: u64,
+}
+
+impl User {
+    fn is_idle(&self) -> bool {
+        self.places == 0 && self.running == 0
+    }
 }
 
 /// Why places can't be had.
@@ -71,7 +79,7 @@ impl Queue {
         let known = self.users.get_mut(user);
         let known = match known {
             Some(known) => {
-                self.idle -= usize::from(known.places == 0 && places > 0);
+                self.idle -= usize::from(known.is_idle() && places > 0);
                 known
             }
             None => self.users.entry(Arc::clone(user)).or_default(),
@@ -84,11 +92,32 @@ impl Queue {
         self.places -= places;
         if let Some(known) = self.users.get_mut(user).filter(|_| places > 0) {
             known.places -= places;
-            self.idle += usize::from(known.places == 0);
+            self.idle += usize::from(known.is_idle());
         }
-        if self.places == 0 || self.idle > REMEMBERED {
-            // With nobody else there, nobody is ahead of his turn.
-            self.users.retain(|_, user| user.places > 0);
+        self.forget_idle();
+    }
+
+    /// A job of that user, which was taken, has begun to run: its places are free.
+    pub(super) fn begin(&mut self, user: &Arc<str>, places: usize) {
+        if let Some(known) = self.users.get_mut(user) {
+            known.running += 1;
+        }
+        self.give_back(user, places);
+    }
+
+    /// A job of that user has ended.
+    pub(super) fn end(&mut self, user: &Arc<str>) {
+        if let Some(known) = self.users.get_mut(user) {
+            known.running -= 1;
+            self.idle += usize::from(known.is_idle());
+        }
+        self.forget_idle();
+    }
+
+    fn forget_idle(&mut self) {
+        // With nobody else there, nobody is ahead of his turn.
+        if self.idle > 0 && (self.places == 0 || self.idle > REMEMBERED) {
+            self.users.retain(|_, user| !user.is_idle());
             self.idle = 0;
         }
     }
@@ -106,10 +135,16 @@ impl Queue {
         known.jobs.push_back(job);
     }
 
-    /// The next job, and whose it is. Its places stay taken.
-    pub(super) fn pop(&mut self) -> Option<(Arc<str>, Box<dyn Job>)> {
-        let (start, _, user) = self.turns.pop_first()?;
-        self.clock = start;
+    /// The next job of a user who has fewer than `most` running, and whose it is. Its places stay
+    /// taken.
+    pub(super) fn pop(&mut self, most: usize) -> Option<(Arc<str>, Box<dyn Job>)> {
+        let may = |(_, _, user): &&(u64, u64, Arc<str>)| {
+            self.users.get(user).is_some_and(|user| user.running < most)
+        };
+        let turn = self.turns.iter().find(may)?.clone();
+        self.turns.remove(&turn);
+        let (start, _, user) = turn;
+        self.clock = self.clock.max(start);
         let known = self.users.get_mut(&user)?;
         let job = known.jobs.pop_front()?;
         self.weight -= job.weight();
@@ -159,7 +194,7 @@ mod tests {
     fn next(queue: &mut Queue, count: usize) -> String {
         let mut order = String::new();
         for _ in 0..count {
-            let Some((user, job)) = queue.pop() else { break };
+            let Some((user, job)) = queue.pop(1) else { break };
             queue.give_back(&user, job.weight());
             order.push_str(&user);
         }

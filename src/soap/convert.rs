@@ -1,5 +1,8 @@
 //! Between the wire's structures and the core's values. Pure functions; nothing is judged here.
 
+mod copy;
+mod permission;
+
 use std::time::SystemTime;
 
 use time::OffsetDateTime;
@@ -7,9 +10,12 @@ use time::OffsetDateTime;
 use crate::model::{RequestKind, RequestToken, RetentionPolicyInfo, ReturnStatus};
 use crate::srm;
 
-use super::enums::{FileType, PermissionMode, PermissionType, RequestType};
+use super::enums::{FileType, PermissionMode, RequestType};
 use super::requests::*;
 use super::types::*;
+
+pub(super) use copy::*;
+pub(super) use permission::*;
 
 impl From<ReturnStatus> for TReturnStatus {
     fn from(status: ReturnStatus) -> Self {
@@ -80,24 +86,6 @@ fn levels(option: Option<TDirOption>) -> Option<srm::Levels> {
         .map(|option| srm::Levels { all: option.all_level_recursive, levels: option.num_of_levels })
 }
 
-pub(super) fn copy_request(request: SrmCopyRequest) -> srm::CopyRequest {
-    let file = |file: TCopyFileRequest| srm::CopyFile {
-        source: file.source_surl,
-        target: file.target_surl,
-        directory: levels(file.dir_option),
-    };
-    srm::CopyRequest {
-        files: request.array_of_file_requests.items.into_iter().map(file).collect(),
-        description: request.user_request_description,
-        overwrite: request.overwrite_option,
-        total_time: request.desired_total_request_time,
-        file_lifetime: request.desired_target_surl_life_time,
-        storage_type: request.target_file_storage_type,
-        space_token: request.target_space_token,
-        retention: retention_in(request.target_file_retention_policy_info),
-    }
-}
-
 fn get_files(files: ArrayOfTGetFileRequest) -> Option<Vec<srm::GetFile>> {
     let file = |file: TGetFileRequest| srm::GetFile {
         surl: text(file.source_surl),
@@ -163,61 +151,6 @@ pub(super) fn extend_request(request: SrmExtendFileLifeTimeRequest) -> srm::Exte
         file_lifetime: request.new_file_life_time,
         pin_lifetime: request.new_pin_life_time,
     }
-}
-
-pub(super) fn set_permission(request: SrmSetPermissionRequest) -> srm::SetPermission {
-    let users = request.array_of_user_permissions.map(|a| a.items).unwrap_or_default();
-    let groups = request.array_of_group_permissions.map(|a| a.items).unwrap_or_default();
-    srm::SetPermission {
-        surl: request.surl,
-        change: match request.permission_type {
-            PermissionType::Add => srm::PermissionChange::Add,
-            PermissionType::Remove => srm::PermissionChange::Remove,
-            PermissionType::Change => srm::PermissionChange::Change,
-        },
-        owner: request.owner_permission.map(PermissionMode::bits),
-        users: users.into_iter().map(|user| (user.user_id, user.mode.bits())).collect(),
-        groups: groups.into_iter().map(|group| (group.group_id, group.mode.bits())).collect(),
-        other: request.other_permission.map(PermissionMode::bits),
-    }
-}
-
-/// What is told of each SURL.
-type OfSurls<P> = Option<Vec<(String, ReturnStatus, Option<P>)>>;
-
-pub(super) fn checked_permissions(files: OfSurls<u8>) -> Option<ArrayOfTSURLPermissionReturn> {
-    let file = |(surl, status, bits): (String, ReturnStatus, Option<u8>)| TSURLPermissionReturn {
-        surl,
-        status: status.into(),
-        permission: bits.map(PermissionMode::from_bits),
-    };
-    items(files, file).map(|items| ArrayOfTSURLPermissionReturn { items })
-}
-
-pub(super) fn found_permissions(
-    files: OfSurls<srm::Permissions>,
-) -> Option<ArrayOfTPermissionReturn> {
-    let mode = PermissionMode::from_bits;
-    let user = |(user_id, bits)| TUserPermission { user_id, mode: mode(bits) };
-    let group = |(group_id, bits)| TGroupPermission { group_id, mode: mode(bits) };
-    let file = |(surl, status, found): (String, ReturnStatus, Option<srm::Permissions>)| {
-        let (owner, owner_permission) =
-            found.as_ref().map(|f| (f.owner.0.clone(), mode(f.owner.1))).unzip();
-        let other_permission = found.as_ref().map(|f| mode(f.other));
-        let (users, groups) = found.map(|f| (f.users, f.groups)).unzip();
-        TPermissionReturn {
-            surl,
-            status: Some(status.into()),
-            owner,
-            owner_permission,
-            array_of_user_permissions: items(users, user)
-                .map(|items| ArrayOfTUserPermission { items }),
-            array_of_group_permissions: items(groups, group)
-                .map(|items| ArrayOfTGroupPermission { items }),
-            other_permission,
-        }
-    };
-    items(files, file).map(|items| ArrayOfTPermissionReturn { items })
 }
 
 /// The SURLs of an optional list; an empty list is absent.
@@ -388,20 +321,6 @@ impl From<RequestKind> for RequestType {
             RequestKind::ChangeSpaceForFiles => RequestType::ChangeSpaceForFiles,
         }
     }
-}
-
-pub(super) fn copy_statuses(
-    files: Option<Vec<srm::CopyFileStatus>>,
-) -> Option<ArrayOfTCopyRequestFileStatus> {
-    let file = |file: srm::CopyFileStatus| TCopyRequestFileStatus {
-        source_surl: file.source,
-        target_surl: file.target,
-        status: file.status.into(),
-        file_size: file.size,
-        estimated_wait_time: file.estimated_wait,
-        remaining_file_lifetime: file.remaining_lifetime,
-    };
-    items(files, file).map(|items| ArrayOfTCopyRequestFileStatus { items })
 }
 
 pub(super) fn strings(items: Vec<String>) -> Option<ArrayOfString> {

@@ -195,6 +195,25 @@ async fn serve(srm: &Srm, who: &Identity, call: Call) -> Result<Reply, SoapFault
                 array_of_space_details: spaces(answer.spaces),
             })
         }
+        Call::Copy(request) => {
+            let answer = srm.copy(who, copy_request(request)).await;
+            Reply::Copy(SrmCopyResponse {
+                return_status: answer.status.into(),
+                request_token: answer.token.map(|token| token.to_string()),
+                array_of_file_statuses: copy_statuses(answer.files),
+                remaining_total_request_time: answer.remaining_total_time,
+            })
+        }
+        Call::StatusOfCopyRequest(request) => {
+            let sources = surls(request.array_of_source_surls);
+            let targets = surls(request.array_of_target_surls);
+            let answer = srm.status_of_copy(who, &request.request_token, sources, targets).await;
+            Reply::StatusOfCopyRequest(SrmStatusOfCopyRequestResponse {
+                return_status: answer.status.into(),
+                array_of_file_statuses: copy_statuses(answer.files),
+                remaining_total_request_time: answer.remaining_total_time,
+            })
+        }
         Call::ReserveSpace(request) => {
             reserve_reply(srm.reserve_space(who, reserve_request(request)).await)
         }
@@ -259,25 +278,6 @@ async fn serve(srm: &Srm, who: &Identity, call: Call) -> Result<Reply, SoapFault
             Reply::PurgeFromSpace(SrmPurgeFromSpaceResponse {
                 return_status,
                 array_of_file_statuses,
-            })
-        }
-        Call::Copy(request) => {
-            let answer = srm.copy(who, copy_request(request)).await;
-            Reply::Copy(SrmCopyResponse {
-                return_status: answer.status.into(),
-                request_token: answer.token.map(|token| token.to_string()),
-                array_of_file_statuses: copy_statuses(answer.files),
-                remaining_total_request_time: answer.remaining_total_time,
-            })
-        }
-        Call::StatusOfCopyRequest(request) => {
-            let sources = surls(request.array_of_source_surls);
-            let targets = surls(request.array_of_target_surls);
-            let answer = srm.status_of_copy(who, &request.request_token, sources, targets).await;
-            Reply::StatusOfCopyRequest(SrmStatusOfCopyRequestResponse {
-                return_status: answer.status.into(),
-                array_of_file_statuses: copy_statuses(answer.files),
-                remaining_total_request_time: answer.remaining_total_time,
             })
         }
         Call::SetPermission(request) => {

@@ -84,7 +84,7 @@ pub async fn answer(srm: &Srm, who: &Identity, body: Bytes) -> Answer {
         Err(fault) => return Answer::fault(&fault),
     };
     let logged = logged_of(&decoded);
-    match dispatch::dispatch(srm, who, decoded).await {
+    match srm.in_turn(who, dispatch::dispatch(srm, who, decoded)).await {
         Ok(reply) => apart(large, move || Ok(finish(&reply, logged))).await,
         Err(fault) => Ok(Answer::failed(&fault, logged)),
     }

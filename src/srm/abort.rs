@@ -34,6 +34,14 @@ impl Srm {
         if open.is_empty() {
             // Nothing left to abort: harmless, unless something was finished that the client
             // believes it takes back.
+            let kind = live.kind();
+            if matches!(kind, RequestKind::ReserveSpace | RequestKind::UpdateSpace) {
+                return Ok(ReturnStatus::new(
+                    StatusCode::Failure,
+                    "the request is done and can't be aborted: release the space with \
+                     srmReleaseSpace",
+                ));
+            }
             let done = files.iter().any(|file| file.state == FileState::Success);
             return Ok(if done && live.status().code != StatusCode::Aborted {
                 ReturnStatus::new(

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::access::Needs;
 use super::files::{adler32, keep_adler32, version};
+use super::turns::pass_on;
 use super::{Entry, EntryKind, Srm, Target, blocking};
 use crate::fsdriver::{Driver, Kind};
 use crate::model::{FileKey, Identity, RelPath};
@@ -77,6 +78,7 @@ impl Srm {
     ) -> Option<String> {
         let wait = self.site().config.srm.answer_wait;
         let mut waiting = self.begin_checksum(who.dn(), &located.area, &located.path, version)?;
+        pass_on();
         let known = tokio::time::timeout(wait, waiting.wait_for(Option::is_some)).await;
         known.ok()?.ok()?.clone()
     }

@@ -99,14 +99,9 @@ impl Srm {
             return Err(ReturnStatus::invalid_request("arrayOfFileRequests is empty or missing"));
         }
         self.check_count(request.files.len())?;
-        let token = request.space_token.as_deref();
-        let space = self.check_target_space(who, token, request.retention).await?;
         let targets = || request.files.iter().map(|file| file.target.as_str());
-        match (&space, request.retention) {
-            (Some(found), _) => site.check_in_area(who, targets(), &found.area().name)?,
-            (None, Some(class)) => site.check_offered(who, targets(), class)?,
-            (None, None) => {}
-        }
+        let token = request.space_token.as_deref();
+        self.check_targets(who, token, request.retention, targets).await?;
         let file_lifetime = site.file_lifetime(who, targets().next(), request.file_lifetime)?;
         let mut files = Vec::with_capacity(request.files.len());
         for file in request.files {
@@ -152,7 +147,7 @@ fn copy_status(live: &Live, target: String, file: Option<&FileRow>) -> CopyFileS
     };
     let lifetime = match live.request.storage_type {
         Some(FileStorageType::Volatile | FileStorageType::Durable) => {
-            live.request.file_lifetime.and_then(|s| i32::try_from(s).ok())
+            live.request.file_lifetime.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX))
         }
         _ => Some(-1),
     };

@@ -9,7 +9,7 @@ use super::access::{Needs, driver_error};
 use super::acl::Accounts;
 use super::files::{adler32, discard, hidden_name, published_by, version};
 use super::live::Live;
-use super::publish::{Origin, Outcome, Publish, publish_all};
+use super::publish::{Origin, Outcome, Publish, Room, publish_all};
 use super::put::overwrite;
 use super::spaces::Hold;
 use super::submit::waits;
@@ -17,20 +17,21 @@ use super::target::writable;
 use super::transition::Change;
 use super::{Error, ErrorKind, Site, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
-use crate::model::{Event, FileState, Identity, RelPath, SpaceToken, Surl, SurlError};
+use crate::model::{Event, FileState, Identity, RelPath, Surl, SurlError};
 use crate::namespace::{Located, StorageArea};
 use crate::store::FileRow;
 
 /// Small files that share commits, at most.
 const MOST: usize = 64;
+/// Bytes that take a while to reach the disk.
+const LARGE: u64 = 8 << 20;
 
 /// What a worker found of a file before it begins.
 enum Prepared {
     /// It is to be copied.
     Ready(Ready),
-    /// It was published, and only the answer was lost: its area, bytes now, and bytes of what it
-    /// replaced.
-    Done(Arc<str>, u64, Option<u64>),
+    /// It was published, and only the answer was lost: bytes now, and bytes of what it replaced.
+    Done(u64, Option<u64>),
 }
 
 /// A copy that may be.
@@ -39,11 +40,16 @@ struct Ready {
     source: Located,
     target: Located,
     hidden: RelPath,
-    /// Until it is claimed: the room that is kept for it.
+    /// Bytes of the source.
+    size: u64,
+    /// Room that is kept for it; after a restart the request has that already.
     hold: Option<Hold>,
     /// The group that reads what is published.
     reader: Option<u32>,
 }
+
+/// A file's number, and what became of it.
+type Found = (u32, Result<Prepared, Error>);
 
 /// Bytes that were copied, and their checksum where the source had one.
 struct Copied {
@@ -72,24 +78,19 @@ impl Srm {
             files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
         let directories = rows.iter().filter_map(|row| Some((Arc::clone(row), row.levels?)));
         self.expand_directories(live, who, directories.collect()).await?;
-        let rows = rows.into_iter().filter(|row| row.levels.is_none());
-        let space = self.reserved_space(live.request.space_token.as_deref()).await?;
-        let prepared = {
-            let (srm, who, live) = (self.clone(), who.clone(), Arc::clone(live));
-            let (rows, space): (Vec<_>, _) = (rows.collect(), space.clone());
-            blocking(move || {
-                let site = srm.site();
-                let accounts = Accounts::new(&site, &who);
-                let room = |area: &StorageArea, bytes| srm.take_room(area, space.as_ref(), bytes);
-                let one = |row: Arc<FileRow>| {
-                    (row.n, prepare(&site, &who, &accounts, &live, &row, &room))
-                };
-                Ok(rows.into_iter().map(one).collect())
-            })
-            .await?
-        };
+        let rows = rows.into_iter().filter(|row| row.levels.is_none()).collect();
+        let mut prepared = self.prepare_copies(live, who, rows).await?;
+        let is_full =
+            |one: &Found| matches!(one, (_, Err(error)) if error.kind == ErrorKind::NoFreeSpace);
+        // Before there is no room, what may go is removed.
+        if prepared.iter().any(is_full) && self.make_room().await {
+            let (full, rest): (Vec<_>, Vec<_>) = prepared.into_iter().partition(is_full);
+            let again = full.iter().filter_map(|(n, _)| live.file(*n)).collect();
+            prepared = rest;
+            prepared.extend(self.prepare_copies(live, who, again).await?);
+        }
         let mut copied = Vec::new();
-        for (ready, to) in self.begin_copies(live, space, prepared).await? {
+        for (ready, to) in self.begin_copies(live, prepared).await? {
             let (srm, live) = (self.clone(), Arc::clone(live));
             let work = blocking(move || {
                 let done = copy_data(&srm, &live, &ready, to);
@@ -100,12 +101,30 @@ impl Srm {
         self.finish_copies(live, copied).await
     }
 
+    async fn prepare_copies(
+        &self,
+        live: &Arc<Live>,
+        who: &Identity,
+        rows: Vec<Arc<FileRow>>,
+    ) -> Result<Vec<Found>, Error> {
+        let space = self.reserved_space(live.request.space_token.as_deref()).await?;
+        let (srm, who, live) = (self.clone(), who.clone(), Arc::clone(live));
+        blocking(move || {
+            let site = srm.site();
+            let accounts = Accounts::new(&site, &who);
+            let room = |area: &StorageArea, bytes| srm.take_room(area, space.as_ref(), bytes);
+            let one =
+                |row: Arc<FileRow>| (row.n, prepare(&site, &who, &accounts, &live, &row, &room));
+            Ok(rows.into_iter().map(one).collect())
+        })
+        .await
+    }
+
     /// Claims the targets, writes that down in one commit, and makes the hidden files.
     async fn begin_copies(
         &self,
         live: &Arc<Live>,
-        space: Option<SpaceToken>,
-        prepared: Vec<(u32, Result<Prepared, Error>)>,
+        prepared: Vec<Found>,
     ) -> Result<Vec<(Ready, File)>, Error> {
         let site = self.site();
         let _turn = live.turn.lock().await;
@@ -120,9 +139,7 @@ impl Srm {
             });
             match outcome {
                 Err(error) => changes.push(Change::failed(&file, &error)),
-                Ok(Prepared::Done(area, size, before)) => {
-                    // So that it is told to be in its space.
-                    live.keep_room(n, self.core.books.restore(&area, space.clone(), 0));
+                Ok(Prepared::Done(size, before)) => {
                     changes.push(Change::done(&file, size, (before, Some(size))));
                 }
                 Ok(Prepared::Ready(mut ready)) => {
@@ -131,7 +148,8 @@ impl Srm {
                     }
                     if file.state == FileState::Queued {
                         let key = Some(ready.target.key());
-                        let row = FileRow { key, ..FileRow::clone(&file) };
+                        let expected_size = Some(ready.size).filter(|size| *size > 0);
+                        let row = FileRow { key, expected_size, ..FileRow::clone(&file) };
                         changes.push(Change::new(&row, Event::Start, "being copied"));
                     }
                     claimed.push(ready);
@@ -145,6 +163,7 @@ impl Srm {
                 begun.push(ready);
             } else {
                 self.core.requests.unclaim(live, ready.n, &ready.target.key());
+                live.give_room_back(ready.n);
             }
         }
         settled?;
@@ -223,8 +242,13 @@ impl Srm {
     }
 
     fn publish_copy(&self, live: &Live, ready: Ready, copied: Copied) -> Publish {
-        let room = self.room_of(live, ready.n, &ready.target.area);
+        let (srm, hold, place) = (self.clone(), live.hold(ready.n), Arc::clone(&ready.target.area));
+        let room: Room = Box::new(move |bytes| match &hold {
+            Some(hold) => srm.grow_room(&place, hold, bytes),
+            None => Ok(()),
+        });
         Publish {
+            room,
             area: ready.target.area,
             target: ready.target.path,
             hidden: ready.hidden,
@@ -237,7 +261,6 @@ impl Srm {
             mode: overwrite(live),
             reader: ready.reader,
             sync: self.site().config.http.fsync,
-            room,
         }
     }
 }
@@ -260,7 +283,7 @@ fn prepare(
         && let Some(area) = site.namespace.area(&key.area)
     {
         if let Some((size, before)) = published_by(area, &key.path, live.token(), row.n) {
-            return Ok(Prepared::Done(Arc::clone(&area.name), size, before));
+            return Ok(Prepared::Done(size, before));
         }
         if let Some(hidden) = hidden_name(&key.path, live.token(), row.n) {
             discard(area, &hidden)?;
@@ -287,11 +310,16 @@ fn prepare(
         let why = "the target leads elsewhere than when the copy began: copy it again";
         return Err(Error::new(ErrorKind::InvalidPath, why));
     }
-    let hold = Some(room(&target.area, stat.size)?);
+    let hold = match live.hold(row.n) {
+        Some(_) => None,
+        // An empty one takes something, too.
+        None => Some(room(&target.area, stat.size.max(1))?),
+    };
     let hidden = hidden_name(&target.path, live.token(), row.n)
         .ok_or_else(|| Error::new(ErrorKind::IsADirectory, "the path is a directory"))?;
     let reader = accounts.reader(&target.area);
-    Ok(Prepared::Ready(Ready { n: row.n, source, target, hidden, hold, reader }))
+    let (n, size) = (row.n, stat.size);
+    Ok(Prepared::Ready(Ready { n, source, target, hidden, size, hold, reader }))
 }
 
 /// Both sides lie here.
@@ -319,7 +347,9 @@ fn make_hidden(ready: &Ready) -> Result<File, Error> {
         }
         made => made,
     };
-    made.map_err(|error| driver_error(error, &ready.target.stfn))
+    // Whatever the directory hands down, nobody else comes in before it is published.
+    let closed = made.and_then(|file| driver.set_mode(&file, 0o600).map(|()| file));
+    closed.map_err(|error| driver_error(error, &ready.target.stfn))
 }
 
 /// Fills the hidden file; `None` when nobody wants it any more, or the daemon stops. Blocks.
@@ -346,6 +376,10 @@ fn copy_data(srm: &Srm, live: &Live, ready: &Ready, to: File) -> Result<Option<C
     let whole = target.area.driver.copy(&from, &to, &mut go_on);
     if !whole.map_err(|error| driver_error(error, &target.stfn))? {
         return Ok(None);
+    }
+    if stat.size >= LARGE && srm.site().config.http.fsync {
+        // Here, where nobody waits for it: publishing it holds locks.
+        target.area.driver.sync(&to).map_err(|error| driver_error(error, &target.stfn))?;
     }
     if version(&driver.stat_file(&from).map_err(told)?) != version(&stat) {
         return busy("the source was changed while it was copied: copy it again");

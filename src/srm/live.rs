@@ -262,7 +262,7 @@ impl Live {
             if row.state.is_answered() {
                 state.in_hand.remove(&row.n);
             }
-            if row.state.is_answered() && !row.state.holds_rights() {
+            if !row.state.claims(kind) {
                 state.holds.remove(&row.n);
             }
             if let Some(file) = state.files.get_mut(row.n as usize) {
@@ -354,13 +354,13 @@ pub(super) fn explain(kind: RequestKind, code: StatusCode) -> &'static str {
         StatusCode::Aborted => "the request was aborted",
         StatusCode::NoFreeSpace => "there is no room for any of the files",
         StatusCode::RequestTimedOut => "desiredTotalRequestTime is over: what was not ready failed",
-        StatusCode::NotSupported if matches!(kind, RequestKind::Copy) => {
-            "copies from and to other sites are not offered"
-        }
         StatusCode::NoUserSpace => "the space has no room for any of the files",
         StatusCode::ExceedAllocation => "each of the files is larger than the space",
         StatusCode::SpaceLifetimeExpired => "the lifetime of the space is over",
         StatusCode::LowerSpaceGranted => "less was granted than asked: see the sizes",
+        StatusCode::NotSupported if matches!(kind, RequestKind::Copy) => {
+            "copies from and to other sites are not offered"
+        }
         StatusCode::NotSupported => {
             "no file can be had as it was asked for: see the status of each"
         }

@@ -45,6 +45,7 @@ mod summary;
 mod suspend;
 mod target;
 mod transition;
+mod turns;
 mod upload;
 mod usage;
 
@@ -75,6 +76,7 @@ use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
 use spaces::{Books, Sweep};
+use turns::Turns;
 use usage::Usage;
 
 /// The core. A cheap handle: doors and jobs hold clones of it.
@@ -99,6 +101,7 @@ struct Core {
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
     snapshots: Snapshots,
+    turns: Turns,
     usage: Arc<Usage>,
     timer: OnceLock<Timer>,
     /// Removing files takes longer: pins end in time meanwhile.
@@ -148,6 +151,7 @@ impl Srm {
             locks: Locks::new(),
             area_tokens: std::sync::Mutex::default(),
             snapshots: Snapshots::default(),
+            turns: Turns::default(),
             usage: Arc::default(),
             timer: OnceLock::new(),
             file_timer: OnceLock::new(),

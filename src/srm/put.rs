@@ -62,14 +62,9 @@ impl Srm {
         if asked.iter().any(|(_, size)| size.is_some_and(|size| i64::try_from(size).is_err())) {
             return Err(ReturnStatus::invalid_request("expectedFileSize is too large"));
         }
-        let token = request.space_token.as_deref();
-        let space = self.check_target_space(who, token, request.retention).await?;
         let surls = || asked.iter().map(|(surl, _)| surl.as_str());
-        match (&space, request.retention) {
-            (Some(found), _) => site.check_in_area(who, surls(), &found.area().name)?,
-            (None, Some(class)) => site.check_offered(who, surls(), class)?,
-            (None, None) => {}
-        }
+        let token = request.space_token.as_deref();
+        self.check_targets(who, token, request.retention, surls).await?;
         let created = now();
         let storage_type = request.storage_type.unwrap_or(FileStorageType::Permanent);
         let file_lifetime = site.file_lifetime(who, surls().next(), request.file_lifetime)?;

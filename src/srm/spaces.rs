@@ -11,6 +11,8 @@ mod reserve;
 mod room;
 mod sweep;
 mod target;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::collections::HashMap;

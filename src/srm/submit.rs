@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::live::{Live, Parked};
 use super::requests::now;
 use super::transition::Change;
+use super::turns::pass_on;
 use super::{Error, ErrorKind, Site, Srm, to_the_end};
 use crate::model::{FileState, Identity, Protocol, RequestKind, RequestToken, ReturnStatus, Surl};
 use crate::scheduler::{Full, Job, JobFuture, Pool, Slots, Turn};
@@ -35,6 +36,8 @@ impl Srm {
             .pool(request.kind)
             .reserve(&request.user, files.len())
             .map_err(|full| Error::new(ErrorKind::Overloaded, full.to_string()))?;
+        // What waits for a commit costs others nothing: they share it.
+        pass_on();
         let (srm, who) = (self.clone(), who.clone());
         let live = to_the_end(async move {
             let id = srm.core.store.submit(request.clone(), files.clone()).await?;
@@ -188,8 +191,8 @@ impl Job for Work {
                     srm.give_up(&live, &files).await
                 }
                 RequestKind::Put => srm.work_puts(&live, &who, &files).await,
-                RequestKind::ChangeSpaceForFiles => srm.work_changes(&live, &who, &files).await,
                 RequestKind::Copy => srm.work_copies(&live, &who, &files).await,
+                RequestKind::ChangeSpaceForFiles => srm.work_changes(&live, &who, &files).await,
                 _ => srm.work_gets(&live, &who, &files).await,
             };
             if let Err(error) = done {

@@ -10,10 +10,27 @@ use super::put::overwrite;
 use super::requests::Taken;
 use super::{Error, ErrorKind, Site, Srm};
 use crate::fsdriver::{DriverError, Kind};
-use crate::model::{FileKey, Identity, OverwriteMode};
+use crate::model::{FileKey, Identity, OverwriteMode, RetentionPolicyInfo, ReturnStatus};
 use crate::namespace::Located;
 
 impl Srm {
+    /// Space token and class agree with each other, and with the areas of these SURLs.
+    pub(super) async fn check_targets<'s, S: Iterator<Item = &'s str>>(
+        &self,
+        who: &Identity,
+        token: Option<&str>,
+        retention: Option<RetentionPolicyInfo>,
+        surls: impl Fn() -> S,
+    ) -> Result<(), ReturnStatus> {
+        let space = self.check_target_space(who, token, retention).await?;
+        let site = self.site();
+        match (&space, retention) {
+            (Some(found), _) => site.check_in_area(who, surls(), &found.area().name),
+            (None, Some(class)) => site.check_offered(who, surls(), class),
+            (None, None) => Ok(()),
+        }
+    }
+
     /// Reserves the file in the index of live puts.
     pub(super) fn claim(
         &self,

@@ -98,7 +98,7 @@ pub struct FileRow {
     pub explanation: String,
     /// Get: bytes of the file. Put: bytes published.
     pub size: Option<u64>,
-    /// Put: `expectedFileSize`; never 0.
+    /// Put: `expectedFileSize`. Copy: bytes of the source. Never 0.
     pub expected_size: Option<u64>,
     /// The transfer URL.
     pub turl: Option<(Protocol, String)>,

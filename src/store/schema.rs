@@ -17,7 +17,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 64;
 
 /// Each step leads from the schema of its index to the next; steps are only ever added.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, SPACES];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, SPACES, COPIES];
 
 /// `live` is 1 until the file's state is final for its kind. `kind` and `owner` of a file repeat its
 /// request's, for the partial indices. Times are milliseconds since 1970; sizes are the 64 bits of
@@ -149,15 +149,6 @@ CREATE INDEX requests_described ON requests (user, description, id)
     WHERE description IS NOT NULL;
 ";
 
-/// A copy reads `source`; while it is under way its target is nobody else's.
-const V5: &str = "
-ALTER TABLE files ADD COLUMN source TEXT;
-DROP INDEX files_live_put;
-CREATE UNIQUE INDEX files_live_put ON files (area, path)
-    WHERE (kind = 'PREPARE_TO_PUT' AND state = 'SPACE_AVAILABLE')
-        OR (kind = 'COPY' AND state = 'INPROGRESS');
-";
-
 /// Only files that are in a reserved space, or have a lifetime, have a record. `lifetime` is in seconds,
 /// -1 for none; `expires` is NULL where there is no end. What a space uses is the sum of its records.
 const SPACES: &str = "
@@ -199,6 +190,15 @@ CREATE TABLE file_records (
 CREATE INDEX file_records_space ON file_records (space) WHERE space IS NOT NULL;
 CREATE INDEX file_records_due ON file_records (expires, area, path)
     WHERE storage_type = 'VOLATILE' AND expires IS NOT NULL;
+";
+
+/// A copy reads `source`; while it is under way its target is nobody else's.
+const COPIES: &str = "
+ALTER TABLE files ADD COLUMN source TEXT;
+DROP INDEX files_live_put;
+CREATE UNIQUE INDEX files_live_put ON files (area, path)
+    WHERE (kind = 'PREPARE_TO_PUT' AND state = 'SPACE_AVAILABLE')
+        OR (kind = 'COPY' AND state = 'INPROGRESS');
 ";
 
 /// The writer's connection, to a file that exists from now on, has mode 0600 if it is new (SQLite

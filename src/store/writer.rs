@@ -1,6 +1,7 @@
 //! The one thread that writes. It commits everything that waits in one transaction, so that many
 //! callers share the price of making it durable.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
@@ -23,6 +24,14 @@ const GATHER: Duration = Duration::from_micros(500);
 /// How long units that nobody waits for are put off.
 const IDLE: Duration = Duration::from_millis(100);
 
+/// A unit of more rows is heavy: it lets those pass that are not, so that somebody's ten thousand files
+/// do not hold up everybody's one.
+const LIGHT: usize = 32;
+/// Rows of heavy units in one transaction, at most, where there are several.
+const STEP: usize = 4096;
+/// How long a heavy unit lets others pass.
+const AGED: Duration = Duration::from_millis(20);
+
 /// Which bound a unit falls under, and how many rows it counts for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Lane {
@@ -30,6 +39,13 @@ pub(super) enum Lane {
     New(usize),
     /// Work that goes on: waits for its turn, for a while.
     Standing(usize),
+}
+
+impl Lane {
+    fn rows(self) -> usize {
+        let (Lane::New(rows) | Lane::Standing(rows)) = self;
+        rows
+    }
 }
 
 /// The thread, and the way to it.
@@ -87,7 +103,8 @@ impl Writer {
     {
         let permit = self.permit(lane).await?;
         let (answer, outcome) = oneshot::channel();
-        let call = Call { work, durable, outcome: None, answer, _permit: permit };
+        let rows = lane.rows();
+        let call = Call { work, durable, rows, outcome: None, answer, _permit: permit };
         self.sender.send(Message::Unit(Box::new(call))).map_err(|_| StoreError::Closed)?;
         outcome.await.map_err(|_| StoreError::Closed)?
     }
@@ -149,6 +166,9 @@ trait Unit: Send {
     fn is_awaited(&self) -> bool;
     /// It must be on disk before the answer.
     fn is_durable(&self) -> bool;
+    /// Rows that it writes, where somebody waits for it. What nobody waits for keeps its place among
+    /// what is light.
+    fn rows(&self) -> usize;
     /// Does it. After an error it is undone, and perhaps run again.
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError>;
     /// Tells what came of it, once that is known for good.
@@ -158,6 +178,7 @@ trait Unit: Send {
 struct Call<T, F> {
     work: F,
     durable: bool,
+    rows: usize,
     outcome: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
     _permit: OwnedSemaphorePermit,
@@ -174,6 +195,10 @@ where
 
     fn is_durable(&self) -> bool {
         self.durable
+    }
+
+    fn rows(&self) -> usize {
+        self.rows
     }
 
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
@@ -212,6 +237,10 @@ where
         false
     }
 
+    fn rows(&self) -> usize {
+        0
+    }
+
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
         guarded(&self.work, connection)
     }
@@ -235,8 +264,10 @@ where
 fn run(connection: &Connection, receiver: &Receiver<Message>, commits: &AtomicU64) {
     let mut crowd = 1;
     let mut synced = true;
+    let mut heavy = Heavy::default();
     loop {
-        let (group, stop) = gather(receiver, crowd);
+        let (group, stop) = gather(receiver, crowd, heavy.is_empty());
+        let group = heavy.let_pass(group, stop);
         crowd = group.len();
         // Waiting for the disk is most of the price of a commit.
         let sync = stop || group.iter().any(|unit| unit.is_durable());
@@ -251,13 +282,14 @@ fn run(connection: &Connection, receiver: &Receiver<Message>, commits: &AtomicU6
 }
 
 /// Everything that waits, and whether it is the last. `crowd` is the size of the last group: its
-/// callers have just been answered and may be on their way back.
-fn gather(receiver: &Receiver<Message>, crowd: usize) -> (Vec<Box<dyn Unit>>, bool) {
+/// callers have just been answered and may be on their way back. Without `wait`: what is there now.
+fn gather(receiver: &Receiver<Message>, crowd: usize, wait: bool) -> (Vec<Box<dyn Unit>>, bool) {
     let mut group: Vec<Box<dyn Unit>> = Vec::with_capacity(crowd);
     let mut until: Option<Instant> = None;
     let mut awaited = false;
     loop {
         let message = match receiver.try_recv() {
+            Err(TryRecvError::Empty) if !wait => return (group, false),
             Err(TryRecvError::Empty) => match until {
                 None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(_) if awaited && group.len() >= crowd => return (group, false),
@@ -282,6 +314,38 @@ fn gather(receiver: &Receiver<Message>, crowd: usize) -> (Vec<Box<dyn Unit>>, bo
             Err(RecvTimeoutError::Timeout) => return (group, false),
             Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return (group, true),
         }
+    }
+}
+
+/// Heavy units, in the order in which they came.
+#[derive(Default)]
+struct Heavy {
+    waiting: VecDeque<(Instant, Box<dyn Unit>)>,
+}
+
+impl Heavy {
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Keeps back what is heavy in a group; what is to be written now.
+    fn let_pass(&mut self, group: Vec<Box<dyn Unit>>, all: bool) -> Vec<Box<dyn Unit>> {
+        let now = Instant::now();
+        let (heavy, mut light): (Vec<_>, Vec<_>) =
+            group.into_iter().partition(|unit| unit.rows() > LIGHT);
+        self.waiting.extend(heavy.into_iter().map(|unit| (now, unit)));
+        let alone = light.is_empty();
+        let mut rows = 0;
+        while let Some((came, unit)) = self.waiting.front() {
+            let fits = rows == 0 || (alone && rows + unit.rows() <= STEP);
+            let aged = now.duration_since(*came) >= AGED;
+            if !(all || fits && (alone || aged)) {
+                break;
+            }
+            rows += unit.rows();
+            light.extend(self.waiting.pop_front().map(|(_, unit)| unit));
+        }
+        light
     }
 }
 

@@ -1,6 +1,7 @@
 //! Copies that are aborted, removed, timed out, suspended or killed.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::common::soap::{self, Answer};
@@ -176,9 +177,15 @@ async fn many_small_ones_over_many_kills() {
     for n in 0..300 {
         world.write(&format!("from/{n}"), format!("file {n}").as_bytes());
     }
+    // Some are there already, and longer.
+    std::fs::create_dir(world.disk("to")).unwrap();
+    for n in 0..150 {
+        world.write(&format!("to/{n}"), &bytes(1000 + n, 5));
+    }
+    count(&world);
     let option = "<dirOption><isSourceADirectory>true</isSourceADirectory></dirOption>";
     let pair = (world.surl("from"), world.surl("to"));
-    let inner = crate::files::copy_files(&[(&pair.0, &pair.1)], option);
+    let inner = crate::files::copy_files(&[(&pair.0, &pair.1)], option) + ALWAYS;
     let answer = world.srm("srmCopy", &inner).await;
     for round in 0..5 {
         std::thread::sleep(Duration::from_millis(40 * round));
@@ -191,4 +198,15 @@ async fn many_small_ones_over_many_kills() {
         world.holds(&format!("to/{n}"), format!("file {n}").as_bytes());
     }
     world.tidy();
+    let told = count(&world);
+    assert!(told.contains("as was known"), "{told}");
+}
+
+/// Counts what the area holds: what was written behind stormd's back is known then.
+fn count(world: &World) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stormd"));
+    command.arg("--config").arg(world.storm.dir().join("storm.toml"));
+    let done = command.args(["admin", "space", "check", "TESTVO"]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
 }

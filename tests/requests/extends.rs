@@ -135,6 +135,8 @@ async fn a_request_whose_time_is_over() {
     let brought = world.bring(&[&a], more).await;
     let id = soap::token(token(&brought));
     assert_eq!(world.srm("srmSuspendRequest", &id).await.code, SUCCESS);
+    let status = world.bring_status(token(&brought)).await.expect("SRM_REQUEST_SUSPENDED");
+    assert_eq!(status.code, "SRM_REQUEST_SUSPENDED");
     let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while world.bring_status(token(&brought)).await.code != "SRM_REQUEST_TIMED_OUT" {
         assert!(std::time::Instant::now() < end, "a suspended request does not time out");

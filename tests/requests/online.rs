@@ -81,6 +81,17 @@ async fn brought_released_and_aborted() {
     let foreign = soap::token(token(&brought));
     let foreign = world.ask(&world.user2, "srmStatusOfBringOnlineRequest", &foreign).await;
     assert_eq!(foreign.code, "SRM_AUTHORIZATION_FAILURE");
+    let nobody = crate::common::wire::config(None, crate::common::client::Tls::Any);
+    for (operation, inner) in [
+        ("srmBringOnline", bring(&[&a], "")),
+        ("srmStatusOfBringOnlineRequest", soap::token(token(&brought))),
+    ] {
+        let answer = world.ask(&nobody, operation, &inner).await;
+        assert_eq!(answer.code, "SRM_AUTHENTICATION_FAILURE", "{operation}");
+    }
+    let space = "<targetSpaceToken>no-such-token</targetSpaceToken>";
+    assert_eq!(world.bring(&[&a], space).await.code, INVALID_REQUEST);
+    assert_eq!(world.bring(&[&world.surl("none")], "").await.expect(INVALID_PATH).code, FAILURE);
     let closed = world.storm.surl("/closed/f");
     world.bring(&[&closed], "").await.expect("SRM_AUTHORIZATION_FAILURE");
 }

@@ -51,6 +51,15 @@ async fn a_space_is_granted_and_told() {
     let unknown = soap::token("01234567-89ab-4cde-8f01-23456789abcd");
     let other = world.srm("srmStatusOfReserveSpaceRequest", &unknown).await;
     assert_eq!(other.code, INVALID_REQUEST, "{}", other.xml);
+    // It is a request as others are, and has ended.
+    let list = element("arrayOfRequestTokens", element("stringArray", token(&granted)));
+    let summary = world.srm("srmGetRequestSummary", &list).await;
+    assert_eq!(summary.code, SUCCESS, "{}", summary.xml);
+    assert!(summary.xml.contains("RESERVE_SPACE"), "{}", summary.xml);
+    let mine = described("Mine").replace("userSpaceToken", "userRequest");
+    let tokens = world.srm("srmGetRequestTokens", &mine).await;
+    assert!(tokens.xml.contains(token(&granted)), "{}", tokens.xml);
+    assert_eq!(world.abort(token(&granted)).await.code, FAILURE);
     // Without an end, and for the whole area; the area's own space stays what it is.
     assert_eq!(world.told(&world.space(10, &lifetime(-1)).await).await.left, -1);
     assert_eq!(world.told(&world.area().await).await.total, SIZE as i64);

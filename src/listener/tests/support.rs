@@ -49,6 +49,7 @@ pub fn limits() -> Limits {
         envelope: 1 << 20,
         connections: 100,
         connections_per_address: 100,
+        calls_per_user: 100,
         ls_entries: 10,
         handshake: PATIENCE,
         idle_body: PATIENCE,

@@ -118,6 +118,25 @@ async fn a_million_of_one_user_do_not_hold_up_another() {
 }
 
 #[tokio::test]
+async fn one_user_does_not_get_all_the_workers() {
+    let mut bench = Bench::new();
+    let pool = Pool::new("copy", 4, 100);
+    pool.submit("a", bench.jobs(0..10)).unwrap();
+    assert_eq!(bench.starts(3).await, [0, 1, 2]);
+    pool.submit("b", bench.jobs(20..22)).unwrap();
+    assert_eq!(bench.starts(1).await, [20]);
+    bench.gate.send_replace(true);
+    assert_eq!(bench.starts(8).await, [3, 4, 5, 6, 7, 8, 9, 21]);
+    assert_eq!((pool.waiting(), bench.done.load(Ordering::Relaxed)), (0, 12));
+    // Nothing is left over: so it is the next time.
+    bench.gate.send_replace(false);
+    pool.submit("a", bench.jobs(0..10)).unwrap();
+    assert_eq!(bench.starts(3).await.len(), 3);
+    bench.gate.send_replace(true);
+    assert_eq!(bench.starts(7).await.len(), 7);
+}
+
+#[tokio::test]
 async fn all_of_a_request_or_none() {
     let mut bench = Bench::new();
     let pool = Pool::new("get", 1, 4);

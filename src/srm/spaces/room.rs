@@ -9,7 +9,7 @@ use super::super::requests::{Holder, now};
 use super::super::{Error, ErrorKind, Srm, blocking};
 use super::book::Limits;
 use super::hold::Hold;
-use crate::model::{FileKey, FileState, RelPath, RequestKind, SpaceToken};
+use crate::model::{FileKey, RelPath, RequestKind, SpaceToken};
 use crate::namespace::{Located, StorageArea};
 
 /// Blocks of `st_blocks`.
@@ -36,12 +36,12 @@ impl Srm {
 
     /// Keeps room for the live puts of a request that a restart took up.
     pub(in super::super) async fn hold_again(&self, live: &Live) -> Result<(), Error> {
-        if live.kind() != RequestKind::Put {
+        if !matches!(live.kind(), RequestKind::Put | RequestKind::Copy) {
             return Ok(());
         }
         let space = self.reserved_space(live.request.space_token.as_deref()).await?;
-        for file in live.files() {
-            if let (FileState::SpaceAvailable, Some(key)) = (file.state, &file.key) {
+        for file in (0..).map_while(|n| live.file(n)) {
+            if let (true, Some(key)) = (file.state.claims(live.kind()), &file.key) {
                 let bytes = file.expected_size.unwrap_or(1);
                 let hold = self.core.books.restore(&key.area, space.clone(), bytes);
                 live.keep_room(file.n, hold);

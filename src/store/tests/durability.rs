@@ -64,6 +64,31 @@ async fn one_failure_does_not_spoil_the_group() {
 }
 
 #[tokio::test]
+async fn what_is_heavy_lets_others_pass_and_is_not_forgotten() {
+    let store = TestStore::new();
+    let release = hold(&store).await;
+    let submit = |number, files: u32| {
+        let files = (0..files).map(|n| file(n, &format!("{number}-{n}"))).collect();
+        let store = store.clone();
+        async move { store.submit(request(number, RequestKind::Get), files).await }
+    };
+    let heavy: Vec<_> = (1..=4).map(|number| tokio::spawn(submit(number, 3000))).collect();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let light = tokio::spawn(submit(9, 1));
+    tokio::task::yield_now().await;
+    release.send(()).unwrap();
+    light.await.unwrap().unwrap();
+    let done = heavy.iter().filter(|task| task.is_finished()).count();
+    assert!(done < 4, "it waited for all of them");
+    for task in heavy {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(store.load(&token(4)).await.unwrap().unwrap().files.len(), 3000);
+}
+
+#[tokio::test]
 async fn too_much_is_refused_at_once_and_standing_work_goes_on() {
     let store = TestStore::new();
     let id = store.submit(request(1, RequestKind::Get), vec![file(0, "a")]).await.unwrap();
