@@ -55,7 +55,7 @@ pub async fn what_they_take() {
     let put = |token: String| soap::prepare_to_put(&[&new], Some(100)) + &token;
     world.both(PUT, &put(token(&small)), larger, &[larger]).await;
     world.both(PUT, &put(token(&space)), full, &[full]).await;
-    let copied = copy(&[b.clone()]);
+    let copied = copy(std::slice::from_ref(&b));
     world.both(COPY, &(copied.clone() + &token(&small)), larger, &[larger]).await;
     world.both(COPY, &(copied.clone() + &token(&space)), full, &[full]).await;
 
