@@ -13,7 +13,20 @@ use crate::common::{TestStorm, codes, wire};
 pub const GET: (&str, &str) = ("srmPrepareToGet", "srmStatusOfGetRequest");
 pub const BRING: (&str, &str) = ("srmBringOnline", "srmStatusOfBringOnlineRequest");
 pub const PUT: (&str, &str) = ("srmPrepareToPut", "srmStatusOfPutRequest");
+pub const COPY: (&str, &str) = ("srmCopy", "srmStatusOfCopyRequest");
 const ALWAYS: &str = "<overwriteOption>ALWAYS</overwriteOption>";
+
+/// srmCopy of files to the same path with more behind it.
+pub fn copy(surls: &[String]) -> String {
+    let one = |from: &String| {
+        format!(
+            "<requestArray><sourceSURL>{from}</sourceSURL><targetSURL>{from}-copy</targetSURL>\
+             </requestArray>"
+        )
+    };
+    let all: String = surls.iter().map(one).collect();
+    format!("<arrayOfFileRequests>{all}</arrayOfFileRequests>")
+}
 
 pub struct World {
     pub storm: TestStorm,

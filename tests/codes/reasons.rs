@@ -37,7 +37,7 @@ const READS: &str =
     "srmPrepareToGet srmStatusOfGetRequest srmBringOnline srmStatusOfBringOnlineRequest";
 const RESERVES: &str =
     "srmReserveSpace srmStatusOfReserveSpaceRequest srmUpdateSpace srmStatusOfUpdateSpaceRequest";
-const FIRST: &str = "srmPrepareToGet srmBringOnline srmPrepareToPut";
+const FIRST: &str = "srmPrepareToGet srmBringOnline srmPrepareToPut srmCopy";
 const PER_FILE: &str =
     "srmGetSpaceMetaData srmCheckPermission srmGetPermission srmGetRequestSummary srmLs";
 
@@ -267,4 +267,23 @@ pub const REASONS: &[Reason] = &[
         "the first answer comes before: status calls tell it",
     ),
     reason("srmCopy srmStatusOfCopyRequest", "file", "RELEASED", "a copy is not pinned"),
+    reason("srmCopy", "request", "AUTHORIZATION_FAILURE", "told per file"),
+    reason(
+        "srmCopy srmStatusOfCopyRequest",
+        "file",
+        "FILE_LIFETIME_EXPIRED",
+        "a volatile file is removed when its lifetime is over: SRM_INVALID_PATH; a durable one can still be copied",
+    ),
+    reason(
+        "srmCopy srmStatusOfCopyRequest",
+        "file",
+        "SPACE_LIFETIME_EXPIRED",
+        "told of the request, before anything is queued",
+    ),
+    reason(
+        "srmStatusOfCopyRequest",
+        "request",
+        "SPACE_LIFETIME_EXPIRED",
+        "refused before there is a token",
+    ),
 ];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::common::client::Tls;
 use crate::common::storm::{Setup, TestStorm};
 use crate::common::{soap, wire};
-use crate::outcomes::{BRING, GET, PUT, World};
+use crate::outcomes::{BRING, COPY, GET, PUT, World, copy};
 
 pub const CHANGE: (&str, &str) =
     ("srmChangeSpaceForFiles", "srmStatusOfChangeSpaceForFilesRequest");
@@ -55,6 +55,9 @@ pub async fn what_they_take() {
     let put = |token: String| soap::prepare_to_put(&[&new], Some(100)) + &token;
     world.both(PUT, &put(token(&small)), larger, &[larger]).await;
     world.both(PUT, &put(token(&space)), full, &[full]).await;
+    let copied = copy(std::slice::from_ref(&b));
+    world.both(COPY, &(copied.clone() + &token(&small)), larger, &[larger]).await;
+    world.both(COPY, &(copied.clone() + &token(&space)), full, &[full]).await;
 
     let durable = soap::prepare_to_put(&[&new], None)
         + "<desiredFileStorageType>DURABLE</desiredFileStorageType>\
@@ -65,6 +68,14 @@ pub async fn what_they_take() {
     tokio::time::sleep(Duration::from_millis(2100)).await;
     let over = "SRM_FILE_LIFETIME_EXPIRED";
     world.both(CHANGE, &into(&[&new], &space), failure, &[over]).await;
+    // It can be read all the same.
+    world.both(GET, &soap::prepare_to_get(&[&new]), "SRM_SUCCESS", &["SRM_FILE_PINNED"]).await;
+    world.both(COPY, &copy(&[new]), "SRM_SUCCESS", &["SRM_SUCCESS"]).await;
+    let update = format!("<spaceToken>{space}</spaceToken><newLifeTime>1</newLifeTime>");
+    assert_eq!(world.ask("srmUpdateSpace", &update).await.code, "SRM_SUCCESS");
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    let answer = world.ask(COPY.0, &(copied + &token(&space))).await;
+    assert_eq!(answer.code, "SRM_SPACE_LIFETIME_EXPIRED", "{}", answer.xml);
 }
 
 /// path-authz.db forbids a directory; authz of the areas forbids all.

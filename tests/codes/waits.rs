@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::common::codes;
 use crate::common::soap::{self, Answer};
-use crate::outcomes::{BRING, GET, PUT, World};
+use crate::outcomes::{BRING, COPY, GET, PUT, World, copy};
 use crate::spaces::{CHANGE, own_token};
 
 const FILES: usize = 3000;
@@ -18,7 +18,7 @@ const SUMMARY: &str = "srmGetRequestSummary";
 /// One worker of each kind, which a large request keeps busy.
 const SETTINGS: &str = "answer_wait = \"0s\"\n[workers]\n\
      put = { threads = 1, queue = 100000 }\nget = { threads = 1, queue = 100000 }\n\
-     bring_online = { threads = 1, queue = 100000 }\n";
+     bring_online = { threads = 1, queue = 100000 }\ncopy = { threads = 1, queue = 100000 }\n";
 
 pub async fn requests_that_wait() {
     let world = World::new(SETTINGS);
@@ -33,6 +33,7 @@ pub async fn requests_that_wait() {
     one(&world, GET, "arrayOfSourceSURLs", &get).await;
     one(&world, BRING, "arrayOfSourceSURLs", &get).await;
     one(&world, PUT, "arrayOfTargetSURLs", &put).await;
+    one(&world, COPY, "arrayOfSourceSURLs", &copy).await;
     one(&world, CHANGE, "", &change).await;
 }
 

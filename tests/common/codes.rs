@@ -30,6 +30,13 @@ pub fn waited(operation: &str, level: &str, code: &str, xml: &str) -> bool {
     came
 }
 
+/// What the test is at from now on, where it is about many things.
+pub fn part(name: &'static str) {
+    *PART.lock().unwrap() = Some(name);
+}
+
+static PART: Mutex<Option<&str>> = Mutex::new(None);
+
 const WAITS: [&str; 2] = ["SRM_REQUEST_QUEUED", "SRM_REQUEST_INPROGRESS"];
 
 /// Of the request, and of what it is about.
@@ -54,6 +61,7 @@ fn write(operation: &str, level: &str, code: &str) {
     else {
         return;
     };
+    let test = PART.lock().unwrap().unwrap_or(test).to_owned();
     let line = format!("{operation}\t{level}\t{code}\t{test}\n");
     if !WRITTEN.lock().unwrap().insert(line.clone()) {
         return;
