@@ -148,6 +148,11 @@ impl Pool {
         self.shared.lock().queue.weight()
     }
 
+    /// Places that there are.
+    pub fn limit(&self) -> usize {
+        self.shared.limit
+    }
+
     /// Takes no more jobs, drops those that wait, and returns when those that run are done. What
     /// was dropped is found in the store at the next start.
     pub async fn shutdown(&self) {

@@ -15,6 +15,8 @@ use crate::store::{FileRow, Millis, RequestRow, StoredRequest};
 
 /// Files of one request that one worker takes at once, so that they share a commit.
 const BATCH: usize = 256;
+/// One worker's files are at most such a part of the queue, so that they find room beside others'.
+const PART: usize = 4;
 /// After a failure of the request database, and while the queue is full at a start.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -67,15 +69,24 @@ impl Srm {
         }
     }
 
+    /// Queues as many as there is room for; the others come later.
     pub(super) fn try_enqueue(&self, live: &Arc<Live>, who: &Identity, files: Vec<u32>) {
-        if files.is_empty() || live.is_ended() {
+        if live.is_ended() {
             return;
         }
-        let jobs = self.jobs_of(live, who, &files);
-        if let Err(Full::Queue { .. } | Full::Share { .. }) =
-            self.pool(live.kind()).submit(&live.request.user, jobs)
-        {
-            self.enqueue_later(live, who, files);
+        let pool = self.pool(live.kind());
+        let mut left = files.as_slice();
+        for job in self.jobs_of(live, who, &files) {
+            let weight = job.weight();
+            match pool.submit(&live.request.user, vec![job]) {
+                Ok(()) => left = left.get(weight..).unwrap_or_default(),
+                Err(Full::Closing) => return,
+                Err(full) => {
+                    let files = left.len();
+                    tracing::debug!(token = %live.token(), files, %full, "to be queued later");
+                    return self.enqueue_later(live, who, left.to_vec());
+                }
+            }
         }
     }
 
@@ -113,7 +124,8 @@ impl Srm {
             RequestKind::Copy => self.copy_batch(files.len()),
             _ => BATCH,
         };
-        files.chunks(batch).map(job).collect()
+        let most = self.pool(live.kind()).limit() / PART;
+        files.chunks(batch.min(most).max(1)).map(job).collect()
     }
 
     /// Fails what waits: its time is over.
