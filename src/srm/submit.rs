@@ -197,13 +197,13 @@ impl Job for Work {
 
     fn run(self: Box<Self>) -> JobFuture {
         Box::pin(async move {
-            let Work { srm, live, who, files } = *self;
+            let Work { srm, live, who, mut files } = *self;
             let done = match live.kind() {
                 _ if live.request.deadline.is_some_and(|at| at <= now()) => {
                     srm.give_up(&live, &files).await
                 }
                 RequestKind::Put => srm.work_puts(&live, &who, &files).await,
-                RequestKind::Copy => srm.work_copies(&live, &who, &files).await,
+                RequestKind::Copy => srm.work_copies(&live, &who, &mut files).await,
                 RequestKind::ChangeSpaceForFiles => srm.work_changes(&live, &who, &files).await,
                 _ => srm.work_gets(&live, &who, &files).await,
             };
