@@ -100,10 +100,10 @@ impl Srm {
 
     pub(super) fn pool(&self, kind: RequestKind) -> &Pool {
         match kind {
-            RequestKind::Put
-            | RequestKind::ReserveSpace
-            | RequestKind::UpdateSpace
-            | RequestKind::ChangeSpaceForFiles => &self.core.puts,
+            RequestKind::Put | RequestKind::ReserveSpace | RequestKind::UpdateSpace => {
+                &self.core.puts
+            }
+            RequestKind::ChangeSpaceForFiles => &self.core.walks,
             RequestKind::BringOnline => &self.core.brings,
             RequestKind::Get => &self.core.gets,
             RequestKind::Copy => &self.core.copies,
