@@ -84,6 +84,46 @@ async fn a_directory_stands_for_all_below_it() {
 }
 
 #[tokio::test]
+async fn a_large_directory_holds_up_no_put_and_outlives_a_stop() {
+    let more = "answer_wait = \"0s\"\n[workers]\nput = { threads = 1, queue = 100 }";
+    let mut world = small_with(more);
+    let space = world.space(100_000, "").await;
+    std::fs::create_dir(world.disk("d")).unwrap();
+    for n in 0..3000 {
+        world.write(&format!("d/{n}"), b"x");
+    }
+    let answer = world.change(&[&world.surl("d")], &space).await.expect(QUEUED);
+    let status = async |world: &World| {
+        let inner = soap::token(token(&answer));
+        world.srm("srmStatusOfChangeSpaceForFilesRequest", &inner).await
+    };
+    let put = world.put(&[&world.surl("f")], "").await;
+    for _ in 0..100 {
+        if world.put_status(token(&put)).await.file_code() == READY {
+            break;
+        }
+        seconds(0.02).await;
+    }
+    world.put_status(token(&put)).await.expect(READY);
+    status(&world).await.expect("SRM_REQUEST_INPROGRESS");
+    assert!(world.storm.term().0.success());
+    let query = "SELECT count(*) FROM file_records WHERE space IS NOT NULL";
+    let moved: u32 = world.database().query_row(query, (), |row| row.get(0)).unwrap();
+    assert!(moved < 3000, "the stop waited for the last file");
+    world.storm.restart();
+    let mut told = status(&world).await;
+    for _ in 0..300 {
+        if told.code == SUCCESS {
+            break;
+        }
+        seconds(0.1).await;
+        told = status(&world).await;
+    }
+    assert!(told.code == SUCCESS && told.xml.contains("3000 files"), "{}", told.xml);
+    assert_eq!(world.used(&space).await, 3000);
+}
+
+#[tokio::test]
 async fn what_makes_no_sense_is_refused() {
     let world = small();
     let space = world.space(1000, "").await;
