@@ -83,7 +83,7 @@ impl Srm {
         loop {
             let files = self.core.store.files_of_space(token, after, STEP).await?;
             let Some((last, _)) = files.last() else { return Ok(()) };
-            after = Some(last.path.clone());
+            after = Some(last.clone());
             for (key, record) in &files {
                 if record.expires.is_none_or(|at| at > now()) || self.core.requests.is_pinned(key) {
                     return Err(Error::new(
