@@ -189,6 +189,8 @@ impl Srm {
             srm.settle(announced).await;
             srm.core.requests.bump();
             removed?;
+            // Whoever pinned it since we looked has a pin on nothing.
+            srm.abort_gets(srm.core.requests.pins_on(&key)).await;
             Ok(true)
         })
         .await
