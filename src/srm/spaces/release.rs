@@ -55,12 +55,7 @@ impl Srm {
         if released.is_err() {
             self.core.books.reopen(token);
         }
-        released?;
-        if force {
-            // Volatile files are due now.
-            self.make_room().await;
-        }
-        Ok(())
+        released
     }
 
     async fn empty_space(&self, token: &SpaceToken, end: Option<Millis>) -> Result<(), Error> {
