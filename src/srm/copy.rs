@@ -55,6 +55,7 @@ impl Srm {
             return Ok(all.collect());
         }
         let (sources, targets) = (sources.unwrap_or_default(), targets.unwrap_or_default());
+        self.check_count(sources.len().max(targets.len()))?;
         if by_source && by_target && sources.len() != targets.len() {
             return Err(ReturnStatus::invalid_request(
                 "arrayOfSourceSURLs and arrayOfTargetSURLs go in pairs: their lengths differ",

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::access::{Needs, driver_error};
 use super::acl::Accounts;
 use super::copy::check_site;
-use super::files::{adler32, discard, hidden_name, published_by, version};
+use super::files::{Replaced, adler32, discard, hidden_name, published_by, version};
 use super::live::Live;
 use super::publish::{Origin, Outcome, Publish, Room, publish_all};
 use super::put::overwrite;
@@ -34,8 +34,8 @@ const LARGE: u64 = 8 << 20;
 enum Prepared {
     /// It is to be copied.
     Ready(Ready),
-    /// It was published, and only the answer was lost: bytes now, and bytes of what it replaced.
-    Done(u64, Option<u64>),
+    /// It was published, and only the answer was lost: bytes now, and what it replaced.
+    Done(u64, Replaced),
 }
 
 /// A copy that may be.
@@ -161,8 +161,8 @@ impl Srm {
             });
             match outcome {
                 Err(error) => changes.push(Change::failed(&file, &error)),
-                Ok(Prepared::Done(size, before)) => {
-                    changes.push(Change::done(&file, size, (before, Some(size))));
+                Ok(Prepared::Done(size, replaced)) => {
+                    changes.push(Change::done(&file, size, replaced));
                 }
                 Ok(Prepared::Ready(mut ready)) => {
                     if let Some(hold) = ready.hold.take() {
@@ -304,8 +304,8 @@ fn prepare(
     if let (FileState::InProgress, Some(key)) = (row.state, &row.key)
         && let Some(area) = site.namespace.area(&key.area)
     {
-        if let Some((size, before)) = published_by(area, &key.path, live.token(), row.n) {
-            return Ok(Prepared::Done(size, before));
+        if let Some((size, replaced)) = published_by(area, &key.path, live.token(), row.n) {
+            return Ok(Prepared::Done(size, replaced));
         }
         if let Some(hidden) = hidden_name(&key.path, live.token(), row.n) {
             discard(area, &hidden)?;

@@ -57,10 +57,8 @@ impl Srm {
                     not_empty()
                 });
             }
-            let pins =
-                if recursive { srm.core.requests.pins_below(&area.name, path) } else { Vec::new() };
             let sync = srm.site().config.http.fsync;
-            let (looked, gone) = (located.clone(), located.clone());
+            let (looked, gone, tree) = (located.clone(), located.clone(), located.key());
             let removed = async {
                 blocking(move || look(&looked)).await?;
                 if recursive {
@@ -74,8 +72,12 @@ impl Srm {
             }
             .await;
             srm.core.requests.bump();
-            srm.abort_gets(pins).await;
-            removed
+            removed?;
+            if recursive {
+                // Now: until a moment ago what is gone could be pinned.
+                srm.abort_gets(srm.core.requests.pins_below(&tree.area, &tree.path)).await;
+            }
+            Ok(())
         })
         .await
     }

@@ -11,7 +11,7 @@ use super::super::requests::now;
 use super::super::submit::{fqans, new_token, queued, waits};
 use super::super::transition::{Change, file_status};
 use super::super::{ChangeSpaceAnswer, Error, ErrorKind, Srm, SurlStatus, blocking};
-use super::book::Shift;
+use super::book::{Limits, Shift};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{
     Event, FileKey, FileStorageType, Identity, RelPath, RequestKind, ReturnStatus, SpaceToken,
@@ -186,6 +186,8 @@ impl Srm {
         target: Option<&SpaceToken>,
     ) -> Result<(), Error> {
         let _guard = self.core.locks.lock(key).await;
+        // No directory above is moved or removed until the file's record is written.
+        let _changing = self.core.usage.change(vec![key.clone()])?;
         if self.core.requests.put_on(key).is_some() {
             return Err(Error::new(ErrorKind::Busy, "a put on the file is not done"));
         }
@@ -210,8 +212,14 @@ impl Srm {
         let (srm, wanted) = (self.clone(), shift.clone());
         let place = Arc::clone(area);
         // Its lock is held: nothing is removed here to make room.
-        blocking(move || srm.within(&place, |limits| srm.core.books.shift(&wanted, limits, now())))
-            .await?;
+        let shifted = move |limits: &Limits| {
+            // Held as by a writer, so that the space is not released before the record is written.
+            let to = wanted.to.as_ref();
+            let hold = to.map(|to| srm.core.books.take(limits, Some(to), 0, now())).transpose()?;
+            srm.core.books.shift(&wanted, limits, now()).map(|()| hold)
+        };
+        let looking = self.clone();
+        let _hold = blocking(move || looking.within(&place, shifted)).await?;
         let new = self.moved_record(old.as_ref(), target, bytes);
         let due = new.as_ref().and_then(|record| record.expires);
         let replaced = self.core.store.replace_record(key.clone(), old, new).await;
