@@ -222,6 +222,9 @@ impl World {
         for put in self.puts_below(from) {
             world.set(put, State::Moved);
         }
+        for pin in self.pins_within(from) {
+            world.set(pin, State::Aborted);
+        }
         (SUCCESS, world)
     }
 
