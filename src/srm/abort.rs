@@ -142,9 +142,12 @@ impl Srm {
     }
 
     /// A directory was moved: live puts below it end, and what they have on disk, which went along
-    /// and would never be found there, is removed.
+    /// and would never be found there, is removed. Gets below it end: nobody pins the files where
+    /// they are now, and what comes in their place is nobody's yet.
     pub(super) async fn fail_moved(&self, from: &FileKey, to: &RelPath) {
         self.move_leases(from, to).await;
+        let pins = self.core.requests.pins_below(&from.area, &from.path);
+        self.end_gets(pins, "the directory of the file was moved: ask for it there").await;
         for key in self.core.requests.puts_below(&from.area, &from.path) {
             let Some(holder) = self.core.requests.put_on(&key) else { continue };
             let Some(path) = key.path.below(&from.path).map(|below| to.descend(&below)) else {

@@ -18,8 +18,11 @@ const ADLER32: &str = "user.storm.checksum.adler32";
 const STAMP: &str = "user.storm.checksum.stamp";
 /// `<token>.<n>` of the put that published the file: recovery looks for it.
 const PUT_MARK: &str = "user.storm.put";
-/// Bytes of what that put replaced, in decimal: how much was added is known after a crash too.
+/// Bytes of what that put replaced, in decimal, or [`KEPT`]: what it changed is known after a crash
+/// too.
 const REPLACED: &str = "user.storm.replaced";
+/// The put kept the content that was there.
+const KEPT: &str = "kept";
 /// Everything of ours.
 const OURS: &str = "user.storm.";
 
@@ -109,9 +112,20 @@ pub(super) struct Seal<'a> {
 pub(super) struct Mark<'a> {
     pub(super) token: &'a RequestToken,
     pub(super) n: u32,
-    /// Bytes of what it replaces.
-    pub(super) replaced: Option<u64>,
+    pub(super) old: Old,
 }
+
+/// What becomes of the content that a put finds.
+pub(super) enum Old {
+    /// There is none.
+    Missing,
+    /// So many bytes are replaced.
+    Replaced(u64),
+    Kept,
+}
+
+/// Bytes of what a put replaced, and of what replaced it; neither where the old content was kept.
+pub(super) type Replaced = (Option<u64>, Option<u64>);
 
 /// Gets a file ready to be published: sets mode, checksum and mark, takes away every other attribute
 /// of ours that the writer's account could have forged, and syncs. What is set is never away in
@@ -150,23 +164,24 @@ pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(
 pub(super) fn set_mark(
     driver: &dyn Driver,
     file: &File,
-    Mark { token, n, replaced }: &Mark<'_>,
+    Mark { token, n, old }: &Mark<'_>,
 ) -> Result<(), DriverError> {
     driver.set_attribute(file, PUT_MARK, format!("{token}.{n}").as_bytes())?;
-    match replaced {
-        Some(bytes) => driver.set_attribute(file, REPLACED, bytes.to_string().as_bytes()),
-        None => driver.remove_attribute(file, REPLACED),
+    match old {
+        Old::Missing => driver.remove_attribute(file, REPLACED),
+        Old::Replaced(bytes) => driver.set_attribute(file, REPLACED, bytes.to_string().as_bytes()),
+        Old::Kept => driver.set_attribute(file, REPLACED, KEPT.as_bytes()),
     }
 }
 
-/// When `path` bears the mark of that put, which published it: its bytes, and those of what it
+/// When `path` bears the mark of that put, which published or kept it: its bytes, and what was
 /// replaced.
 pub(super) fn published_by(
     area: &StorageArea,
     path: &RelPath,
     token: &RequestToken,
     n: u32,
-) -> Option<(u64, Option<u64>)> {
+) -> Option<(u64, Replaced)> {
     let driver = &*area.driver;
     let file = driver.open(path).ok()?;
     let text = |name| String::from_utf8(driver.attribute(&file, name).ok()??).ok();
@@ -174,7 +189,11 @@ pub(super) fn published_by(
         return None;
     }
     let size = driver.stat_file(&file).ok()?.size;
-    Some((size, text(REPLACED).and_then(|bytes| bytes.parse().ok())))
+    let replaced = match text(REPLACED) {
+        Some(word) if word == KEPT => (None, None),
+        bytes => (bytes.and_then(|bytes| bytes.parse().ok()), Some(size)),
+    };
+    Some((size, replaced))
 }
 
 /// Removes a put's hidden files; fine when there are none.

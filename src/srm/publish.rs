@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::access::driver_error;
 use super::acl::of_published;
 use super::checksum::read_adler32;
-use super::files::{self, Mark, Seal, discard, published_by, seal, set_mark, sync_names};
+use super::files::{
+    self, Mark, Old, Replaced, Seal, discard, published_by, seal, set_mark, sync_names,
+};
 use super::{Error, ErrorKind, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{OverwriteMode, Protocol, RelPath, RequestToken};
@@ -56,8 +58,7 @@ pub(super) enum Outcome {
     Done {
         /// Bytes of the file now.
         size: u64,
-        /// Bytes of what was replaced, and of what replaced it; the same where nothing was.
-        replaced: (Option<u64>, Option<u64>),
+        replaced: Replaced,
     },
     /// Not yet: may be asked again.
     Later(Error),
@@ -174,7 +175,7 @@ impl Publish {
         {
             adler32 = adler32.or_else(|| read_adler32(driver, &file, &mut || true));
             if adler32.is_some() && adler32 == self.old_checksum() {
-                self.keep_old(stat.size);
+                self.keep_old();
                 discard(&self.area, &self.hidden)?;
                 return Ok(Outcome::kept(stat.size));
             }
@@ -191,7 +192,8 @@ impl Publish {
         let acl = Some(of_published(&self.area, &directory, self.reader)?);
         let replaced = self.area.driver.file_size(&self.target);
         let replaced = replaced.map_err(|error| driver_error(error, &self.target))?;
-        let mark = Some(Mark { token: &self.token, n: self.n, replaced });
+        let old = replaced.map_or(Old::Missing, Old::Replaced);
+        let mark = Some(Mark { token: &self.token, n: self.n, old });
         seal(&self.area, file, &Seal { adler32, mark, acl, sync: self.sync })?;
         Ok(replaced)
     }
@@ -219,8 +221,9 @@ impl Publish {
     /// No hidden file: nothing came, or a crash cut the last putDone short after its rename.
     fn without_data(&self) -> Result<Outcome, Error> {
         let driver = &*self.area.driver;
-        if let Some((size, before)) = published_by(&self.area, &self.target, &self.token, self.n) {
-            return Ok(Outcome::published(size, before));
+        if let Some((size, replaced)) = published_by(&self.area, &self.target, &self.token, self.n)
+        {
+            return Ok(Outcome::Done { size, replaced });
         }
         let parent = self.target.parent().unwrap_or_else(RelPath::root);
         if driver.stat(&parent).is_err() {
@@ -287,10 +290,10 @@ impl Publish {
 
     /// The file that is there is what was put: it bears the mark, so that a stop before the answer
     /// was written down loses nothing.
-    fn keep_old(&self, size: u64) {
+    fn keep_old(&self) {
         let driver = &*self.area.driver;
         let marked = driver.open(&self.target).and_then(|old| {
-            let mark = Mark { token: &self.token, n: self.n, replaced: Some(size) };
+            let mark = Mark { token: &self.token, n: self.n, old: Old::Kept };
             set_mark(driver, &old, &mark)?;
             if self.sync { driver.sync(&old) } else { Ok(()) }
         });

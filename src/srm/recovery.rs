@@ -101,12 +101,12 @@ impl Srm {
                 }
                 if file.state.claims(kind)
                     && matches!(area.driver.stat(&hidden), Err(DriverError::NotFound))
-                    && let Some((size, before)) =
+                    && let Some((size, replaced)) =
                         published_by(&area, &path, live.token(), file.n)
                     // Else putDone may be asked again.
                     && (!site.config.http.fsync || sync_names(&area, &[&path]).is_ok())
                 {
-                    done.push(Change::done(&file, size, (before, Some(size))));
+                    done.push(Change::done(&file, size, replaced));
                 }
             }
             Ok(done)

@@ -57,10 +57,8 @@ impl Srm {
                     not_empty()
                 });
             }
-            let pins =
-                if recursive { srm.core.requests.pins_below(&area.name, path) } else { Vec::new() };
             let sync = srm.site().config.http.fsync;
-            let (looked, gone) = (located.clone(), located.clone());
+            let (looked, gone, tree) = (located.clone(), located.clone(), located.key());
             let removed = async {
                 blocking(move || look(&looked)).await?;
                 if recursive {
@@ -74,16 +72,25 @@ impl Srm {
             }
             .await;
             srm.core.requests.bump();
-            srm.abort_gets(pins).await;
-            removed
+            removed?;
+            if recursive {
+                // Now: until a moment ago what is gone could be pinned.
+                srm.abort_gets(srm.core.requests.pins_below(&tree.area, &tree.path)).await;
+            }
+            Ok(())
         })
         .await
     }
 
     /// Aborts gets whose file was removed or replaced.
     pub(super) async fn abort_gets(&self, pins: Vec<Holder>) {
+        self.end_gets(pins, "File has been removed.").await;
+    }
+
+    /// Aborts gets whose file is no longer where they pinned it.
+    pub(super) async fn end_gets(&self, pins: Vec<Holder>, why: &str) {
         for Holder { live, n } in pins {
-            if let Err(error) = self.abort_one(&live, n, "File has been removed.").await {
+            if let Err(error) = self.abort_one(&live, n, why).await {
                 tracing::warn!(token = %live.token(), n, %error, "get not aborted");
             }
         }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::files::Replaced;
 use super::live::Live;
 use super::requests::now;
 use super::usage::Resized;
@@ -25,13 +26,11 @@ impl Change {
         Self { event, row, resized: None }
     }
 
-    /// A put is done: bytes of the file now, and of what was replaced and what replaced it.
-    pub(super) fn done(
-        row: &FileRow,
-        size: u64,
-        (before, after): (Option<u64>, Option<u64>),
-    ) -> Self {
-        let resized = row.key.clone().map(|key| Resized { key, before, after });
+    /// A put is done: bytes of the file now, and what it replaced. Where the old content was kept,
+    /// what is remembered of the file stays as well.
+    pub(super) fn done(row: &FileRow, size: u64, (before, after): Replaced) -> Self {
+        let changed = row.key.clone().filter(|_| before.is_some() || after.is_some());
+        let resized = changed.map(|key| Resized { key, before, after });
         let change = Self::new(row, Event::Done, "done");
         Self { row: FileRow { size: Some(size), ..change.row }, resized, ..change }
     }

@@ -102,7 +102,7 @@ impl Store {
     pub async fn files_of_space(
         &self,
         space: &SpaceToken,
-        after: Option<RelPath>,
+        after: Option<FileKey>,
         limit: usize,
     ) -> Result<Vec<(FileKey, FileRecord)>, StoreError> {
         let space = space.clone();
@@ -184,12 +184,13 @@ pub(super) fn change(
             RecordChange::Moved { area, from, to } => {
                 tree_gone(connection, area, to, &mut sum)?;
                 let (below, beyond) = bounds(from);
-                connection
-                    .prepare_cached(
-                        "UPDATE file_records SET path = ?5 || substr(path, length(?2) + 1)
-                         WHERE area = ?1 AND (path = ?2 OR (path > ?3 AND path < ?4))",
-                    )?
-                    .execute((&**area, from.as_str(), below, beyond, to.as_str()))?;
+                connection.prepare_cached(MOVE_TREE)?.execute((
+                    &**area,
+                    from.as_str(),
+                    below,
+                    beyond,
+                    to.as_str(),
+                ))?;
             }
             RecordChange::TreeGone(key) => tree_gone(connection, &key.area, &key.path, &mut sum)?,
         }
@@ -239,16 +240,27 @@ fn tree_gone(
     sum: &mut Sum,
 ) -> Result<(), StoreError> {
     let (below, beyond) = bounds(path);
-    let mut gone = connection.prepare_cached(&format!(
-        "DELETE FROM file_records WHERE area = ?1 AND (path = ?2 OR (path > ?3 AND path < ?4))
-         RETURNING {COLUMNS}"
-    ))?;
+    let mut gone = connection.prepare_cached(&format!("{DELETE_TREE} RETURNING {COLUMNS}"))?;
     let mut found = gone.query((&**area, path.as_str(), below, beyond))?;
     while let Some(row) = found.next()? {
         sum.add(area, &read(row)?, -1);
     }
     Ok(())
 }
+
+/// Gives ?2 and all below it in area ?1 the name ?5. The range is spelt so that it is all that is read:
+/// SQLite reads the whole area for one `OR` the other.
+pub(super) const MOVE_TREE: &str =
+    "UPDATE file_records SET path = ?5 || substr(path, length(?2) + 1)
+     WHERE area = ?1 AND path >= ?2 AND path < ?4 AND (path = ?2 OR path > ?3)";
+
+/// Removes ?2 and all below it in area ?1.
+pub(super) const DELETE_TREE: &str = "DELETE FROM file_records
+     WHERE area = ?1 AND path >= ?2 AND path < ?4 AND (path = ?2 OR path > ?3)";
+
+/// Up to ?4 files of space ?1 after path ?3 in area ?2: the index holds the key after the space.
+pub(super) const OF_SPACE: &str = "FROM file_records
+     WHERE space = ?1 AND (area, path) > (?2, ?3) ORDER BY area, path LIMIT ?4";
 
 /// What all paths below a directory lie between: `/` is the byte before `0`.
 fn bounds(path: &RelPath) -> (String, String) {
@@ -281,16 +293,15 @@ fn record(connection: &Connection, key: &FileKey) -> Result<Option<FileRecord>, 
 fn files_of(
     connection: &Connection,
     space: &SpaceToken,
-    after: Option<&RelPath>,
+    after: Option<&FileKey>,
     limit: usize,
 ) -> Result<Vec<(FileKey, FileRecord)>, StoreError> {
-    // A space is of one area, and the index holds the key after the space.
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT area, path, {COLUMNS} FROM file_records
-         WHERE space = ?1 AND (?2 IS NULL OR path > ?2) ORDER BY area, path LIMIT ?3"
-    ))?;
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT area, path, {COLUMNS} {OF_SPACE}"))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut found = statement.query((&space.0, after.map(RelPath::as_str), limit))?;
+    // No area's name is empty: that comes before all.
+    let (area, path) = after.map_or(("", ""), |key| (&*key.area, key.path.as_str()));
+    let mut found = statement.query((&space.0, area, path, limit))?;
     let mut all = Vec::new();
     while let Some(row) = found.next()? {
         all.push((key_of(row)?, read(row)?));

@@ -4,6 +4,7 @@ mod contract;
 mod durability;
 mod leases;
 mod model;
+mod plans;
 mod requests;
 
 use std::sync::Arc;

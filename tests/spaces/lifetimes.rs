@@ -205,3 +205,26 @@ async fn the_only_copy_is_not_purged() {
     assert_eq!(answer.code, DENIED, "{}", answer.xml);
     world.holds("f", &[7; 10]);
 }
+
+#[tokio::test]
+async fn a_put_of_which_nothing_came_leaves_the_file_as_it_is() {
+    let world = small();
+    let (space, other) = (world.space(10_000, "").await, world.space(10, "").await);
+    world.publish("p", &[7; 100], "").await;
+    world.publish("in", &[7; 100], &into(&space)).await;
+    let nothing = async |name: &str, more: String| {
+        let surl = world.surl(name);
+        let put = world.put(&[&surl], &(ALWAYS.to_owned() + &more)).await.expect(READY);
+        world.done(token(&put), &[&surl]).await.expect(SUCCESS);
+    };
+    nothing("p", stored("VOLATILE", 1)).await;
+    nothing("p", into(&other)).await;
+    nothing("in", String::new()).await;
+    // Nor one of the same content.
+    world.publish("p", &[7; 100], &(DIFFERENT.to_owned() + &stored("VOLATILE", 1))).await;
+    seconds(1.5).await;
+    world.holds("p", &[7; 100]);
+    let listed = world.listed(&world.surl("p")).await.expect(SUCCESS);
+    assert!(listed.xml.contains("PERMANENT"), "{}", listed.xml);
+    assert_eq!((world.used(&space).await, world.used(&other).await), (100, 0));
+}

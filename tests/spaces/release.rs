@@ -50,14 +50,12 @@ async fn force_keeps_what_is_permanent_or_durable() {
     assert_eq!(world.let_go(&space, true).await.code, SUCCESS);
     world.holds("p", &[7; 100]);
     world.holds("d", &[7; 100]);
-    assert!(!world.disk("v").exists());
+    let soon = std::time::Duration::from_secs(5);
+    assert!(crate::common::wait_until(soon, || !world.disk("v").exists()));
     // Who reads it reads it to the end.
     world.holds("pinned", &[7; 100]);
     assert_eq!(world.release(token(&get), &[]).await.code, SUCCESS);
-    let gone = crate::common::wait_until(std::time::Duration::from_secs(5), || {
-        !world.disk("pinned").exists()
-    });
-    assert!(gone);
+    assert!(crate::common::wait_until(soon, || !world.disk("pinned").exists()));
     let area = world.area().await;
     world.storm.restart();
     let listed = world.listed(&world.surl("p")).await;

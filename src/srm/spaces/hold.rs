@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::Error;
-use super::book::{Book, Books, Limits, fits};
+use super::book::{Book, Books, Inner, Limits, fits};
 use super::words::unknown;
 use crate::model::SpaceToken;
 use crate::store::Millis;
@@ -28,7 +28,7 @@ impl Hold {
         bytes: u64,
         now: Millis,
     ) -> Result<(), Error> {
-        self.books.grow(self, limits, bytes, now)
+        self.books.lock().grow(self, limits, bytes, now)
     }
 
     /// The space it is in.
@@ -61,15 +61,19 @@ impl Books {
         bytes: u64,
         now: Millis,
     ) -> Result<Hold, Error> {
-        let hold = Hold {
+        let mut hold = Hold {
             books: Arc::clone(self),
             area: Arc::clone(&limits.area),
             space: space.cloned(),
             bytes: AtomicU64::new(0),
             counted: false,
         };
-        self.grow(&hold, limits, bytes, now)?;
-        Ok(self.count(hold))
+        // In one step: a space that is released in between would be gone for its writer.
+        let mut inner = self.lock();
+        inner.grow(&hold, limits, bytes, now)?;
+        inner.count(&mut hold);
+        drop(inner);
+        Ok(hold)
     }
 
     /// What a put that was live before a restart holds: nobody asks whether there is room.
@@ -86,27 +90,27 @@ impl Books {
         if let Some(live) = book.live(space.as_ref()) {
             live.bytes = live.bytes.saturating_add(bytes);
         }
-        drop(inner);
         let (books, area, bytes) = (Arc::clone(self), Arc::clone(area), AtomicU64::new(bytes));
-        self.count(Hold { books, area, space, bytes, counted: false })
+        let mut hold = Hold { books, area, space, bytes, counted: false };
+        inner.count(&mut hold);
+        drop(inner);
+        hold
     }
+}
 
-    fn count(&self, mut hold: Hold) -> Hold {
-        let mut inner = self.lock();
-        let book = inner.areas.get_mut(&hold.area);
+impl Inner {
+    fn count(&mut self, hold: &mut Hold) {
+        let book = self.areas.get_mut(&hold.area);
         if let Some(live) = book.and_then(|book| book.live(hold.space.as_ref())) {
             live.count += 1;
             hold.counted = true;
         }
-        drop(inner);
-        hold
     }
 
-    fn grow(&self, hold: &Hold, limits: &Limits, to: u64, now: Millis) -> Result<(), Error> {
-        let mut inner = self.lock();
+    fn grow(&mut self, hold: &Hold, limits: &Limits, to: u64, now: Millis) -> Result<(), Error> {
         let more = to.saturating_sub(hold.bytes.load(Ordering::Relaxed));
         if let Some(token) = &hold.space {
-            let book = inner.areas.get(&hold.area);
+            let book = self.areas.get(&hold.area);
             let space = book.and_then(|book| book.spaces.get(token)).ok_or_else(unknown)?;
             fits(space, to, more, now)?;
         }
@@ -121,7 +125,7 @@ impl Books {
                 live.bytes = live.bytes.saturating_sub(more);
             }
         };
-        inner.attempt(limits, now, add, take)?;
+        self.attempt(limits, now, add, take)?;
         hold.bytes.fetch_add(more, Ordering::Relaxed);
         Ok(())
     }

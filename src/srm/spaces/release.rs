@@ -55,12 +55,7 @@ impl Srm {
         if released.is_err() {
             self.core.books.reopen(token);
         }
-        released?;
-        if force {
-            // Volatile files are due now.
-            self.make_room().await;
-        }
-        Ok(())
+        released
     }
 
     async fn empty_space(&self, token: &SpaceToken, end: Option<Millis>) -> Result<(), Error> {
@@ -83,7 +78,7 @@ impl Srm {
         loop {
             let files = self.core.store.files_of_space(token, after, STEP).await?;
             let Some((last, _)) = files.last() else { return Ok(()) };
-            after = Some(last.path.clone());
+            after = Some(last.clone());
             for (key, record) in &files {
                 if record.expires.is_none_or(|at| at > now()) || self.core.requests.is_pinned(key) {
                     return Err(Error::new(

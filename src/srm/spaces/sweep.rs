@@ -117,9 +117,11 @@ impl Srm {
         let mut failed: Option<Millis> = None;
         loop {
             let after = self.core.sweep.lock().begin();
-            let due = self.core.store.due_files(after.clone(), now(), STEP).await?;
+            // One moment for both: what comes due between two would be neither found nor waited for.
+            let at = now();
+            let due = self.core.store.due_files(after.clone(), at, STEP).await?;
             let Some(last) = due.last().cloned() else {
-                swept.next = self.core.store.next_file_due(after.0.max(now())).await?;
+                swept.next = self.core.store.next_file_due(after.0.max(at)).await?;
                 break;
             };
             // Side by side: their directories' journal commits are shared.
@@ -189,6 +191,8 @@ impl Srm {
             srm.settle(announced).await;
             srm.core.requests.bump();
             removed?;
+            // Whoever pinned it since we looked has a pin on nothing.
+            srm.abort_gets(srm.core.requests.pins_on(&key)).await;
             Ok(true)
         })
         .await

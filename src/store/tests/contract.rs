@@ -373,38 +373,6 @@ async fn a_row_that_does_not_read_is_told() {
     }
 }
 
-#[tokio::test]
-async fn timers_and_purges_use_their_indices() {
-    let store = TestStore::new();
-    for (sql, index) in [
-        (read::DUE, "files_due"),
-        (read::NEXT_DUE, "files_due"),
-        (read::TOKENS, "requests_of_user"),
-        (read::DESCRIBED, "requests_described"),
-        (
-            "SELECT id FROM requests WHERE owner = ?1 AND ended < ?2 ORDER BY ended",
-            "requests_ended",
-        ),
-        ("SELECT id FROM requests WHERE owner = ?1 AND id > ?2 AND ended IS NULL", "requests_open"),
-    ] {
-        let explain = format!("EXPLAIN QUERY PLAN {sql}");
-        let plan = store
-            .on_writer(move |connection| {
-                let mut statement = connection.prepare(&explain)?;
-                let parameters = vec![rusqlite::types::Null; statement.parameter_count()];
-                let lines = statement
-                    .query_map(rusqlite::params_from_iter(parameters), |row| {
-                        row.get::<_, String>(3)
-                    })?
-                    .collect::<Result<Vec<_>, _>>()?;
-                Ok(lines.join("; "))
-            })
-            .await
-            .unwrap();
-        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
-    }
-}
-
 async fn count(store: &Store, sql: &'static str) -> i64 {
     let work = move |connection: &rusqlite::Connection| {
         Ok(connection.query_row(sql, [], |row| row.get(0))?)
