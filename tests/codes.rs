@@ -35,23 +35,23 @@ type Received = BTreeMap<(String, String, String), BTreeSet<String>>;
 #[tokio::test]
 async fn every_code_has_a_test_or_a_reason() {
     // In one test, so that the page is written when all have been asked.
-    part("refused_certificates");
+    part("refused_certificates", false);
     asked::refused_certificates().await;
-    part("unknown_tokens");
+    part("unknown_tokens", false);
     asked::unknown_tokens().await;
-    part("requests_that_wait");
+    part("requests_that_wait", true);
     Box::pin(waits::requests_that_wait()).await;
-    part("first_answers_and_status_calls");
+    part("first_answers_and_status_calls", false);
     Box::pin(outcomes::first_answers_and_status_calls()).await;
-    part("requests_that_rest");
+    part("requests_that_rest", false);
     Box::pin(outcomes::requests_that_rest()).await;
-    part("ends");
+    part("ends", false);
     Box::pin(outcomes::ends()).await;
-    part("what_spaces_take");
+    part("what_spaces_take", false);
     Box::pin(spaces::what_they_take()).await;
-    part("who_may_not");
+    part("who_may_not", false);
     Box::pin(spaces::who_may_not()).await;
-    part("too_many");
+    part("too_many", false);
     Box::pin(spaces::too_many()).await;
     let received = received();
     let mut wrong = String::new();

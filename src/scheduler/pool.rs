@@ -148,6 +148,11 @@ impl Pool {
         self.shared.lock().queue.weight()
     }
 
+    /// Places that there are.
+    pub fn limit(&self) -> usize {
+        self.shared.limit
+    }
+
     /// Takes no more jobs, drops those that wait, and returns when those that run are done. What
     /// was dropped is found in the store at the next start.
     pub async fn shutdown(&self) {
@@ -227,8 +232,8 @@ impl Shared {
         gauge!("stormd_queue_length", "kind" => self.name.clone()).set(length as f64);
     }
 
-    /// The next job, and its places.
-    fn take(self: &Arc<Self>) -> Option<(Box<dyn Job>, Slots)> {
+    /// The next job, its places, and the count of it among the user's running ones.
+    fn take(self: &Arc<Self>) -> Option<(Box<dyn Job>, Slots, Running)> {
         let mut state = self.lock();
         let Some((user, job)) = state.queue.pop(self.most) else {
             state.passed += 1;
@@ -236,16 +241,8 @@ impl Shared {
         };
         self.tell(state.queue.weight());
         let kept = job.weight();
-        Some((job, Slots { shared: Arc::clone(self), user, kept }))
-    }
-
-    fn begin(self: &Arc<Self>, mut places: Slots) -> Running {
-        let kept = std::mem::take(&mut places.kept);
-        let mut state = self.lock();
-        if !state.closed {
-            state.queue.begin(&places.user, kept);
-        }
-        Running { shared: Arc::clone(self), user: Arc::clone(&places.user) }
+        let running = Running { shared: Arc::clone(self), user: Arc::clone(&user) };
+        Some((job, Slots { shared: Arc::clone(self), user, kept }, running))
     }
 
     fn close(&self) {
@@ -263,12 +260,13 @@ impl Shared {
 async fn work(shared: Arc<Shared>) {
     while let Ok(permit) = shared.waiting.acquire().await {
         permit.forget();
-        let Some((job, places)) = shared.take() else { continue };
+        // Whether it runs or not, it was in the way of the user's next one.
+        let Some((job, places, _running)) = shared.take() else { continue };
         // One job's bug must not take the worker with it.
         let unit = async {
             match job.begin() {
                 Turn::Run => {
-                    let _running = shared.begin(places);
+                    drop(places);
                     let _busy = Busy::new(&shared.name);
                     job.run().await;
                 }
@@ -282,7 +280,7 @@ async fn work(shared: Arc<Shared>) {
     }
 }
 
-/// One user's running job, while it lives.
+/// One user's job that was taken, while it lives.
 struct Running {
     shared: Arc<Shared>,
     user: Arc<str>,

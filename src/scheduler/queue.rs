@@ -34,7 +34,7 @@ pub(super) struct Queue {
 struct User {
     jobs: VecDeque<Box<dyn Job>>,
     places: usize,
-    /// Jobs that run.
+    /// Jobs that were taken, and have not ended.
     running: usize,
     /// Where the next turn begins: each job moves it on by its weight.
     start: u64,
@@ -97,15 +97,7 @@ impl Queue {
         self.forget_idle();
     }
 
-    /// A job of that user, which was taken, has begun to run: its places are free.
-    pub(super) fn begin(&mut self, user: &Arc<str>, places: usize) {
-        if let Some(known) = self.users.get_mut(user) {
-            known.running += 1;
-        }
-        self.give_back(user, places);
-    }
-
-    /// A job of that user has ended.
+    /// A job of that user that was taken has ended, or did not begin.
     pub(super) fn end(&mut self, user: &Arc<str>) {
         if let Some(known) = self.users.get_mut(user) {
             known.running -= 1;
@@ -135,8 +127,8 @@ impl Queue {
         known.jobs.push_back(job);
     }
 
-    /// The next job of a user who has fewer than `most` running, and whose it is. Its places stay
-    /// taken.
+    /// The next job of a user who has fewer than `most` running, and whose it is. It counts as running
+    /// from now on, until [`Self::end`]; its places stay taken.
     pub(super) fn pop(&mut self, most: usize) -> Option<(Arc<str>, Box<dyn Job>)> {
         let may = |(_, _, user): &&(u64, u64, Arc<str>)| {
             self.users.get(user).is_some_and(|user| user.running < most)
@@ -147,6 +139,7 @@ impl Queue {
         self.clock = self.clock.max(start);
         let known = self.users.get_mut(&user)?;
         let job = known.jobs.pop_front()?;
+        known.running += 1;
         self.weight -= job.weight();
         known.start = start.saturating_add(job.weight() as u64);
         if !known.jobs.is_empty() {
@@ -196,6 +189,7 @@ mod tests {
         for _ in 0..count {
             let Some((user, job)) = queue.pop(1) else { break };
             queue.give_back(&user, job.weight());
+            queue.end(&user);
             order.push_str(&user);
         }
         order
@@ -227,6 +221,19 @@ mod tests {
         add(&mut queue, "b", 1);
         assert_eq!(next(&mut queue, 90), "a".repeat(90));
         assert!(next(&mut queue, 30).contains('b'));
+    }
+
+    #[test]
+    fn what_was_taken_counts_at_once() {
+        let mut queue = Queue::default();
+        (0..3).for_each(|_| add(&mut queue, "a", 1));
+        let (user, _) = queue.pop(2).unwrap();
+        assert!(queue.pop(2).is_some());
+        assert!(queue.pop(2).is_none(), "he has two, though neither gave its places back yet");
+        add(&mut queue, "b", 1);
+        assert_eq!(&*queue.pop(2).unwrap().0, "b");
+        queue.end(&user);
+        assert_eq!(queue.pop(2).unwrap().0, user);
     }
 
     #[test]

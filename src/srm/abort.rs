@@ -101,11 +101,9 @@ impl Srm {
         let site = self.site();
         let _turn = live.turn.lock().await;
         let picked = live.pick_trees(Some(surls), |surl| site.canonical(surl));
-        let open = picked.iter().flat_map(|(_, files)| files);
-        let open = open.filter(|file| !file.state.is_final(live.kind())).map(|file| file.n);
-        let mut open: Vec<u32> = open.collect();
-        open.sort_unstable();
-        open.dedup();
+        let files = picked.files().into_values();
+        let open = files.filter(|file| !file.state.is_final(live.kind())).map(|file| file.n);
+        let open: Vec<u32> = open.collect();
         let outcome: HashMap<u32, Changed> =
             self.abort_open(live, &open, false, "aborted").await?.into_iter().collect();
         let told = |files: &[Arc<FileRow>]| {
@@ -127,8 +125,8 @@ impl Srm {
                 ),
             }
         };
-        let files = picked.into_iter();
-        Ok(files.map(|(surl, files)| SurlStatus { status: told(&files), surl }).collect())
+        let told = picked.tell(told).into_iter();
+        Ok(told.map(|(surl, status)| SurlStatus { surl, status }).collect())
     }
 
     /// Aborts one file of somebody's request, because the file itself is going.
@@ -144,9 +142,12 @@ impl Srm {
     }
 
     /// A directory was moved: live puts below it end, and what they have on disk, which went along
-    /// and would never be found there, is removed.
+    /// and would never be found there, is removed. Gets below it end: nobody pins the files where
+    /// they are now, and what comes in their place is nobody's yet.
     pub(super) async fn fail_moved(&self, from: &FileKey, to: &RelPath) {
         self.move_leases(from, to).await;
+        let pins = self.core.requests.pins_below(&from.area, &from.path);
+        self.end_gets(pins, "the directory of the file was moved: ask for it there").await;
         for key in self.core.requests.puts_below(&from.area, &from.path) {
             let Some(holder) = self.core.requests.put_on(&key) else { continue };
             let Some(path) = key.path.below(&from.path).map(|below| to.descend(&below)) else {

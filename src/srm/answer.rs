@@ -40,6 +40,9 @@ impl Srm {
     ) -> RequestAnswer<F> {
         match self.find_request(who, token, Some(kind)).await {
             Ok(live) => {
+                if let Err(status) = self.check_count(surls.as_ref().map_or(0, Vec::len)) {
+                    return refused(status);
+                }
                 let site = self.site();
                 let picked = live.pick(surls.as_deref(), |surl| site.canonical(surl));
                 answer(&live, live.status(), picked, told)

@@ -72,7 +72,10 @@ impl Srm {
         let live = match self.core.requests.find(&parsed) {
             Some(live) => live,
             None => match self.core.store.load(&parsed).await {
-                Ok(Some(stored)) => Live::new(stored),
+                Ok(Some(stored)) if stored.request.ended.is_some() => Live::new(stored),
+                // It came a moment ago, or ended and was forgotten: what can still change is in
+                // memory alone, once.
+                Ok(Some(_)) => self.core.requests.find(&parsed).ok_or_else(not_here)?,
                 Ok(None) => return Err(no_such_request(&parsed)),
                 Err(error) => return Err(Error::from(error).into()),
             },
@@ -101,6 +104,11 @@ pub(super) fn parse_token(text: &str) -> Result<RequestToken, ReturnStatus> {
 pub(super) fn no_such_request(token: &RequestToken) -> ReturnStatus {
     // StoRM's words: scripts look for them.
     ReturnStatus::invalid_request(format!("No request found matching token {token}"))
+}
+
+/// The store has it and memory has not: it is only just coming in.
+fn not_here() -> ReturnStatus {
+    ReturnStatus::internal("the request is only just coming in: ask again")
 }
 
 /// The call's status where each part has one that is SUCCESS or not: all, some, none.

@@ -10,8 +10,10 @@ use super::live::Live;
 use super::requests::now;
 use super::submit::{deadline, fqans, new_token, queued};
 use super::transition::file_status;
-use super::{CopyAnswer, CopyFileStatus, CopyRequest, Srm};
-use crate::model::{FileState, FileStorageType, Identity, RequestKind, ReturnStatus};
+use super::{CopyAnswer, CopyFileStatus, CopyRequest, Error, ErrorKind, Site, Srm};
+use crate::model::{
+    FileState, FileStorageType, Identity, RequestKind, ReturnStatus, Surl, SurlError,
+};
 use crate::store::{FileRow, RequestRow};
 
 impl Srm {
@@ -53,6 +55,7 @@ impl Srm {
             return Ok(all.collect());
         }
         let (sources, targets) = (sources.unwrap_or_default(), targets.unwrap_or_default());
+        self.check_count(sources.len().max(targets.len()))?;
         if by_source && by_target && sources.len() != targets.len() {
             return Err(ReturnStatus::invalid_request(
                 "arrayOfSourceSURLs and arrayOfTargetSURLs go in pairs: their lengths differ",
@@ -159,5 +162,21 @@ fn copy_status(live: &Live, target: String, file: Option<&FileRow>) -> CopyFileS
         size: file.size,
         estimated_wait: estimated_wait(file),
         remaining_lifetime: lifetime.filter(|_| done),
+    }
+}
+
+/// Both sides lie here.
+pub(super) fn check_site(site: &Site, surl: &str) -> Result<(), Error> {
+    let elsewhere = || {
+        let why = format!(
+            "{surl} is not of this site: copies from and to other sites are not offered, let the \
+             client carry it (gfal-copy does)"
+        );
+        Error::new(ErrorKind::NotSupported, why)
+    };
+    match Surl::parse(surl) {
+        Ok(surl) => site.namespace.check_local(&surl).map_err(|_| elsewhere()),
+        Err(SurlError::Scheme) if surl.contains("://") => Err(elsewhere()),
+        Err(error) => Err(error.into()),
     }
 }

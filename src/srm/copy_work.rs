@@ -2,11 +2,13 @@
 //! into the hidden file of a put, and that is published as one. A copy that was cut short begins
 //! again from the start.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::sync::Arc;
 
 use super::access::{Needs, driver_error};
 use super::acl::Accounts;
+use super::copy::check_site;
 use super::files::{Replaced, adler32, discard, hidden_name, published_by, version};
 use super::live::Live;
 use super::publish::{Origin, Outcome, Publish, Room, publish_all};
@@ -17,12 +19,14 @@ use super::target::writable;
 use super::transition::Change;
 use super::{Error, ErrorKind, Site, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
-use crate::model::{Event, FileState, Identity, RelPath, Surl, SurlError};
+use crate::model::{Event, FileState, Identity, RelPath};
 use crate::namespace::{Located, StorageArea};
 use crate::store::FileRow;
 
 /// Small files that share commits, at most.
 const MOST: usize = 64;
+/// Bytes that are copied before what is done is published, unless one file alone is larger.
+const PORTION: u64 = 64 << 20;
 /// Bytes that take a while to reach the disk.
 const LARGE: u64 = 8 << 20;
 
@@ -64,7 +68,8 @@ impl Srm {
         files.div_ceil(4 * threads).clamp(1, MOST)
     }
 
-    /// A worker's unit: copies what is still wanted.
+    /// A worker's unit: copies what is still wanted. Of large files it keeps as many in `files` as
+    /// make up a portion, and gives the others back to the queue.
     ///
     /// # Errors
     /// The store's, and what may pass: the files are to be tried again.
@@ -72,14 +77,14 @@ impl Srm {
         &self,
         live: &Arc<Live>,
         who: &Identity,
-        files: &[u32],
+        files: &mut Vec<u32>,
     ) -> Result<(), Error> {
         let rows: Vec<Arc<FileRow>> =
             files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
         let directories = rows.iter().filter_map(|row| Some((Arc::clone(row), row.levels?)));
         self.expand_directories(live, who, directories.collect()).await?;
-        let rows = rows.into_iter().filter(|row| row.levels.is_none()).collect();
-        let mut prepared = self.prepare_copies(live, who, rows).await?;
+        let rows: Vec<_> = rows.into_iter().filter(|row| row.levels.is_none()).collect();
+        let mut prepared = self.prepare_copies(live, who, rows.clone()).await?;
         let is_full =
             |one: &Found| matches!(one, (_, Err(error)) if error.kind == ErrorKind::NoFreeSpace);
         // Before there is no room, what may go is removed.
@@ -89,6 +94,12 @@ impl Srm {
             prepared = rest;
             prepared.extend(self.prepare_copies(live, who, again).await?);
         }
+        let begun: HashSet<u32> = prepared.iter().map(|(n, _)| *n).collect();
+        let others: Vec<u32> =
+            rows.iter().map(|row| row.n).filter(|n| !begun.contains(n)).collect();
+        files.retain(|n| !others.contains(n));
+        live.lay_down(&others);
+        self.try_enqueue(live, who, others);
         let mut copied = Vec::new();
         for (ready, to) in self.begin_copies(live, prepared).await? {
             let (srm, live) = (self.clone(), Arc::clone(live));
@@ -101,6 +112,7 @@ impl Srm {
         self.finish_copies(live, copied).await
     }
 
+    /// The first of them, up to a portion; at least one.
     async fn prepare_copies(
         &self,
         live: &Arc<Live>,
@@ -113,9 +125,19 @@ impl Srm {
             let site = srm.site();
             let accounts = Accounts::new(&site, &who);
             let room = |area: &StorageArea, bytes| srm.take_room(area, space.as_ref(), bytes);
-            let one =
-                |row: Arc<FileRow>| (row.n, prepare(&site, &who, &accounts, &live, &row, &room));
-            Ok(rows.into_iter().map(one).collect())
+            let (mut found, mut bytes) = (Vec::new(), 0_u64);
+            for row in rows {
+                let one = prepare(&site, &who, &accounts, &live, &row, &room);
+                if let Ok(Prepared::Ready(ready)) = &one {
+                    bytes = bytes.saturating_add(ready.size);
+                }
+                // Room that was kept for this one is given back.
+                if bytes > PORTION && !found.is_empty() {
+                    break;
+                }
+                found.push((row.n, one));
+            }
+            Ok(found)
         })
         .await
     }
@@ -320,22 +342,6 @@ fn prepare(
     let reader = accounts.reader(&target.area);
     let (n, size) = (row.n, stat.size);
     Ok(Prepared::Ready(Ready { n, source, target, hidden, size, hold, reader }))
-}
-
-/// Both sides lie here.
-pub(super) fn check_site(site: &Site, surl: &str) -> Result<(), Error> {
-    let elsewhere = || {
-        let why = format!(
-            "{surl} is not of this site: copies from and to other sites are not offered, let the \
-             client carry it (gfal-copy does)"
-        );
-        Error::new(ErrorKind::NotSupported, why)
-    };
-    match Surl::parse(surl) {
-        Ok(surl) => site.namespace.check_local(&surl).map_err(|_| elsewhere()),
-        Err(SurlError::Scheme) if surl.contains("://") => Err(elsewhere()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// An empty file, where a copy that was cut short may have left one.

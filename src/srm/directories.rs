@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::access::{Needs, driver_error};
 use super::acl::Accounts;
-use super::copy_work::check_site;
+use super::copy::check_site;
 use super::expand::{Found, files_below, surl_below, too_many};
 use super::files::make_parents;
 use super::live::Live;

@@ -79,7 +79,7 @@ impl Walk<'_> {
         levels: i32,
         depth: usize,
     ) -> Result<(), Error> {
-        let names = self.names(located, levels)?;
+        let names = self.names(located, levels, depth)?;
         for (name, kind) in names {
             let path = below.join(&name);
             if kind == Kind::File {
@@ -94,7 +94,7 @@ impl Walk<'_> {
             let child = Located { area, path: at, stfn };
             match self.level(&child, &path, (levels - 1).max(ALL), depth + 1) {
                 Ok(()) => {}
-                // It was a directory a moment ago; or it is another area's root.
+                // It was a directory a moment ago.
                 Err(error)
                     if matches!(error.kind, ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
                 Err(error) if error.kind == ErrorKind::InvalidRequest => return Err(error),
@@ -105,10 +105,19 @@ impl Walk<'_> {
     }
 
     /// Names of files, and of the directories that are gone through, by name.
-    fn names(&mut self, located: &Located, levels: i32) -> Result<Vec<(String, Kind)>, Error> {
+    fn names(
+        &mut self,
+        located: &Located,
+        levels: i32,
+        depth: usize,
+    ) -> Result<Vec<(String, Kind)>, Error> {
         self.site.permit(self.who, located, Needs::LIST)?;
         let told = |error| driver_error(error, &located.stfn);
-        let directory = located.area.driver.directory(&located.path).map_err(told)?;
+        let directory = match located.area.driver.directory(&located.path) {
+            // Another area's root: what is in it is not in this one.
+            Err(DriverError::OtherArea) if depth > 0 => return Ok(Vec::new()),
+            directory => directory.map_err(told)?,
+        };
         if levels == 0 {
             return Ok(Vec::new());
         }

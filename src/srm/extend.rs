@@ -108,23 +108,19 @@ impl Srm {
         let until = expiry(granted);
         let _turn = live.turn.lock().await;
         let picked = live.pick_trees(Some(&surls), |surl| site.canonical(surl));
-        let held = picked.iter().flat_map(|(_, files)| files);
-        let mut held: Vec<&Arc<FileRow>> =
-            held.filter(|file| file.state.holds(live.kind())).collect();
-        held.sort_by_key(|file| file.n);
-        held.dedup_by_key(|file| file.n);
-        let longer = held.into_iter().filter(|file| {
+        let files = picked.files().into_values();
+        let longer = files.filter(|file| file.state.holds(live.kind())).filter(|file| {
             // None never ends.
             file.expires.is_some_and(|at| until.is_none_or(|until| until > at))
         });
         let changes = longer.map(|file| {
-            let row = FileRow { expires: until, ..FileRow::clone(file) };
+            let row = FileRow { expires: until, ..FileRow::clone(&file) };
             Change::new(&row, Event::Extend, file.explanation.clone())
         });
         for changed in self.advance(live, changes.collect(), false).await? {
             changed?;
         }
-        let told = |(surl, files): (String, Vec<Arc<FileRow>>)| {
+        let told = |files: &[Arc<FileRow>]| {
             // Of several on one SURL: the one that is held.
             let after = files.iter().filter_map(|file| live.file(file.n));
             let file = after.min_by_key(|file| !file.state.holds(live.kind()));
@@ -134,9 +130,16 @@ impl Srm {
                 Some(file) => extended(&file, file.state.holds(live.kind()), seconds, granted),
                 None => not_in_request(),
             };
-            SurlLifetime { surl, status, file_lifetime: None, pin_lifetime }
+            (status, pin_lifetime)
         };
-        Ok(picked.into_iter().map(told).collect())
+        let told = picked.tell(told).into_iter();
+        let told = told.map(|(surl, (status, pin_lifetime))| SurlLifetime {
+            surl,
+            status,
+            file_lifetime: None,
+            pin_lifetime,
+        });
+        Ok(told.collect())
     }
 }
 

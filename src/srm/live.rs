@@ -116,6 +116,16 @@ impl Live {
         files
     }
 
+    /// How many files are in each state, as it is shown.
+    pub(super) fn tally(&self) -> HashMap<FileState, u32> {
+        let state = self.lock();
+        let mut tally = HashMap::new();
+        for file in &state.files {
+            *tally.entry(state.shown(file)).or_default() += 1;
+        }
+        tally
+    }
+
     /// How many files.
     pub(super) fn len(&self) -> usize {
         self.lock().files.len()

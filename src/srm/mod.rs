@@ -79,6 +79,9 @@ use spaces::{Books, Sweep};
 use turns::Turns;
 use usage::Usage;
 
+/// Files and directories that change their space at once.
+const WALKS: usize = 2;
+
 /// The core. A cheap handle: doors and jobs hold clones of it.
 #[derive(Clone)]
 pub struct Srm {
@@ -94,6 +97,8 @@ struct Core {
     gets: Pool,
     brings: Pool,
     copies: Pool,
+    /// Walks over directories, for files that change their space: puts do not wait for them.
+    walks: Pool,
     checksums: Checksums,
     /// Long reads end when it is cancelled.
     stopping: CancellationToken,
@@ -146,6 +151,7 @@ impl Srm {
             gets: pool("get", workers.get),
             brings: pool("bring_online", workers.bring_online),
             copies: pool("copy", workers.copy),
+            walks: Pool::new("change_space", WALKS, workers.put.queue),
             checksums: Checksums::new(pool("checksum", workers.checksum)),
             stopping: CancellationToken::new(),
             site: ArcSwap::from_pointee(site),
@@ -225,6 +231,7 @@ impl Srm {
         self.core.gets.shutdown().await;
         self.core.brings.shutdown().await;
         self.core.copies.shutdown().await;
+        self.core.walks.shutdown().await;
         self.core.checksums.shutdown().await;
     }
 }

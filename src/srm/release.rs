@@ -1,14 +1,15 @@
 //! srmReleaseFiles.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::access::owner;
 use super::checks::{not_in_request, of_files};
 use super::live::Live;
+use super::requests::Holder;
 use super::transition::Change;
 use super::{Error, FilesAnswer, Srm, SurlStatus, to_the_end};
-use crate::model::{Event, FileState, Identity, RequestKind, ReturnStatus, StatusCode};
+use crate::model::{Event, FileKey, FileState, Identity, RequestKind, ReturnStatus, StatusCode};
 use crate::store::{FileRow, RequestId};
 
 impl Srm {
@@ -72,14 +73,11 @@ impl Srm {
         let site = self.site();
         let _turn = live.turn.lock().await;
         let picked = live.pick_trees(surls.as_deref(), |surl| site.canonical(surl));
-        let open = picked.iter().flat_map(|(_, files)| files);
-        let open = open.filter(|file| !file.state.is_final(live.kind())).cloned().collect();
+        let files = picked.files().into_values();
+        let open = files.filter(|file| !file.state.is_final(live.kind())).collect();
         self.release_open(&live, open).await.map_err(ReturnStatus::from)?;
-        let told = |(surl, files): (String, Vec<Arc<FileRow>>)| {
-            let status = released(&live, &files);
-            SurlStatus { surl, status }
-        };
-        Ok(picked.into_iter().map(told).collect())
+        let told = picked.tell(|files| released(&live, files)).into_iter();
+        Ok(told.map(|(surl, status)| SurlStatus { surl, status }).collect())
     }
 
     async fn release_surls(
@@ -89,52 +87,58 @@ impl Srm {
     ) -> Result<Vec<SurlStatus>, ReturnStatus> {
         let site = self.site();
         // By request: each has its turn and its commit once.
-        let mut pins: HashMap<RequestId, (Arc<Live>, Vec<u32>)> = HashMap::new();
-        let mut files = Vec::with_capacity(surls.len());
-        let mut of_surl: Vec<Vec<RequestId>> = Vec::with_capacity(surls.len());
+        let mut pins: HashMap<RequestId, (Arc<Live>, BTreeSet<u32>)> = HashMap::new();
+        // A file that is named again is looked up once.
+        let mut holders: HashMap<FileKey, BTreeSet<RequestId>> = HashMap::new();
+        let mut located = Vec::with_capacity(surls.len());
         for surl in surls {
-            let mut requests = Vec::new();
-            let status = match site.locate_surl(who, &surl, crate::namespace::Access::Read) {
-                Ok(located) => {
-                    for holder in self.core.requests.pins_of(owner(who), &located.key()) {
-                        let id = holder.live.id;
-                        requests.push(id);
-                        let (_, numbers) =
-                            pins.entry(id).or_insert_with(|| (holder.live, Vec::new()));
-                        numbers.push(holder.n);
-                    }
-                    if requests.is_empty() {
-                        not_pinned()
-                    } else {
-                        ReturnStatus::success("Released")
-                    }
+            let key = site.locate_surl(who, &surl, crate::namespace::Access::Read);
+            let key = key.map(|located| located.key());
+            if let Ok(key) = &key
+                && !holders.contains_key(key)
+            {
+                let requests = holders.entry(key.clone()).or_default();
+                for Holder { live, n } in self.core.requests.pins_of(owner(who), key) {
+                    requests.insert(live.id);
+                    pins.entry(live.id).or_insert_with(|| (live, BTreeSet::new())).1.insert(n);
                 }
-                Err(error) => error.into(),
-            };
-            of_surl.push(requests);
-            files.push(SurlStatus { surl, status });
+            }
+            located.push((surl, key));
         }
+        let mut failed: HashMap<RequestId, Error> = HashMap::new();
         for (id, (live, numbers)) in pins {
             let _turn = live.turn.lock().await;
             let open = numbers.into_iter().filter_map(|n| live.file(n));
             let open = open.filter(|file| file.state.holds(live.kind())).collect();
             if let Err(error) = self.release_open(&live, open).await {
-                for (file, _) in files.iter_mut().zip(&of_surl).filter(|(_, of)| of.contains(&id)) {
-                    file.status = error.clone().into();
-                }
+                failed.insert(id, error);
             }
         }
-        Ok(files)
+        let told = |requests: BTreeSet<RequestId>| match requests.is_empty() {
+            true => not_pinned(),
+            false => match requests.iter().find_map(|id| failed.get(id)) {
+                Some(error) => error.clone().into(),
+                None => ReturnStatus::success("Released"),
+            },
+        };
+        let told: HashMap<FileKey, ReturnStatus> =
+            holders.into_iter().map(|(key, requests)| (key, told(requests))).collect();
+        let files = located.into_iter().map(|(surl, key)| {
+            let status = match key {
+                Ok(key) => told.get(&key).cloned().unwrap_or_else(not_pinned),
+                Err(error) => error.into(),
+            };
+            SurlStatus { surl, status }
+        });
+        Ok(files.collect())
     }
 
-    /// The caller holds the turn.
+    /// Releases files, each named once. The caller holds the turn.
     pub(super) async fn release_open(
         &self,
         live: &Arc<Live>,
-        mut files: Vec<Arc<FileRow>>,
+        files: Vec<Arc<FileRow>>,
     ) -> Result<(), Error> {
-        files.sort_by_key(|file| file.n);
-        files.dedup_by_key(|file| file.n);
         let changes =
             files.iter().map(|file| Change::new(file, Event::Release, "Released")).collect();
         for changed in self.advance(live, changes, false).await? {

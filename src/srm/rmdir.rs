@@ -84,8 +84,13 @@ impl Srm {
 
     /// Aborts gets whose file was removed or replaced.
     pub(super) async fn abort_gets(&self, pins: Vec<Holder>) {
+        self.end_gets(pins, "File has been removed.").await;
+    }
+
+    /// Aborts gets whose file is no longer where they pinned it.
+    pub(super) async fn end_gets(&self, pins: Vec<Holder>, why: &str) {
         for Holder { live, n } in pins {
-            if let Err(error) = self.abort_one(&live, n, "File has been removed.").await {
+            if let Err(error) = self.abort_one(&live, n, why).await {
                 tracing::warn!(token = %live.token(), n, %error, "get not aborted");
             }
         }

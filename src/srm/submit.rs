@@ -15,6 +15,8 @@ use crate::store::{FileRow, Millis, RequestRow, StoredRequest};
 
 /// Files of one request that one worker takes at once, so that they share a commit.
 const BATCH: usize = 256;
+/// One worker's files are at most such a part of the queue, so that they find room beside others'.
+const PART: usize = 4;
 /// After a failure of the request database, and while the queue is full at a start.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -67,15 +69,24 @@ impl Srm {
         }
     }
 
+    /// Queues as many as there is room for; the others come later.
     pub(super) fn try_enqueue(&self, live: &Arc<Live>, who: &Identity, files: Vec<u32>) {
-        if files.is_empty() || live.is_ended() {
+        if live.is_ended() {
             return;
         }
-        let jobs = self.jobs_of(live, who, &files);
-        if let Err(Full::Queue { .. } | Full::Share { .. }) =
-            self.pool(live.kind()).submit(&live.request.user, jobs)
-        {
-            self.enqueue_later(live, who, files);
+        let pool = self.pool(live.kind());
+        let mut left = files.as_slice();
+        for job in self.jobs_of(live, who, &files) {
+            let weight = job.weight();
+            match pool.submit(&live.request.user, vec![job]) {
+                Ok(()) => left = left.get(weight..).unwrap_or_default(),
+                Err(Full::Closing) => return,
+                Err(full) => {
+                    let files = left.len();
+                    tracing::debug!(token = %live.token(), files, %full, "to be queued later");
+                    return self.enqueue_later(live, who, left.to_vec());
+                }
+            }
         }
     }
 
@@ -89,10 +100,10 @@ impl Srm {
 
     pub(super) fn pool(&self, kind: RequestKind) -> &Pool {
         match kind {
-            RequestKind::Put
-            | RequestKind::ReserveSpace
-            | RequestKind::UpdateSpace
-            | RequestKind::ChangeSpaceForFiles => &self.core.puts,
+            RequestKind::Put | RequestKind::ReserveSpace | RequestKind::UpdateSpace => {
+                &self.core.puts
+            }
+            RequestKind::ChangeSpaceForFiles => &self.core.walks,
             RequestKind::BringOnline => &self.core.brings,
             RequestKind::Get => &self.core.gets,
             RequestKind::Copy => &self.core.copies,
@@ -113,7 +124,8 @@ impl Srm {
             RequestKind::Copy => self.copy_batch(files.len()),
             _ => BATCH,
         };
-        files.chunks(batch).map(job).collect()
+        let most = self.pool(live.kind()).limit() / PART;
+        files.chunks(batch.min(most).max(1)).map(job).collect()
     }
 
     /// Fails what waits: its time is over.
@@ -185,13 +197,13 @@ impl Job for Work {
 
     fn run(self: Box<Self>) -> JobFuture {
         Box::pin(async move {
-            let Work { srm, live, who, files } = *self;
+            let Work { srm, live, who, mut files } = *self;
             let done = match live.kind() {
                 _ if live.request.deadline.is_some_and(|at| at <= now()) => {
                     srm.give_up(&live, &files).await
                 }
                 RequestKind::Put => srm.work_puts(&live, &who, &files).await,
-                RequestKind::Copy => srm.work_copies(&live, &who, &files).await,
+                RequestKind::Copy => srm.work_copies(&live, &who, &mut files).await,
                 RequestKind::ChangeSpaceForFiles => srm.work_changes(&live, &who, &files).await,
                 _ => srm.work_gets(&live, &who, &files).await,
             };

@@ -1,5 +1,6 @@
 //! srmGetRequestSummary and srmGetRequestTokens: what somebody asked for, without its files.
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use super::access::owner;
@@ -54,19 +55,24 @@ impl Srm {
         if let Err(status) = self.check_count(tokens.len()) {
             return refused(status);
         }
+        // A token that is named again is looked up once.
+        let mut known: HashMap<&str, Result<RequestSummary, ReturnStatus>> = HashMap::new();
+        for token in &tokens {
+            if !known.contains_key(token.as_str()) {
+                known.insert(token, self.summarize(who, token).await);
+                // Counting a large request takes a moment, and there may be thousands.
+                tokio::task::yield_now().await;
+            }
+        }
         let mut summaries = Vec::with_capacity(tokens.len());
         let mut found = Vec::with_capacity(tokens.len());
-        for token in tokens {
-            let summary = match self.summarize(who, &token).await {
-                Ok(summary) => {
-                    found.push(StatusCode::Success);
-                    summary
-                }
-                Err(status) => {
-                    found.push(status.code);
-                    RequestSummary { token, status, kind: None, files: None }
-                }
+        for token in &tokens {
+            let (code, summary) = match known.get(token.as_str()) {
+                Some(Ok(summary)) => (StatusCode::Success, summary.clone()),
+                Some(Err(status)) => (status.code, untold(token, status.clone())),
+                None => continue,
             };
+            found.push(code);
             summaries.push(summary);
         }
         let status = of_codes(
@@ -82,7 +88,7 @@ impl Srm {
         let token = parse_token(text)?;
         let mut files = Tally::default();
         let (user, kind, status) = if let Some(live) = self.core.requests.find(&token) {
-            live.files().iter().for_each(|file| files.add(file.state, 1));
+            live.tally().into_iter().for_each(|(state, count)| files.add(state, count));
             (live.request.user.clone(), live.kind(), live.status())
         } else {
             let found = self.core.store.summary(&token).await.map_err(Error::from)?;
@@ -140,6 +146,11 @@ impl Srm {
         });
         Ok(TokensAnswer { status, tokens: tokens.collect() })
     }
+}
+
+/// Why nothing is told of a request.
+fn untold(token: &str, status: ReturnStatus) -> RequestSummary {
+    RequestSummary { token: token.to_owned(), status, kind: None, files: None }
 }
 
 /// How the files of a request stand (`TRequestSummary`).

@@ -84,7 +84,13 @@ async fn one(
         let aborted = world.ask(status, &small).await;
         if missing.is_empty() {
             // It was aborted before it began.
-            aborted.expect("SRM_ABORTED");
+            for level in ["request", "file"] {
+                assert!(
+                    codes::waited(status, level, "SRM_ABORTED", &aborted.xml),
+                    "{}",
+                    aborted.xml
+                );
+            }
             return;
         }
     }

@@ -8,6 +8,9 @@ use std::sync::{LazyLock, Mutex};
 /// waits depends on the moment, so that these codes count only where a test tells so itself: see
 /// [`waited`].
 pub fn record(operation: &str, xml: &str) {
+    if PART.lock().unwrap().is_some_and(|(_, hurried)| hurried) {
+        return;
+    }
     let (request, files) = codes(xml);
     for code in request.iter().filter(|code| !WAITS.contains(&code.as_str())) {
         write(operation, "request", code);
@@ -30,12 +33,13 @@ pub fn waited(operation: &str, level: &str, code: &str, xml: &str) -> bool {
     came
 }
 
-/// What the test is at from now on, where it is about many things.
-pub fn part(name: &'static str) {
-    *PART.lock().unwrap() = Some(name);
+/// What the test is at from now on, where it is about many things. `hurried`: all that it receives
+/// depends on the moment.
+pub fn part(name: &'static str, hurried: bool) {
+    *PART.lock().unwrap() = Some((name, hurried));
 }
 
-static PART: Mutex<Option<&str>> = Mutex::new(None);
+static PART: Mutex<Option<(&str, bool)>> = Mutex::new(None);
 
 const WAITS: [&str; 2] = ["SRM_REQUEST_QUEUED", "SRM_REQUEST_INPROGRESS"];
 
@@ -61,7 +65,7 @@ fn write(operation: &str, level: &str, code: &str) {
     else {
         return;
     };
-    let test = PART.lock().unwrap().unwrap_or(test).to_owned();
+    let test = PART.lock().unwrap().map_or(test, |(part, _)| part).to_owned();
     let line = format!("{operation}\t{level}\t{code}\t{test}\n");
     if !WRITTEN.lock().unwrap().insert(line.clone()) {
         return;

@@ -82,3 +82,16 @@ async fn refusals() {
     world.copied(token(&answer)).await.expect(NOT_SUPPORTED);
     drop(file);
 }
+
+#[tokio::test]
+async fn more_files_than_the_queue_holds() {
+    let world = World::with("answer_wait = \"0s\"\n[workers]\ncopy = { threads = 1, queue = 100 }");
+    std::fs::create_dir(world.disk("d")).unwrap();
+    for n in 0..120 {
+        world.write(&format!("d/{n}"), b"x");
+    }
+    let answer = copy_tree(&world, "d", "all", ALL, "").await;
+    assert_eq!((answer.code.as_str(), codes(&answer)), (SUCCESS, vec![SUCCESS; 121]));
+    assert_eq!(std::fs::read_dir(world.disk("all")).unwrap().count(), 120);
+    world.tidy();
+}

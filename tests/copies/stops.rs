@@ -73,6 +73,25 @@ async fn aborted_in_part_and_whole() {
     }
 }
 
+/// A worker takes two of these eight at once; they are too large to be published together.
+#[tokio::test]
+async fn large_ones_are_published_by_and_by() {
+    let world = World::with(SLOW);
+    let source = std::fs::File::create(world.disk("large")).unwrap();
+    source.set_len(40 << 20).unwrap();
+    drop(source);
+    let targets: Vec<String> = (0..8).map(|n| world.surl(&format!("t{n}"))).collect();
+    let answer = begin(&world, &targets, "").await;
+    assert_eq!(world.copied(token(&answer)).await.code, SUCCESS);
+    let written = |first: usize| {
+        let targets = (first..8).step_by(2);
+        targets.map(|n| world.disk(&format!("t{n}")).metadata().unwrap().modified().unwrap())
+    };
+    let (last, next) = (written(0).max().unwrap(), written(1).min().unwrap());
+    assert!(last <= next, "the second of each two went back to the queue");
+    world.tidy();
+}
+
 #[tokio::test]
 async fn removed_or_moved_away_meanwhile() {
     let world = World::with(SLOW);

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use super::common::accounts::{one, service};
 use super::common::grid::open;
 use super::common::movers::Movers;
-use super::common::{bytes, leftovers, wait_until};
+use super::common::{adler32, bytes, leftovers, wait_until};
 
 const ALWAYS: &str = "<overwriteOption>ALWAYS</overwriteOption>";
 
@@ -128,10 +128,18 @@ async fn forged_attributes_are_wiped() {
             assert!(set.ok, "{}", set.err);
         }
         grid.put_done(&put).await.expect("SRM_SUCCESS");
-        let shown = service().sh("getfattr -d \"$1\"", &grid.disk(path));
-        let shown = String::from_utf8(shown.out).unwrap();
+        let shown = || {
+            let shown = service().sh("getfattr -d \"$1\"", &grid.disk(path));
+            String::from_utf8(shown.out).unwrap()
+        };
+        // What the mover wrote gets its checksum afterwards, from its bytes.
+        let sum = format!("user.storm.checksum.adler32=\"{}\"", adler32(b"data"));
+        assert!(wait_until(Duration::from_secs(10), || shown().contains(&sum)));
+        let shown = shown();
         let names: Vec<&str> = shown.lines().filter(|line| line.starts_with("user.")).collect();
-        assert_eq!(names, [format!("user.storm.put=\"{}.0\"", put.token)], "{shown}");
+        let mark = format!("user.storm.put=\"{}.0\"", put.token);
+        assert!(names.contains(&mark.as_str()) && names.len() == 3, "{shown}");
+        assert!(!shown.contains("checksum.stamp=\"4:0\""), "{shown}");
         let set = one().sh("setfattr -n user.storm.migrated -v 1 \"$1\"", &grid.disk(path));
         assert!(!set.ok, "{path}");
     }

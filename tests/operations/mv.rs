@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use super::common::leftovers;
 use super::common::scene::Scene;
-use super::{list, mkdir, mv, pin, put_done, rmdir};
+use super::{get_status, list, mkdir, mv, pin, put_done, rmdir};
 
 #[tokio::test]
 async fn moves_and_refusals() {
@@ -95,5 +95,19 @@ async fn puts_and_pins() {
     list(&scene, "/test.vo/t/sub/f", "").await.expect("SRM_INVALID_PATH");
     assert_eq!(rmdir(&scene, "/test.vo/u/sub", false).await.code, "SRM_SUCCESS");
     assert_eq!(rmdir(&scene, "/test.vo/u", false).await.code, "SRM_SUCCESS");
+
+    // Pins below it end, and do not hold what comes in their place.
+    mkdir(&scene, "/test.vo/t").await;
+    std::fs::write(scene.storm.root("test.vo").join("t/f"), "data").unwrap();
+    let (token, turl) = pin(&scene, "/test.vo/t/f").await;
+    assert_eq!(mv(&scene, "/test.vo/t", "/test.vo/u").await.code, "SRM_SUCCESS");
+    assert_eq!(get_status(&scene, &token).await, "SRM_ABORTED");
+    assert_eq!(scene.http("GET", &turl, b"").await.0, 403);
+    mkdir(&scene, "/test.vo/t").await;
+    std::fs::write(scene.storm.root("test.vo").join("t/f"), "other").unwrap();
+    assert_eq!(mv(&scene, "/test.vo/t/f", "/test.vo/t/g").await.code, "SRM_SUCCESS");
+    for directory in ["/test.vo/t", "/test.vo/u"] {
+        assert_eq!(rmdir(&scene, directory, true).await.code, "SRM_SUCCESS");
+    }
     scene.unchanged();
 }

@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use crate::common::soap;
+use crate::common::storm::{Area, TestStorm};
 use crate::world::*;
 
 fn option(more: &str) -> String {
@@ -140,4 +141,22 @@ async fn a_directory_that_does_not_fit() {
     assert_eq!((answer.code.as_str(), answer.files.len()), (PARTIAL, 10), "{}", answer.xml);
     let refused = codes(&answer).into_iter().filter(|code| *code == INVALID_REQUEST).count();
     assert_eq!(refused, 1, "{}", answer.xml);
+}
+
+#[tokio::test]
+async fn another_areas_root_is_not_looked_into() {
+    let area = |name, stfn| Area { name, stfn, vo: None, anonymous: false, root: None };
+    let inner = area("INNER", "test.vo/d/sub/inner");
+    let world = World::of(TestStorm::with("", vec![inner]));
+    world.write("d/a", b"x");
+    world.write("d/sub/b", b"x");
+    world.write("d/sub/inner/c", b"x");
+    let answer = world.srm("srmPrepareToGet", &of(&[&world.surl("d")], &option(ALL))).await;
+    let all = ["d", "d/a", "d/sub/b"].map(|name| (name.to_owned(), PINNED));
+    assert_eq!((answer.code.as_str(), listed(&world, &answer)), (SUCCESS, all.to_vec()));
+    // By its own name it is.
+    let inner = world.surl("d/sub/inner");
+    let answer = world.srm("srmPrepareToGet", &of(&[&inner], &option(ALL))).await.expect(PINNED);
+    let all = ["d/sub/inner", "d/sub/inner/c"].map(|name| (name.to_owned(), PINNED));
+    assert_eq!((answer.code.as_str(), listed(&world, &answer)), (SUCCESS, all.to_vec()));
 }

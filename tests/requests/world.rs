@@ -40,13 +40,17 @@ impl World {
 
     /// With more settings; see [`TestStorm::with`].
     pub fn with(settings: &str) -> Self {
-        Self {
+        Self::of(TestStorm::set_up(Setup {
+            settings: settings.to_owned(),
             // Movers act as an account; which one does not matter here.
-            storm: TestStorm::set_up(Setup {
-                settings: settings.to_owned(),
-                gridmap: accounts::grid_mapfile(),
-                ..Setup::default()
-            }),
+            gridmap: accounts::grid_mapfile(),
+            ..Setup::default()
+        }))
+    }
+
+    pub fn of(storm: TestStorm) -> Self {
+        Self {
+            storm,
             user: wire::config(Some("voms"), Tls::Any),
             user2: wire::config(Some("voms-user2"), Tls::Any),
         }

@@ -1,7 +1,9 @@
 //! The rules: what each operation answers in a world, and the world after it; and in which worlds
 //! an operation may have left us whose answer was cut off.
 
-use crate::world::{Kind, Node, Over, State, World, parent, within};
+use std::time::Instant;
+
+use crate::world::{FOR_DONE, Kind, Node, Over, SLACK, State, World, parent, within};
 
 /// Codes any of which fit, and the world after it.
 pub type Outcome = (&'static [&'static str], World);
@@ -220,6 +222,9 @@ impl World {
         for put in self.puts_below(from) {
             world.set(put, State::Moved);
         }
+        for pin in self.pins_within(from) {
+            world.set(pin, State::Aborted);
+        }
         (SUCCESS, world)
     }
 
@@ -269,7 +274,11 @@ impl World {
         match self.put_on(path) {
             None => (&["403"], world),
             Some(put) => {
-                world.change(put, |file| file.data = Some(content));
+                let late = Instant::now() + FOR_DONE + SLACK;
+                world.change(put, |file| {
+                    file.data = Some(content);
+                    file.ends.late = file.ends.late.max(late);
+                });
                 (&["201", "204"], world)
             }
         }

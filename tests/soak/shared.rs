@@ -11,7 +11,7 @@ use crate::content;
 use crate::history::{History, Left};
 use crate::link::{Cut, Link, Window};
 use crate::rules::WAITS;
-use crate::world::SLACK;
+use crate::world::{FOR_DONE, SLACK};
 
 /// Few, so that clients meet.
 pub const PATHS: [&str; 3] = ["x", "y", "z"];
@@ -60,7 +60,7 @@ impl Shared {
             self.link.resume().await;
         }
         // Until the last one that was left is over.
-        tokio::time::sleep(LIFETIME + SLACK).await;
+        tokio::time::sleep(LIFETIME + FOR_DONE + SLACK).await;
     }
 
     /// Aborts what was left halfway; what has no token ends by itself.

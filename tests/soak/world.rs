@@ -10,6 +10,9 @@ use crate::link::Window;
 
 /// How late the daemon's timer may be on a busy machine.
 pub const SLACK: Duration = Duration::from_secs(3);
+/// A put whose data has just come is given so long to be done, however short its lifetime.
+pub const FOR_DONE: Duration = Duration::from_secs(10);
+
 /// What a path holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {

@@ -137,6 +137,25 @@ async fn one_user_does_not_get_all_the_workers() {
 }
 
 #[tokio::test]
+async fn what_was_aborted_or_put_off_holds_up_nobody() {
+    let mut bench = Bench::new();
+    let pool = Pool::new("copy", 4, 100);
+    pool.submit("a", bench.jobs(0..3)).unwrap();
+    assert_eq!(bench.starts(3).await, [0, 1, 2]);
+    // The fourth worker passes over these.
+    let awake = Arc::new(Mutex::new(Vec::new()));
+    let rest = |again| Resting { awake: Arc::clone(&awake), again, rests: true };
+    let resting = Box::new(rest(bench.job(5, true)));
+    let ended = vec![bench.job(3, false), bench.job(4, false), resting, bench.job(6, true)];
+    pool.submit("a", ended).unwrap();
+    assert!(bench.starts(0).await.is_empty());
+    bench.gate.send_replace(true);
+    let started = tokio::time::timeout(Duration::from_secs(10), bench.starts(1)).await;
+    assert_eq!(started.expect("the last one never starts"), [6]);
+    assert_eq!((pool.waiting(), awake.lock().unwrap().len()), (0, 1));
+}
+
+#[tokio::test]
 async fn all_of_a_request_or_none() {
     let mut bench = Bench::new();
     let pool = Pool::new("get", 1, 4);

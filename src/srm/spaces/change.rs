@@ -1,5 +1,5 @@
 //! srmChangeSpaceForFiles: into a reserved space, or back to the area's own. Directories take long, so
-//! that workers do it, as they do for puts.
+//! that workers do it, which nobody else waits for.
 
 use std::sync::Arc;
 
@@ -85,12 +85,14 @@ impl Srm {
         let target = self.reserved_space(live.request.space_token.as_deref()).await?;
         for n in files {
             let Some(file) = live.file(*n).filter(|file| waits(file)) else { continue };
-            let done = self.change_surl(who, &file.surl, target.as_ref(), live).await;
+            let done = self.change_surl(who, &file.surl, target.as_ref(), live, *n).await;
             let _turn = live.turn.lock().await;
             // It may have been aborted meanwhile.
             let Some(file) = live.file(*n).filter(|file| waits(file)) else { continue };
             let change = match done {
-                Ok((key, text)) => {
+                // The next start does it: it is left queued.
+                Ok(None) => break,
+                Ok(Some((key, text))) => {
                     let row = FileRow { key: Some(key), ..FileRow::clone(&file) };
                     Change::new(&row, Event::Ready, text)
                 }
@@ -107,7 +109,10 @@ impl Srm {
         surl: &str,
         target: Option<&SpaceToken>,
         live: &Live,
-    ) -> Result<(FileKey, String), Error> {
+        n: u32,
+    ) -> Result<Option<(FileKey, String)>, Error> {
+        let go_on =
+            || !self.core.stopping.is_cancelled() && live.file(n).is_some_and(|f| waits(&f));
         let site = self.site();
         let located = site.reach_surl(who, surl, Needs::CHANGE)?;
         let looked = located.clone();
@@ -119,25 +124,25 @@ impl Srm {
         match kind.await {
             Ok(Kind::Directory) => {
                 site.permit_tree(who, &located, Needs::CHANGE)?;
-                let text = self.change_tree(&located, target, live).await?;
-                Ok((key, text))
+                let text = self.change_tree(&located, target, &go_on).await?;
+                Ok(text.map(|text| (key, text)))
             }
             // A put that is not done may have no file yet.
             Err(error) if self.core.requests.put_on(&key).is_none() => Err(error),
             _ => {
                 self.change_file(&located.area, &key, target).await?;
-                Ok((key, "the file is in the space".to_owned()))
+                Ok(Some((key, "the file is in the space".to_owned())))
             }
         }
     }
 
-    /// All files below a directory, one after the other.
+    /// All files below a directory, one after the other; `None` when it is not to go on.
     async fn change_tree(
         &self,
         located: &Located,
         target: Option<&SpaceToken>,
-        live: &Live,
-    ) -> Result<String, Error> {
+        go_on: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<String>, Error> {
         let area = &located.area;
         let mut open = vec![located.path.clone()];
         let (mut changed, mut failed) = (0_u64, 0_u64);
@@ -145,8 +150,8 @@ impl Srm {
         while let Some(directory) = open.pop() {
             let (place, path) = (Arc::clone(area), directory.clone());
             for (path, kind) in blocking(move || children(&place, &path)).await? {
-                if live.is_ended() {
-                    return Err(Error::new(ErrorKind::Aborted, "the request was aborted"));
+                if !go_on() {
+                    return Ok(None);
                 }
                 if kind == Kind::Directory {
                     open.push(path);
@@ -163,7 +168,7 @@ impl Srm {
             }
         }
         match first {
-            None => Ok(format!("{changed} files are in the space")),
+            None => Ok(Some(format!("{changed} files are in the space"))),
             Some(error) => Err(Error::new(
                 error.kind,
                 format!(

@@ -249,3 +249,31 @@ fn a_tree_that_moves_past_the_scan_has_it_begin_anew() {
     assert!(moved("a", "a0") && moved("c", "d"));
     assert!(!moved("a", "c") && !moved("c", "a") && !moved("b", "b0"));
 }
+
+#[test]
+fn a_directory_that_comes_before_the_scan_is_gone_to_once() {
+    let path = |text: &str| RelPath::parse(text).unwrap();
+    let usage = Arc::new(Usage::default());
+    usage.begin_scan(&area());
+    let visit = |directory: &str| {
+        assert!(usage.enter("A", &path(directory)));
+        usage.files("A", Vec::new());
+        assert!(usage.leave("A"));
+    };
+    visit("");
+    visit("b");
+    // Behind the scan, before it, and what it goes to anyhow.
+    for made in ["a", "c", "d", "e"] {
+        usage.will_make("A", &path(made));
+    }
+    assert_eq!(usage.go_to("A", Some(path("d"))), Some(path("c")));
+    visit("c");
+    assert_eq!(usage.go_to("A", Some(path("d"))), Some(path("d")));
+    visit("d");
+    assert_eq!(usage.go_to("A", Some(path("d"))), None, "it was counted");
+    assert_eq!(usage.end_scan("A", Millis(1)), None, "one is left");
+    assert_eq!(usage.go_to("A", None), Some(path("e")));
+    visit("e");
+    assert_eq!(usage.go_to("A", None), None);
+    assert_eq!(usage.end_scan("A", Millis(1)), Some((0, 0)));
+}
