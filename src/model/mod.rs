@@ -9,7 +9,7 @@ mod status;
 mod surl;
 
 pub use identity::{Fqan, FqanError, Identity, LocalAccount, Person, ProxyKind, Refusal};
-pub use path::{HIDDEN_PREFIX, PathError, RelPath, Stfn};
+pub use path::{HIDDEN_PREFIX, MAX_PATH, PathError, RelPath, Stfn};
 pub use protocol::{Protocol, Turl, UnknownProtocol};
 pub use request::{
     Event, FileState, NotAllowed, OverwriteMode, RequestKind, RequestToken, aggregate, next,

@@ -7,7 +7,7 @@ use std::fmt;
 pub const HIDDEN_PREFIX: &str = ".storm.";
 
 /// Longest path that is taken, in bytes (Linux `PATH_MAX`).
-const MAX_PATH: usize = 4096;
+pub const MAX_PATH: usize = 4096;
 /// Longest single name, in bytes (Linux `NAME_MAX`).
 const MAX_NAME: usize = 255;
 

@@ -6,7 +6,12 @@ use std::sync::Arc;
 use super::access::owner;
 use super::live::Live;
 use super::{Error, ErrorKind, Srm, SurlStatus};
-use crate::model::{Identity, RequestKind, RequestToken, ReturnStatus, StatusCode};
+use crate::model::{Identity, MAX_PATH, RequestKind, RequestToken, ReturnStatus, StatusCode};
+
+/// Bytes of a SURL: each of its path's in percent escapes, and what stands before it.
+const LONGEST_SURL: usize = 3 * MAX_PATH + 512;
+/// Bytes of a description.
+const LONGEST_DESCRIPTION: usize = 1024;
 
 impl Srm {
     /// As [`Srm::admit`], and refuses who cannot be told from others: requests belong to a person.
@@ -88,6 +93,28 @@ impl Srm {
             ))),
             _ => Ok(live),
         }
+    }
+}
+
+/// Refuses a SURL that names no path, however it is written: requests are kept, and told of again
+/// and again.
+pub(super) fn check_surl_length(surl: &str) -> Result<(), ReturnStatus> {
+    if surl.len() > LONGEST_SURL {
+        return Err(ReturnStatus::invalid_request(format!(
+            "a SURL of {} bytes: no path is written in more than {LONGEST_SURL}",
+            surl.len()
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses a description of a request or a space that is a text of its own.
+pub(super) fn check_description(description: Option<&str>) -> Result<(), ReturnStatus> {
+    match description.map_or(0, str::len) {
+        long if long > LONGEST_DESCRIPTION => Err(ReturnStatus::invalid_request(format!(
+            "a description of {long} bytes: at most {LONGEST_DESCRIPTION} are kept, shorten it"
+        ))),
+        _ => Ok(()),
     }
 }
 

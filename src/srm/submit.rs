@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::checks::{check_description, check_surl_length};
 use super::live::{Live, Parked};
 use super::requests::now;
 use super::transition::Change;
@@ -28,6 +29,10 @@ impl Srm {
         request: RequestRow,
         mut files: Vec<FileRow>,
     ) -> Result<Arc<Live>, ReturnStatus> {
+        check_description(request.description.as_deref())?;
+        for file in &files {
+            file.source.iter().chain([&file.surl]).try_for_each(|surl| check_surl_length(surl))?;
+        }
         for (n, file) in (0_u32..).zip(files.iter_mut()) {
             file.n = n;
             // Until it is ready: then the pin's end takes its place.

@@ -34,6 +34,25 @@ fn summaries(answer: &soap::Answer) -> Vec<(String, Option<String>, [Option<Stri
     items.map(one).collect()
 }
 
+/// Longer than any path is written, or than what describes something.
+#[tokio::test]
+async fn texts_that_are_too_long() {
+    let world = World::new();
+    let a = world.write("a", b"a");
+    let long = |bytes: usize| format!("{a}{}", "x".repeat(bytes - a.len()));
+    let most = 3 * 4096 + 512;
+    world.get(&[&a, &long(most)], "").await.expect(PINNED);
+    for refused in [
+        world.get(&[&a, &long(most + 1)], "").await,
+        world.put(&[&long(most + 1)], "").await,
+        world.get(&[&a], &described(&"x".repeat(1025))).await,
+    ] {
+        assert_eq!((refused.code.as_str(), refused.files.len()), (INVALID_REQUEST, 0));
+        assert!(refused.explanation.contains(" bytes: "), "{}", refused.xml);
+    }
+    world.get(&[&a], &described(&"x".repeat(1024))).await.expect(PINNED);
+}
+
 fn counted(counts: [u32; 4]) -> [Option<String>; 4] {
     counts.map(|n| Some(n.to_string()))
 }

@@ -1,5 +1,7 @@
 //! srmPrepareToGet and srmReleaseFiles.
 
+use std::time::{Duration, Instant};
+
 use crate::common::soap;
 use crate::world::*;
 
@@ -181,4 +183,45 @@ async fn refused_gets() {
         "</sourceSURL><dirOption><isSourceADirectory>false</isSourceADirectory></dirOption>",
     );
     world.srm("srmPrepareToGet", &plain).await.expect(PINNED);
+}
+
+/// One SURL as often as a request takes it, asked for as often: what that costs is a list, not its
+/// square.
+#[tokio::test]
+async fn one_surl_without_end() {
+    let world = World::new();
+    let surl = world.write("f", b"x");
+    let before = world.storm.memory();
+    let same = vec![surl.clone(); 10_000];
+    let spelled: Vec<String> =
+        (0..10_000).map(|n| world.surl(&format!("{}f", "./".repeat(n % 100 + 1)))).collect();
+    let asked = |surls: &[String]| soap::surls(surls).replace("arrayOfSURLs", "arrayOfSourceSURLs");
+    let get = world.srm("srmPrepareToGet", &soap::prepare_to_get(&same)).await;
+    assert_eq!(get.files.len(), 10_000, "{:.500}", get.xml);
+    while world.get_status(token(&get)).await.code != SUCCESS {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let token = soap::token(token(&get));
+    let started = Instant::now();
+    for surls in [&same, &spelled] {
+        let status = world.srm("srmStatusOfGetRequest", &(token.clone() + &asked(surls))).await;
+        assert_eq!(status.files.len(), 10_000, "{:.500}", status.xml);
+        assert!(status.files.iter().all(|file| file.code != INVALID_PATH));
+    }
+    let many = asked(&vec![surl; 10_001]);
+    let refused = world.srm("srmStatusOfGetRequest", &(token.clone() + &many)).await;
+    assert_eq!((refused.code.as_str(), refused.files.len()), (INVALID_REQUEST, 0));
+    let tokens = token.replace("requestToken", "stringArray").repeat(10_000);
+    let tokens = format!("<arrayOfRequestTokens>{tokens}</arrayOfRequestTokens>");
+    let summary = world.srm("srmGetRequestSummary", &tokens).await;
+    assert_eq!(summary.code, SUCCESS, "{:.500}", summary.xml);
+    // With the token, and without: all of the pins, by each of the names.
+    for (of, surls) in [("", &spelled), (token.as_str(), &same)] {
+        let inner = of.to_owned() + &soap::surls(surls);
+        let released = world.srm("srmReleaseFiles", &inner).await;
+        assert_eq!((released.code.as_str(), released.files.len()), (SUCCESS, 10_000));
+    }
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    let grown = world.storm.memory().saturating_sub(before);
+    assert!(grown < 400_000_000, "memory grew by {grown} bytes");
 }

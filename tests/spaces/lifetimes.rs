@@ -208,7 +208,7 @@ async fn the_only_copy_is_not_purged() {
 
 #[tokio::test]
 async fn a_put_of_which_nothing_came_leaves_the_file_as_it_is() {
-    let world = small();
+    let mut world = small();
     let (space, other) = (world.space(10_000, "").await, world.space(10, "").await);
     world.publish("p", &[7; 100], "").await;
     world.publish("in", &[7; 100], &into(&space)).await;
@@ -222,6 +222,17 @@ async fn a_put_of_which_nothing_came_leaves_the_file_as_it_is() {
     nothing("in", String::new()).await;
     // Nor one of the same content.
     world.publish("p", &[7; 100], &(DIFFERENT.to_owned() + &stored("VOLATILE", 1))).await;
+    // Nor one that was killed once it had found the same, before it could say so.
+    let surl = world.surl("p");
+    let put = world.put(&[&surl], &(ALWAYS.to_owned() + &stored("VOLATILE", 1))).await;
+    world.storm.kill9();
+    let mark = format!("{}.0", token(&put.expect(READY)));
+    for (name, value) in [("user.storm.put", mark.as_str()), ("user.storm.replaced", "kept")] {
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(world.disk("p"), name, value.as_bytes(), flags).unwrap();
+    }
+    world.storm.restart();
+    world.put_status(&mark[..mark.len() - 2]).await.expect(SUCCESS);
     seconds(1.5).await;
     world.holds("p", &[7; 100]);
     let listed = world.listed(&world.surl("p")).await.expect(SUCCESS);

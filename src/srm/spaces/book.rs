@@ -1,11 +1,12 @@
 //! What is promised in each area: to reserved spaces, to files outside of them, to writers under way.
 //! Small, in memory, behind one lock; a start makes it anew from the store.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::super::{Error, ErrorKind};
-use super::words::{expired, no_room, too_large, unknown};
+use super::words::{expired, no_room, too_large, too_many, unknown};
 use crate::model::SpaceToken;
 use crate::store::{Millis, RecordDelta, SpaceRow};
 
@@ -19,12 +20,14 @@ pub(in super::super) struct Limits {
     pub(in super::super) area: Arc<str>,
     /// Bytes it may hold; `None` where nothing limits it but its file system.
     pub(in super::super) size: Option<u64>,
-    /// Bytes of its published files; `None` while they are not counted yet.
-    pub(in super::super) used: Option<u64>,
+    /// Bytes of its published files; while they are counted for the first time, as far as that is.
+    pub(in super::super) used: u64,
     /// Bytes its file system has left.
     pub(in super::super) free: u64,
     /// Its file system: what is promised there to other areas counts too.
     pub(in super::super) device: u64,
+    /// Set where `free`, and not `size`, was the reason to refuse.
+    pub(in super::super) disk_full: Cell<bool>,
 }
 
 /// What is known of a space.
@@ -108,9 +111,9 @@ impl Space {
 
 impl Book {
     /// Of the area's size.
-    fn promised(&self, used: Option<u64>, now: Millis) -> u64 {
+    fn promised(&self, used: u64, now: Millis) -> u64 {
         let inside: u64 = self.spaces.values().map(|space| space.used).sum();
-        let outside = used.unwrap_or(inside).saturating_sub(inside);
+        let outside = used.saturating_sub(inside);
         let spaces = self.spaces.values().map(|space| space.promise(now));
         spaces.fold(outside.saturating_add(self.outside.bytes), u64::saturating_add)
     }
@@ -162,27 +165,26 @@ impl Inner {
         change: impl FnOnce(&mut Book),
         undo: impl FnOnce(&mut Book),
     ) -> Result<(), Error> {
-        let book = self.areas.entry(Arc::clone(&limits.area)).or_default();
-        book.device = limits.device;
+        self.areas.entry(Arc::clone(&limits.area)).or_default().device = limits.device;
         let before = self.state(limits, now);
         if let Some(book) = self.areas.get_mut(&limits.area) {
             change(book);
         }
         let after = self.state(limits, now);
-        let refused = if after.0 > before.0 && limits.size.is_some_and(|size| after.0 > size) {
-            let left = limits.size.unwrap_or(0).saturating_sub(before.0);
-            Some(no_room(limits, after.0 - before.0, left))
-        } else if after.1 > before.1 && after.1 > limits.free {
-            let left = limits.free.saturating_sub(before.1);
-            Some(no_room(limits, after.1 - before.1, left))
-        } else {
-            None
+        let (asked, left) = match limits.size {
+            Some(size) if after.0 > before.0 && after.0 > size => {
+                (after.0 - before.0, size.saturating_sub(before.0))
+            }
+            _ if after.1 > before.1 && after.1 > limits.free => {
+                limits.disk_full.set(true);
+                (after.1 - before.1, limits.free.saturating_sub(before.1))
+            }
+            _ => return Ok(()),
         };
-        let Some(error) = refused else { return Ok(()) };
         if let Some(book) = self.areas.get_mut(&limits.area) {
             undo(book);
         }
-        Err(error)
+        Err(no_room(limits, asked, left))
     }
 }
 
@@ -254,10 +256,7 @@ impl Books {
         let mut inner = self.lock();
         let spaces = inner.areas.values().flat_map(|book| book.spaces.values());
         if spaces.filter(|space| space.row.user == row.user).count() >= SPACES_OF_ONE {
-            return Err(Error::new(
-                ErrorKind::NoUserSpace,
-                format!("you hold {SPACES_OF_ONE} spaces: release some of them first"),
-            ));
+            return Err(too_many(SPACES_OF_ONE));
         }
         let token = row.token.clone();
         let add = |book: &mut Book| {

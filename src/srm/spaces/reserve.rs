@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::super::access::owner;
+use super::super::checks::check_description;
 use super::super::requests::now;
 use super::super::submit::{fqans, new_token};
 use super::super::{
@@ -72,6 +73,7 @@ impl Srm {
         asked: ReserveSpace,
     ) -> Result<SpaceGrantAnswer, ReturnStatus> {
         self.check_person(who).await?;
+        check_description(asked.description.as_deref())?;
         let areas = self.areas_for(who, asked.retention)?;
         let defaults = areas.first().and_then(|area| self.space_defaults(area));
         let (mut guaranteed, mut total) = (asked.guaranteed, asked.total.filter(|size| *size > 0));

@@ -1,5 +1,6 @@
 //! Room for writers, at every door alike: what is kept for them, and what an area has.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::super::access::driver_error;
@@ -75,7 +76,7 @@ impl Srm {
     }
 
     /// Does what needs room. Data of writers under way is on disk already in part, and is kept room
-    /// for in whole: where that decides, it is looked at.
+    /// for in whole: where the file system is full by that, it is looked at.
     pub(super) fn within<T>(
         &self,
         area: &StorageArea,
@@ -83,7 +84,7 @@ impl Srm {
     ) -> Result<T, Error> {
         let limits = self.limits_here(area)?;
         match work(&limits) {
-            Err(error) if error.kind == ErrorKind::NoFreeSpace => {
+            Err(_) if limits.disk_full.get() => {
                 let free = limits.free.saturating_add(self.written(area));
                 work(&Limits { free, ..limits })
             }
@@ -171,16 +172,11 @@ impl Srm {
         Ok(Limits {
             area: Arc::clone(&area.name),
             size: area.limited_size.then_some(area.total_online),
-            used: self.used_of(area),
+            used: self.core.usage.used(&area.name).bytes,
             free: area.driver.room().map_err(told)?.free,
             device: area.driver.stat(&RelPath::root()).map_err(told)?.device,
+            disk_full: Cell::new(false),
         })
-    }
-
-    /// Bytes of an area's published files; `None` while they are not counted yet.
-    fn used_of(&self, area: &StorageArea) -> Option<u64> {
-        let used = self.core.usage.used(&area.name);
-        used.scanned.map(|_| used.bytes)
     }
 
     /// What live puts have written of what is kept for them.

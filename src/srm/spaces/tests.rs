@@ -1,6 +1,7 @@
 //! The book, whatever is asked of it in whatever order: never more is promised than there is, and what
 //! is given back is free again.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -45,6 +46,51 @@ fn step() -> impl Strategy<Value = Step> {
 /// A file: the space it is in, and its bytes.
 type File = (Option<SpaceToken>, u64);
 
+/// An empty area on a disk that has room for it.
+fn limits() -> Limits {
+    let (area, disk_full) = (Arc::from("A"), Cell::new(false));
+    Limits { area, size: Some(SIZE), used: 0, free: SIZE, device: 1, disk_full }
+}
+
+fn space(token: &str, guaranteed: u64) -> SpaceRow {
+    SpaceRow {
+        token: SpaceToken(token.to_owned()),
+        area: Arc::from("A"),
+        user: "/CN=u".to_owned(),
+        fqans: Vec::new(),
+        description: None,
+        retention: RetentionPolicy::Replica,
+        latency: AccessLatency::Online,
+        total: guaranteed,
+        guaranteed,
+        created: NOW,
+        lifetime: -1,
+        expires: None,
+    }
+}
+
+#[test]
+fn a_hold_of_no_bytes_keeps_its_space() {
+    let books: Arc<Books> = Arc::default();
+    let row = space("s", 10);
+    books.open(row.clone(), &limits(), NOW).unwrap();
+    let hold = books.take(&limits(), Some(&row.token), 0, NOW).unwrap();
+    assert!(books.close(&row.token).is_err());
+    drop(hold);
+    books.close(&row.token).unwrap();
+    assert!(books.take(&limits(), Some(&row.token), 0, NOW).is_err());
+}
+
+#[test]
+fn what_is_counted_so_far_is_used_and_the_reason_is_told() {
+    let books: Arc<Books> = Arc::default();
+    let take = |limits: &Limits, bytes| books.take(limits, None, bytes, NOW).is_ok();
+    let full = Limits { used: 900, ..limits() };
+    assert!(take(&full, 100) && !take(&full, 101) && !full.disk_full.get());
+    let disk = Limits { free: 100, ..limits() };
+    assert!(take(&disk, 100) && !take(&disk, 101) && disk.disk_full.get());
+}
+
 struct World {
     books: Arc<Books>,
     spaces: Vec<SpaceRow>,
@@ -56,8 +102,7 @@ struct World {
 impl World {
     fn limits(&self) -> Limits {
         let used = self.files.iter().map(|(_, bytes)| bytes).sum();
-        let area = Arc::from("A");
-        Limits { area, size: Some(SIZE), used: Some(used), free: SIZE - used, device: 1 }
+        Limits { used, free: SIZE - used, ..limits() }
     }
 
     fn space(&self, which: usize) -> Option<SpaceRow> {
@@ -75,20 +120,8 @@ impl World {
         match step {
             Step::Open(total, guaranteed) => {
                 self.opened += 1;
-                let row = SpaceRow {
-                    token: SpaceToken(self.opened.to_string()),
-                    area: Arc::from("A"),
-                    user: "/CN=u".to_owned(),
-                    fqans: Vec::new(),
-                    description: None,
-                    retention: RetentionPolicy::Replica,
-                    latency: AccessLatency::Online,
-                    total: total.max(guaranteed),
-                    guaranteed,
-                    created: NOW,
-                    lifetime: -1,
-                    expires: None,
-                };
+                let total = total.max(guaranteed);
+                let row = SpaceRow { total, ..space(&self.opened.to_string(), guaranteed) };
                 if self.books.open(row.clone(), &limits, NOW).is_ok() {
                     self.spaces.push(row);
                 }

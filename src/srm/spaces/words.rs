@@ -28,3 +28,8 @@ pub(super) fn too_large(limits: &Limits, asked: u64, size: u64) -> Error {
         format!("storage area {area} is of {size} bytes, {asked} are asked: ask for less"),
     )
 }
+
+pub(super) fn too_many(spaces: usize) -> Error {
+    let why = format!("you hold {spaces} spaces: release some of them first");
+    Error::new(ErrorKind::NoUserSpace, why)
+}
