@@ -70,12 +70,18 @@ async fn every_code_has_a_test_or_a_reason() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// What the suites named above received, and this one: the page is the same when all others ran too.
 fn received() -> Received {
+    let named = include_str!("codes.rs").lines().find_map(|line| line.strip_prefix("//! Suites: "));
+    let suites: BTreeSet<&str> = named.unwrap().split(' ').chain(["codes"]).collect();
     let folder = std::env::var_os("STORMD_CODES").expect("run it by: make test T=codes");
     let mut received = Received::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let suite = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if !suites.contains(suite.as_str()) {
+            continue;
+        }
         for line in std::fs::read_to_string(&path).unwrap().lines() {
             let [operation, level, code, test] = line.split('\t').collect::<Vec<_>>()[..] else {
                 panic!("{}: {line:?}", path.display());

@@ -128,7 +128,16 @@ async fn not_done_in_time() {
     let targets: Vec<String> = (0..40).map(|n| world.surl(&format!("t{n}"))).collect();
     let time = "<desiredTotalRequestTime>1</desiredTotalRequestTime>";
     let answer = begin(&world, &targets, time).await;
+    // Nothing of this one is begun.
+    let rests = begin(&world, &[world.surl("rests")], time).await;
+    let asked = world.srm("srmSuspendRequest", &soap::token(token(&rests))).await;
+    assert_eq!(asked.code, SUCCESS, "{}", asked.explanation);
     let status = world.copied(token(&answer)).await;
+    let end = Instant::now() + Duration::from_secs(20);
+    while world.copy_status(token(&rests)).await.code != "SRM_REQUEST_TIMED_OUT" {
+        assert!(Instant::now() < end, "what rests does not time out");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let found = codes(&status);
     assert_eq!(found.last(), Some(&FAILURE), "{}", status.xml);
     let none = found.iter().all(|code| *code == FAILURE);

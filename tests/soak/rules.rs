@@ -259,8 +259,7 @@ impl World {
             }
             _ => NO_PATH,
         };
-        if recursive && !puts {
-            // Also of what was not there any more.
+        if recursive && code == SUCCESS {
             for pin in self.pins_within(path) {
                 world.set(pin, State::Aborted);
             }
