@@ -4,7 +4,7 @@
 #   make test           everything: style, lints, unit tests, and every suite with real clients
 #   make test T=gfal    one suite: fmt, clippy, unit, or the name of a tests/*.rs
 #   make lint           style and lints only
-#   make bench          benchmarks with their bounds: soap, store, doors, connections, load (about 3 minutes)
+#   make bench          benchmarks with their bounds: soap, store, doors, connections, load, requests … (about 5 minutes)
 #   make bench B=doors  one of them
 #   make fuzz           hostile bytes for the parsers, guided by coverage: RUNS=1000000 in all, F=soap for one of them
 #   make soak KILLS=100  many clients, and kill -9 at random moments; SEED=7 for the same choices again
