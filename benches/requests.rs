@@ -168,23 +168,14 @@ fn rows(number: usize) -> (RequestRow, FileRow) {
         format!("{:08x}-0000-4000-8000-{number:012x}", number.wrapping_mul(0x9e37_79b9) as u32);
     let path = format!("data/run{:03}/file{number}", number % 100);
     let request = RequestRow {
-        token: RequestToken::parse(&token).unwrap(),
-        kind: RequestKind::Put,
-        user: common::USER_DN.to_owned(),
         fqans: vec!["/test.vo".to_owned()],
-        description: None,
-        created: Millis(1_764_000_000_000),
-        deadline: None,
         pin_lifetime: 14_400,
-        file_lifetime: None,
-        storage_type: None,
-        overwrite: None,
-        protocols: Vec::new(),
-        space_token: None,
-        starts: None,
-        suspended: false,
-        aborted: false,
-        ended: None,
+        ..RequestRow::new(
+            RequestToken::parse(&token).unwrap(),
+            RequestKind::Put,
+            common::USER_DN.to_owned(),
+            Millis(1_764_000_000_000),
+        )
     };
     let file = FileRow {
         n: 0,

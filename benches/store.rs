@@ -165,23 +165,14 @@ fn rows(number: u64) -> (RequestRow, FileRow) {
     let token = format!("{high:08x}-0000-4000-8000-0000{low:08x}");
     let path = format!("data/run{:03}/file{number}", number % 100);
     let request = RequestRow {
-        token: RequestToken::parse(&token).unwrap_or_else(|| unreachable!("{token}")),
-        kind: RequestKind::Get,
-        user: "/C=IT/O=Test Grid/CN=Test User".to_owned(),
         fqans: vec!["/dteam".to_owned()],
-        description: None,
-        created: Millis(1_764_000_000_000),
-        deadline: None,
         pin_lifetime: 14_400,
-        file_lifetime: None,
-        storage_type: None,
-        overwrite: None,
-        protocols: Vec::new(),
-        space_token: None,
-        starts: None,
-        suspended: false,
-        aborted: false,
-        ended: None,
+        ..RequestRow::new(
+            RequestToken::parse(&token).unwrap_or_else(|| unreachable!("{token}")),
+            RequestKind::Get,
+            "/C=IT/O=Test Grid/CN=Test User".to_owned(),
+            Millis(1_764_000_000_000),
+        )
     };
     let file = FileRow {
         n: 0,

@@ -114,23 +114,14 @@ impl Srm {
         }
         let created = now();
         let row = RequestRow {
-            token: new_token()?,
-            kind: RequestKind::Copy,
-            user: owner(who).to_owned(),
             fqans: fqans(who),
             description: request.description,
-            created,
             deadline: deadline(created, request.total_time)?,
-            pin_lifetime: 0,
             file_lifetime: Some(file_lifetime),
             storage_type: Some(request.storage_type.unwrap_or(FileStorageType::Permanent)),
             overwrite: Some(request.overwrite.unwrap_or(site.config.srm.overwrite_default)),
-            protocols: Vec::new(),
             space_token: request.space_token,
-            starts: None,
-            suspended: false,
-            aborted: false,
-            ended: None,
+            ..RequestRow::new(new_token()?, RequestKind::Copy, owner(who).to_owned(), created)
         };
         self.submit(who, row, files).await
     }

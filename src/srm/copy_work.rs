@@ -12,7 +12,6 @@ use super::copy::check_site;
 use super::files::{Replaced, adler32, discard, hidden_name, published_by, version};
 use super::live::Live;
 use super::publish::{Origin, Outcome, Publish, Room, publish_all};
-use super::put::overwrite;
 use super::spaces::Hold;
 use super::submit::waits;
 use super::target::writable;
@@ -280,7 +279,7 @@ impl Srm {
             uploaded: false,
             origin: Origin::Copy(copied.adler32),
             made: true,
-            mode: overwrite(live),
+            mode: live.overwrite(),
             reader: ready.reader,
             sync: self.site().config.http.fsync,
         }
@@ -327,7 +326,7 @@ fn prepare(
     }
     // Below a directory that is copied, the tree is made as it is needed.
     let parents = site.config.srm.create_parents || row.parent.is_some();
-    let (target, _) = writable(site, who, accounts, &row.surl, overwrite(live), parents)?;
+    let (target, _) = writable(site, who, accounts, &row.surl, live.overwrite(), parents)?;
     if row.key.as_ref().is_some_and(|key| *key != target.key()) {
         let why = "the target leads elsewhere than when the copy began: copy it again";
         return Err(Error::new(ErrorKind::InvalidPath, why));

@@ -61,23 +61,15 @@ impl Srm {
         self.check_space(who, request.space_token.as_deref(), request.retention).await?;
         let created = now();
         let row = RequestRow {
-            token: new_token()?,
-            kind,
-            user: owner(who).to_owned(),
             fqans: fqans(who),
             description: request.description,
-            created,
             deadline: deadline(created, request.total_time)?,
             pin_lifetime: site.pin_lifetime(request.pin_lifetime),
-            file_lifetime: None,
             storage_type: request.storage_type,
-            overwrite: None,
             protocols: protocols(request.protocols)?,
             space_token: request.space_token,
             starts,
-            suspended: false,
-            aborted: false,
-            ended: None,
+            ..RequestRow::new(new_token()?, kind, owner(who).to_owned(), created)
         };
         self.submit(who, row, files).await
     }

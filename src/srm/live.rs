@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::spaces::Hold;
-use crate::model::{FileState, RequestKind, RequestToken, ReturnStatus, StatusCode, aggregate};
+use super::spaces::hold::Hold;
+use crate::model::{
+    FileState, OverwriteMode, RequestKind, RequestToken, ReturnStatus, StatusCode, aggregate,
+};
 use crate::store::{FileRow, RequestId, RequestRow, StoredRequest};
 
 pub(super) use rest::Parked;
@@ -94,6 +96,11 @@ impl Live {
 
     pub(super) fn kind(&self) -> RequestKind {
         self.request.kind
+    }
+
+    /// What is done where a file stands already.
+    pub(super) fn overwrite(&self) -> OverwriteMode {
+        self.request.overwrite.unwrap_or(OverwriteMode::Never)
     }
 
     pub(super) fn token(&self) -> &RequestToken {

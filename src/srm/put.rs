@@ -17,8 +17,7 @@ use super::target::writable;
 use super::transition::{Change, file_status};
 use super::{Error, ErrorKind, PutAnswer, PutFileStatus, PutRequest, Site, Srm, blocking};
 use crate::model::{
-    Event, FileState, FileStorageType, Identity, OverwriteMode, Protocol, RelPath, RequestKind,
-    ReturnStatus,
+    Event, FileState, FileStorageType, Identity, Protocol, RelPath, RequestKind, ReturnStatus,
 };
 use crate::namespace::{AclMode, Located, StorageArea, TurlRequest};
 use crate::store::{FileRow, RequestRow};
@@ -69,12 +68,8 @@ impl Srm {
         let storage_type = request.storage_type.unwrap_or(FileStorageType::Permanent);
         let file_lifetime = site.file_lifetime(who, surls().next(), request.file_lifetime)?;
         let row = RequestRow {
-            token: new_token()?,
-            kind: RequestKind::Put,
-            user: owner(who).to_owned(),
             fqans: fqans(who),
             description: request.description,
-            created,
             deadline: deadline(created, request.total_time)?,
             pin_lifetime: site.pin_lifetime(request.pin_lifetime),
             file_lifetime: Some(file_lifetime),
@@ -82,10 +77,7 @@ impl Srm {
             overwrite: Some(request.overwrite.unwrap_or(site.config.srm.overwrite_default)),
             protocols: protocols(request.protocols)?,
             space_token: request.space_token,
-            starts: None,
-            suspended: false,
-            aborted: false,
-            ended: None,
+            ..RequestRow::new(new_token()?, RequestKind::Put, owner(who).to_owned(), created)
         };
         let files = asked.into_iter().map(|(surl, size)| queued(surl, size)).collect();
         self.submit(who, row, files).await
@@ -276,7 +268,7 @@ fn prepare(
     file: &FileRow,
     room: &dyn Fn(&StorageArea, u64) -> Result<Hold, Error>,
 ) -> Result<Ready, Error> {
-    let mode = overwrite(live);
+    let mode = live.overwrite();
     let parents = site.config.srm.create_parents;
     let (located, needs) = writable(site, who, accounts, &file.surl, mode, parents)?;
     // A file of unknown size takes something, too.
@@ -307,10 +299,6 @@ fn prepare(
         }
     }
     Ok(Ready { located, hold, hidden, made, protocol: turl.protocol, turl: turl.url, loan })
-}
-
-pub(super) fn overwrite(live: &Live) -> OverwriteMode {
-    live.request.overwrite.unwrap_or(OverwriteMode::Never)
 }
 
 impl From<crate::namespace::TurlError> for Error {

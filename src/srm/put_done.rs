@@ -10,9 +10,7 @@ use super::live::Live;
 use super::publish::{Origin, Outcome, Publish, Room, made_at_prepare, publish_all, still_written};
 use super::transition::Change;
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
-use crate::model::{
-    FileKey, FileState, Identity, OverwriteMode, Protocol, RequestKind, ReturnStatus, StatusCode,
-};
+use crate::model::{FileKey, FileState, Identity, Protocol, RequestKind, ReturnStatus, StatusCode};
 use crate::namespace::StorageArea;
 use crate::store::FileRow;
 
@@ -214,7 +212,7 @@ impl Srm {
                 false => Origin::Mover,
             },
             made: protocol.is_some_and(made_at_prepare),
-            mode: live.request.overwrite.unwrap_or(OverwriteMode::Never),
+            mode: live.overwrite(),
             sync: site.config.http.fsync,
         })
     }

@@ -4,8 +4,9 @@
 mod book;
 mod change;
 mod find;
-mod hold;
+pub(super) mod hold;
 mod lifetimes;
+mod limits;
 mod release;
 mod reserve;
 mod room;

@@ -6,7 +6,6 @@ use super::access::{Needs, driver_error};
 use super::acl::Accounts;
 use super::files::make_parents;
 use super::live::Live;
-use super::put::overwrite;
 use super::requests::Taken;
 use super::{Error, ErrorKind, Site, Srm};
 use crate::fsdriver::{DriverError, Kind};
@@ -44,7 +43,7 @@ impl Srm {
         let claim = self.core.requests.claim_put(live, n, key, over_pins);
         claim.map_err(|taken| match taken {
             Taken::Pin => busy("a get pins it: release or abort it first"),
-            Taken::Put if overwrite(live) == OverwriteMode::Never => {
+            Taken::Put if live.overwrite() == OverwriteMode::Never => {
                 Error::new(ErrorKind::Exists, "another put on this file is not done")
             }
             Taken::Put => busy("another put on this file is not done"),

@@ -79,6 +79,31 @@ pub struct RequestRow {
     pub ended: Option<(StatusCode, Millis)>,
 }
 
+impl RequestRow {
+    /// A request of which nothing is said but this.
+    pub fn new(token: RequestToken, kind: RequestKind, user: String, created: Millis) -> Self {
+        Self {
+            token,
+            kind,
+            user,
+            fqans: Vec::new(),
+            description: None,
+            created,
+            deadline: None,
+            pin_lifetime: 0,
+            file_lifetime: None,
+            storage_type: None,
+            overwrite: None,
+            protocols: Vec::new(),
+            space_token: None,
+            starts: None,
+            suspended: false,
+            aborted: false,
+            ended: None,
+        }
+    }
+}
+
 /// One file of a request, as it is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileRow {

@@ -58,23 +58,9 @@ fn key(path: &str) -> FileKey {
 
 fn request(number: u64, kind: RequestKind) -> RequestRow {
     RequestRow {
-        token: token(number),
-        kind,
-        user: "/C=IT/CN=Somebody".to_owned(),
         fqans: vec!["/dteam".to_owned(), "/dteam/Role=prod".to_owned()],
-        description: None,
-        created: Millis(1_000),
-        deadline: None,
         pin_lifetime: 3600,
-        file_lifetime: None,
-        storage_type: None,
-        overwrite: None,
-        protocols: Vec::new(),
-        space_token: None,
-        starts: None,
-        suspended: false,
-        aborted: false,
-        ended: None,
+        ..RequestRow::new(token(number), kind, "/C=IT/CN=Somebody".to_owned(), Millis(1_000))
     }
 }
 

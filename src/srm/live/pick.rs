@@ -140,23 +140,13 @@ mod tests {
 
     fn live(files: impl IntoIterator<Item = FileRow>) -> Arc<Live> {
         let request = RequestRow {
-            token: RequestToken::parse("5a3e9ad4-3b4c-4e0e-9d3f-4c8f0c9f7a11").unwrap(),
-            kind: RequestKind::Get,
-            user: "/CN=u".to_owned(),
-            fqans: Vec::new(),
-            description: None,
-            created: Millis(1),
-            deadline: None,
             pin_lifetime: 60,
-            file_lifetime: None,
-            storage_type: None,
-            overwrite: None,
-            protocols: Vec::new(),
-            space_token: None,
-            starts: None,
-            suspended: false,
-            aborted: false,
-            ended: None,
+            ..RequestRow::new(
+                RequestToken::parse("5a3e9ad4-3b4c-4e0e-9d3f-4c8f0c9f7a11").unwrap(),
+                RequestKind::Get,
+                "/CN=u".to_owned(),
+                Millis(1),
+            )
         };
         let files = (0..).zip(files).map(|(n, file)| FileRow { n, ..file }).collect();
         Live::new(StoredRequest { id: RequestId(1), request, files })

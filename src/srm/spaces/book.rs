@@ -1,34 +1,17 @@
 //! What is promised in each area: to reserved spaces, to files outside of them, to writers under way.
 //! Small, in memory, behind one lock; a start makes it anew from the store.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::super::{Error, ErrorKind};
+use super::limits::Limits;
 use super::words::{expired, no_room, too_large, too_many, unknown};
 use crate::model::SpaceToken;
 use crate::store::{Millis, RecordDelta, SpaceRow};
 
 /// Spaces that one person may hold.
 const SPACES_OF_ONE: usize = 1000;
-
-/// What an area has at this moment.
-#[derive(Clone, Debug)]
-pub(in super::super) struct Limits {
-    /// Its name.
-    pub(in super::super) area: Arc<str>,
-    /// Bytes it may hold; `None` where nothing limits it but its file system.
-    pub(in super::super) size: Option<u64>,
-    /// Bytes of its published files; while they are counted for the first time, as far as that is.
-    pub(in super::super) used: u64,
-    /// Bytes its file system has left.
-    pub(in super::super) free: u64,
-    /// Its file system: what is promised there to other areas counts too.
-    pub(in super::super) device: u64,
-    /// Set where `free`, and not `size`, was the reason to refuse.
-    pub(in super::super) disk_full: Cell<bool>,
-}
 
 /// What is known of a space.
 #[derive(Clone, Debug)]

@@ -11,7 +11,8 @@ use super::super::requests::now;
 use super::super::submit::{fqans, new_token, queued, waits};
 use super::super::transition::{Change, file_status};
 use super::super::{ChangeSpaceAnswer, Error, ErrorKind, Srm, SurlStatus, blocking};
-use super::book::{Limits, Shift};
+use super::book::Shift;
+use super::limits::Limits;
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{
     Event, FileKey, FileStorageType, Identity, RelPath, RequestKind, ReturnStatus, SpaceToken,
@@ -51,23 +52,14 @@ impl Srm {
             self.site().check_in_area(who, surls, &space.area().name)?;
         }
         let row = RequestRow {
-            token: new_token()?,
-            kind: RequestKind::ChangeSpaceForFiles,
-            user: owner(who).to_owned(),
             fqans: fqans(who),
-            description: None,
-            created: now(),
-            deadline: None,
-            pin_lifetime: 0,
-            file_lifetime: None,
-            storage_type: None,
-            overwrite: None,
-            protocols: Vec::new(),
             space_token: Some(token.to_owned()),
-            aborted: false,
-            suspended: false,
-            starts: None,
-            ended: None,
+            ..RequestRow::new(
+                new_token()?,
+                RequestKind::ChangeSpaceForFiles,
+                owner(who).to_owned(),
+                now(),
+            )
         };
         self.submit(who, row, surls.into_iter().map(|surl| queued(surl, None)).collect()).await
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::Error;
-use super::book::{Book, Books, Inner, Limits, fits};
+use super::book::{Book, Books, Inner, fits};
+use super::limits::Limits;
 use super::words::unknown;
 use crate::model::SpaceToken;
 use crate::store::Millis;

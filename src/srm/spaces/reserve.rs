@@ -286,23 +286,11 @@ fn ended(
     code: StatusCode,
 ) -> Result<RequestRow, ReturnStatus> {
     Ok(RequestRow {
-        token: new_token()?,
-        kind,
-        user: owner(who).to_owned(),
         fqans: fqans(who),
         description: space.description.clone(),
-        created: now(),
-        deadline: None,
-        pin_lifetime: 0,
-        file_lifetime: None,
-        storage_type: None,
-        overwrite: None,
-        protocols: Vec::new(),
         space_token: Some(space.token.0.clone()),
-        aborted: false,
-        suspended: false,
-        starts: None,
         ended: Some((code, now())),
+        ..RequestRow::new(new_token()?, kind, owner(who).to_owned(), now())
     })
 }
 

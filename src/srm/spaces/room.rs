@@ -8,8 +8,8 @@ use super::super::files::hidden_name;
 use super::super::live::Live;
 use super::super::requests::{Holder, now};
 use super::super::{Error, ErrorKind, Srm, blocking};
-use super::book::Limits;
 use super::hold::Hold;
+use super::limits::Limits;
 use crate::model::{FileKey, RelPath, RequestKind, SpaceToken};
 use crate::namespace::{Located, StorageArea};
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::book::{Books, Limits, Shift, Wish};
+use super::book::{Books, Shift, Wish};
 use super::hold::Hold;
+use super::limits::Limits;
 use crate::model::{AccessLatency, RetentionPolicy, SpaceToken};
 use crate::store::{Millis, RecordDelta, SpaceRow};
 

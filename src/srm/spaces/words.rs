@@ -1,7 +1,7 @@
 //! What is said where there is no such space, or no room in it.
 
 use super::super::{Error, ErrorKind};
-use super::book::Limits;
+use super::limits::Limits;
 
 /// In StoRM's words: scripts look for them.
 pub(super) fn unknown() -> Error {
