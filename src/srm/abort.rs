@@ -42,7 +42,8 @@ impl Srm {
                      srmReleaseSpace",
                 ));
             }
-            let done = files.iter().any(|file| file.state == FileState::Success);
+            let changes = kind != RequestKind::Ls;
+            let done = changes && files.iter().any(|file| file.state == FileState::Success);
             return Ok(if done && live.status().code != StatusCode::Aborted {
                 ReturnStatus::new(
                     StatusCode::Failure,

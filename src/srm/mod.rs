@@ -81,6 +81,8 @@ use usage::Usage;
 
 /// Files and directories that change their space at once.
 const WALKS: usize = 2;
+/// Lists with a token that are made at once.
+const LISTS: usize = 4;
 
 /// The core. A cheap handle: doors and jobs hold clones of it.
 #[derive(Clone)]
@@ -99,6 +101,8 @@ struct Core {
     copies: Pool,
     /// Walks over directories, for files that change their space: puts do not wait for them.
     walks: Pool,
+    /// srmLs that were not ready in time.
+    lists: Pool,
     checksums: Checksums,
     /// Long reads end when it is cancelled.
     stopping: CancellationToken,
@@ -152,6 +156,7 @@ impl Srm {
             brings: pool("bring_online", workers.bring_online),
             copies: pool("copy", workers.copy),
             walks: Pool::new("change_space", WALKS, workers.put.queue),
+            lists: Pool::new("ls", LISTS, workers.get.queue),
             checksums: Checksums::new(pool("checksum", workers.checksum)),
             stopping: CancellationToken::new(),
             site: ArcSwap::from_pointee(site),
@@ -232,6 +237,7 @@ impl Srm {
         self.core.brings.shutdown().await;
         self.core.copies.shutdown().await;
         self.core.walks.shutdown().await;
+        self.core.lists.shutdown().await;
         self.core.checksums.shutdown().await;
     }
 }

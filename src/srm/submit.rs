@@ -12,7 +12,7 @@ use super::turns::pass_on;
 use super::{Error, ErrorKind, Site, Srm, to_the_end};
 use crate::model::{FileState, Identity, Protocol, RequestKind, RequestToken, ReturnStatus, Surl};
 use crate::scheduler::{Full, Job, JobFuture, Pool, Slots, Turn};
-use crate::store::{FileRow, Millis, RequestRow, StoredRequest};
+use crate::store::{FileRow, ListingRow, Millis, RequestRow, StoredRequest};
 
 /// Files of one request that one worker takes at once, so that they share a commit.
 const BATCH: usize = 256;
@@ -27,7 +27,18 @@ impl Srm {
         &self,
         who: &Identity,
         request: RequestRow,
+        files: Vec<FileRow>,
+    ) -> Result<Arc<Live>, ReturnStatus> {
+        self.submit_listing(who, request, files, None).await
+    }
+
+    /// The same, with what a srmLs asked for.
+    pub(super) async fn submit_listing(
+        &self,
+        who: &Identity,
+        request: RequestRow,
         mut files: Vec<FileRow>,
+        listing: Option<ListingRow>,
     ) -> Result<Arc<Live>, ReturnStatus> {
         check_description(request.description.as_deref())?;
         for file in &files {
@@ -47,7 +58,12 @@ impl Srm {
         pass_on();
         let (srm, who) = (self.clone(), who.clone());
         let live = to_the_end(async move {
-            let id = srm.core.store.submit(request.clone(), files.clone()).await?;
+            let id = match listing {
+                None => srm.core.store.submit(request.clone(), files.clone()).await?,
+                Some(listing) => {
+                    srm.core.store.submit_listing(request.clone(), files.clone(), listing).await?
+                }
+            };
             let live = Live::new(StoredRequest { id, request, files });
             srm.core.requests.insert(&live);
             slots.submit(srm.jobs(&live, &who));
@@ -109,6 +125,7 @@ impl Srm {
                 &self.core.puts
             }
             RequestKind::ChangeSpaceForFiles => &self.core.walks,
+            RequestKind::Ls => &self.core.lists,
             RequestKind::BringOnline => &self.core.brings,
             RequestKind::Get => &self.core.gets,
             RequestKind::Copy => &self.core.copies,
@@ -127,6 +144,8 @@ impl Srm {
         };
         let batch = match live.kind() {
             RequestKind::Copy => self.copy_batch(files.len()),
+            // One list over all SURLs.
+            RequestKind::Ls => return files.chunks(files.len().max(1)).map(job).collect(),
             _ => BATCH,
         };
         let most = self.pool(live.kind()).limit() / PART;
@@ -210,6 +229,7 @@ impl Job for Work {
                 RequestKind::Put => srm.work_puts(&live, &who, &files).await,
                 RequestKind::Copy => srm.work_copies(&live, &who, &mut files).await,
                 RequestKind::ChangeSpaceForFiles => srm.work_changes(&live, &who, &files).await,
+                RequestKind::Ls => srm.work_listing(&live, &who).await,
                 _ => srm.work_gets(&live, &who, &files).await,
             };
             if let Err(error) = done {

@@ -6,6 +6,7 @@
 
 mod asked;
 mod leases;
+mod listings;
 mod read;
 mod records;
 mod rows;
@@ -20,6 +21,7 @@ mod writer;
 mod tests;
 
 pub use leases::{LeaseRow, Lent, LentId, LentRow};
+pub use listings::ListingRow;
 pub use records::{DueFile, FileRecord, RecordChange, RecordDelta};
 pub use spaces::{SpaceGrant, SpaceRow};
 pub use sqlite::Store;

@@ -172,11 +172,14 @@ pub(super) fn purge(
     let mut delete_files = connection.prepare_cached("DELETE FROM files WHERE request = ?1")?;
     let mut delete_grant =
         connection.prepare_cached("DELETE FROM space_grants WHERE request = ?1")?;
+    let mut delete_listing =
+        connection.prepare_cached("DELETE FROM listings WHERE request = ?1")?;
     let mut delete_request = connection.prepare_cached("DELETE FROM requests WHERE id = ?1")?;
     let (mut requests, mut files) = (0, 0);
     for id in ids {
         files += delete_files.execute([id])?;
         delete_grant.execute([id])?;
+        delete_listing.execute([id])?;
         requests += delete_request.execute([id])?;
         if files >= most_files {
             break;
