@@ -61,7 +61,7 @@ use crate::auth::policy::Policy;
 use crate::config::Config;
 use crate::model::{FileKey, SpaceToken};
 use crate::namespace::Namespace;
-use crate::scheduler::{Pool, Timer};
+use crate::scheduler::{Bulk, Pool, Timer};
 use crate::store::{Millis, Store, StoreError};
 
 pub use api::*;
@@ -111,6 +111,8 @@ struct Core {
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
     snapshots: Snapshots,
     turns: Turns,
+    /// Calls and jobs of many files.
+    bulk: Bulk,
     usage: Arc<Usage>,
     timer: OnceLock<Timer>,
     /// Removing files takes longer: pins end in time meanwhile.
@@ -166,6 +168,7 @@ impl Srm {
             area_tokens: std::sync::Mutex::default(),
             snapshots: Snapshots::default(),
             turns: Turns::default(),
+            bulk: Bulk::default(),
             usage,
             timer: OnceLock::new(),
             file_timer: OnceLock::new(),

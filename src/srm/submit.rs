@@ -7,15 +7,13 @@ use std::time::Duration;
 use super::checks::{check_description, check_surl_length};
 use super::live::{Live, Parked};
 use super::requests::now;
-use super::transition::Change;
-use super::turns::pass_on;
+use super::transition::{Change, STEP};
+use super::turns::{is_bulky, pass_on};
 use super::{Error, ErrorKind, Site, Srm, to_the_end};
 use crate::model::{FileState, Identity, Protocol, RequestKind, RequestToken, ReturnStatus, Surl};
 use crate::scheduler::{Full, Job, JobFuture, Pool, Slots, Turn};
 use crate::store::{FileRow, ListingRow, Millis, RequestRow, StoredRequest};
 
-/// Files of one request that one worker takes at once, so that they share a commit.
-const BATCH: usize = 256;
 /// One worker's files are at most such a part of the queue, so that they find room beside others'.
 const PART: usize = 4;
 /// After a failure of the request database, and while the queue is full at a start.
@@ -146,7 +144,7 @@ impl Srm {
             RequestKind::Copy => self.copy_batch(files.len()),
             // One list over all SURLs.
             RequestKind::Ls => return files.chunks(files.len().max(1)).map(job).collect(),
-            _ => BATCH,
+            _ => STEP,
         };
         let most = self.pool(live.kind()).limit() / PART;
         files.chunks(batch.min(most).max(1)).map(job).collect()
@@ -221,24 +219,35 @@ impl Job for Work {
 
     fn run(self: Box<Self>) -> JobFuture {
         Box::pin(async move {
-            let Work { srm, live, who, mut files } = *self;
-            let done = match live.kind() {
-                _ if live.request.deadline.is_some_and(|at| at <= now()) => {
-                    srm.give_up(&live, &files).await
-                }
-                RequestKind::Put => srm.work_puts(&live, &who, &files).await,
-                RequestKind::Copy => srm.work_copies(&live, &who, &mut files).await,
-                RequestKind::ChangeSpaceForFiles => srm.work_changes(&live, &who, &files).await,
-                RequestKind::Ls => srm.work_listing(&live, &who).await,
-                _ => srm.work_gets(&live, &who, &files).await,
-            };
-            if let Err(error) = done {
-                // They are queued in the store, and nothing else will look at them.
-                tracing::error!(token = %live.token(), %error, "files not made ready: again soon");
-                live.lay_down(&files);
-                srm.enqueue_later(&live, &who, files);
+            let srm = self.srm.clone();
+            // A list that was not ready in time is large, whatever it is of.
+            match self.live.kind() == RequestKind::Ls || is_bulky(self.live.len()) {
+                true => srm.core.bulk.run(self.work()).await,
+                false => self.work().await,
             }
         })
+    }
+}
+
+impl Work {
+    async fn work(self) {
+        let Work { srm, live, who, mut files } = self;
+        let done = match live.kind() {
+            _ if live.request.deadline.is_some_and(|at| at <= now()) => {
+                srm.give_up(&live, &files).await
+            }
+            RequestKind::Put => srm.work_puts(&live, &who, &files).await,
+            RequestKind::Copy => srm.work_copies(&live, &who, &mut files).await,
+            RequestKind::ChangeSpaceForFiles => srm.work_changes(&live, &who, &files).await,
+            RequestKind::Ls => srm.work_listing(&live, &who).await,
+            _ => srm.work_gets(&live, &who, &files).await,
+        };
+        if let Err(error) = done {
+            // They are queued in the store, and nothing else will look at them.
+            tracing::error!(token = %live.token(), %error, "files not made ready: again soon");
+            live.lay_down(&files);
+            srm.enqueue_later(&live, &who, files);
+        }
     }
 }
 

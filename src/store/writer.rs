@@ -28,7 +28,7 @@ const IDLE: Duration = Duration::from_millis(100);
 /// do not hold up everybody's one.
 const LIGHT: usize = 32;
 /// Rows of heavy units in one transaction, at most, where there are several.
-const STEP: usize = 4096;
+const STEP: usize = 512;
 /// How long a heavy unit lets others pass.
 const AGED: Duration = Duration::from_millis(20);
 

@@ -12,7 +12,7 @@ use super::super::access::owner;
 use super::super::live::Live;
 use super::super::requests::now;
 use super::super::submit::{fqans, new_token, queued, waits};
-use super::super::transition::{Change, file_status};
+use super::super::transition::{Change, STEP, file_status};
 use super::super::turns::pass_on;
 use super::super::{Error, ErrorKind, LsAnswer, PathDetail, Srm, blocking};
 use super::detail::bare;
@@ -145,7 +145,12 @@ impl Srm {
                 Some(error) => Change::failed(&file, error),
             });
         }
-        self.settle_work(live, changes).await.map(|_| ())
+        while !changes.is_empty() {
+            let later = changes.split_off(changes.len().min(STEP));
+            self.settle_work(live, changes).await?;
+            changes = later;
+        }
+        Ok(())
     }
 
     /// Reads the names from the `skip`th on and keeps them; `None` when it was not to go on.
@@ -296,13 +301,20 @@ impl Drop for Again {
     }
 }
 
+impl Again {
+    async fn work(self: Box<Self>) {
+        let Again { srm, live, who, asked, skip, .. } = &*self;
+        if let Err(error) = srm.read_names(live, who, asked, *skip, || true).await {
+            tracing::error!(token = %live.token(), %error, "names not read anew");
+        }
+    }
+}
+
 impl Job for Again {
     fn run(self: Box<Self>) -> JobFuture {
         Box::pin(async move {
-            let Again { srm, live, who, asked, skip, .. } = &*self;
-            if let Err(error) = srm.read_names(live, who, asked, *skip, || true).await {
-                tracing::error!(token = %live.token(), %error, "names not read anew");
-            }
+            let srm = self.srm.clone();
+            srm.core.bulk.run(self.work()).await;
         })
     }
 }
