@@ -174,7 +174,7 @@ impl View {
         };
         let tell = |listing: &Listing| {
             let part = (part.from, part.most);
-            let surls = asked.surls.iter().map(|surl| Ok(surl.as_str()));
+            let surls = asked.surls.iter().map(|surl| (surl.as_str(), None));
             (Pager::new(self, listing, asked.levels, part, go_on).of(surls), listing.too_deep)
         };
         if asked.levels == 0 {

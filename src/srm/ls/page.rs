@@ -71,17 +71,17 @@ impl<'a> Pager<'a> {
         Self { view, listing, levels, go_on, skip, left: count, gone: Vec::new(), cut: false }
     }
 
-    /// The page. Of a SURL that comes as a detail no more is told than that. Blocks.
+    /// The page. Of a SURL with a detail of its own no more is told than that. Blocks.
     pub(super) fn of<'s>(
         mut self,
-        surls: impl Iterator<Item = Result<&'s str, PathDetail>>,
+        surls: impl Iterator<Item = (&'s str, Option<PathDetail>)>,
     ) -> Page {
         let mut details = Vec::new();
         let mut begin = 0;
-        for (n, surl) in surls.enumerate() {
+        for (n, (surl, own)) in surls.enumerate() {
             let top = self.listing.tops.get(n);
             let (end, unread) = top.map_or((begin, false), |top| (top.end, top.unread));
-            details.push(surl.map_or_else(|own| own, |surl| self.surl(surl, begin..end, unread)));
+            details.push(own.unwrap_or_else(|| self.surl(surl, begin..end, unread)));
             begin = end;
         }
         Page { details, gone: self.gone, cut: self.cut || self.listing.more }

@@ -252,9 +252,9 @@ impl Srm {
             let _turn = turn;
             let cap = view.site.config.limits.ls_entries;
             let span = (part.from, part.most);
-            let surls = (0..).zip(&asked.surls).map(|(n, surl)| match live.file(n) {
-                Some(file) if !is_wanted(&file) => Err(failed(&file)),
-                _ => Ok(surl.as_str()),
+            let surls = (0..).zip(&asked.surls).map(|(n, surl)| {
+                let file = live.file(n).filter(|file| !is_wanted(file));
+                (surl.as_str(), file.map(|file| failed(&file)))
             });
             let page = Pager::new(&view, &listing, asked.levels, span, &|| true).of(surls);
             if !page.gone.is_empty() {
