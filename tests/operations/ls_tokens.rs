@@ -10,7 +10,7 @@ use super::common::{codes, wire};
 use super::{children, details, list, ls_pages::fill};
 
 const STATUS: &str = "srmStatusOfLsRequest";
-const NEVER: &str = "answer_wait = \"0s\"\n[limits]\nls_entries = 10\n";
+const NEVER: &str = "ls_wait = \"0s\"\n[limits]\nls_entries = 10\n";
 const QUEUED: &str = "SRM_REQUEST_QUEUED";
 const IN_PROGRESS: &str = "SRM_REQUEST_INPROGRESS";
 const SUSPENDED: &str = "SRM_REQUEST_SUSPENDED";
@@ -283,7 +283,7 @@ async fn lists_that_wait_rest_and_end() {
 /// Forgotten with what was asked for.
 #[tokio::test]
 async fn old_lists_are_forgotten() {
-    let kept = "answer_wait = \"0s\"\n[lifetimes]\nrequest_kept = \"2s\"\n";
+    let kept = "ls_wait = \"0s\"\n[lifetimes]\nrequest_kept = \"2s\"\n";
     let mut scene = Scene::with(kept, Vec::new(), |_| ());
     let token = ask(&scene, "/test.vo/dir", "").await;
     assert_eq!(page(&scene, &token, "").await.code, SUCCESS);
@@ -308,7 +308,7 @@ async fn old_lists_are_forgotten() {
 #[tokio::test]
 async fn files_of_one_type() {
     for wait in ["20s", "0s"] {
-        let settings = format!("answer_wait = \"{wait}\"\n");
+        let settings = format!("ls_wait = \"{wait}\"\n");
         let scene = Scene::with(&settings, Vec::new(), |storm| {
             std::fs::create_dir(storm.root("test.vo").join("dir/empty")).unwrap();
         });

@@ -184,7 +184,7 @@ impl Srm {
         .await
     }
 
-    /// The names that are kept, or are read anew within `answer_wait`.
+    /// The names that are kept, or are read anew within `ls_wait`.
     async fn listing_of(
         &self,
         live: &Arc<Live>,
@@ -202,7 +202,7 @@ impl Srm {
         }
         let mut made = self.read_again(live, who, asked, part.from)?;
         pass_on();
-        let wait = self.site().config.srm.answer_wait;
+        let wait = self.site().config.srm.ls_wait;
         // Whether it came to an end does not matter: what is there is told.
         let _ = tokio::time::timeout(wait, made.changed()).await;
         Ok(kept())
