@@ -27,10 +27,15 @@ const IDLE: Duration = Duration::from_millis(100);
 /// A unit of more rows is heavy: it lets those pass that are not, so that somebody's ten thousand files
 /// do not hold up everybody's one.
 const LIGHT: usize = 32;
-/// Rows of heavy units in one transaction, at most, where there are several.
-const STEP: usize = 512;
+/// Rows of a unit that is a part of something heavy, however little it writes.
+pub(super) const PART: usize = LIGHT + 1;
+/// Rows of heavy units in one transaction, at most, where there are several: while others are about,
+/// and while nobody is.
+const STEPS: (usize, usize) = (128, 4096);
+/// Whoever wrote such a time ago is about.
+const ABOUT: Duration = Duration::from_millis(250);
 /// How long a heavy unit lets others pass.
-const AGED: Duration = Duration::from_millis(20);
+const AGED: Duration = Duration::from_millis(250);
 
 /// Which bound a unit falls under, and how many rows it counts for.
 #[derive(Clone, Copy, Debug)]
@@ -321,6 +326,8 @@ fn gather(receiver: &Receiver<Message>, crowd: usize, wait: bool) -> (Vec<Box<dy
 #[derive(Default)]
 struct Heavy {
     waiting: VecDeque<(Instant, Box<dyn Unit>)>,
+    /// When somebody last waited for something light.
+    light: Option<Instant>,
 }
 
 impl Heavy {
@@ -335,9 +342,14 @@ impl Heavy {
             group.into_iter().partition(|unit| unit.rows() > LIGHT);
         self.waiting.extend(heavy.into_iter().map(|unit| (now, unit)));
         let alone = light.is_empty();
+        if light.iter().any(|unit| unit.is_awaited()) {
+            self.light = Some(now);
+        }
+        let about = self.light.is_some_and(|last| now.duration_since(last) < ABOUT);
+        let most = if about { STEPS.0 } else { STEPS.1 };
         let mut rows = 0;
         while let Some((came, unit)) = self.waiting.front() {
-            let fits = rows == 0 || (alone && rows + unit.rows() <= STEP);
+            let fits = rows == 0 || (alone && rows + unit.rows() <= most);
             let aged = now.duration_since(*came) >= AGED;
             if !(all || fits && (alone || aged)) {
                 break;
