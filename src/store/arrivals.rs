@@ -19,12 +19,13 @@ impl Store {
         files: Vec<FileRow>,
     ) -> Result<RequestId, StoreError> {
         let (writer, owner) = (&self.inner.writer, self.owner());
+        let _room = writer.room(files.len() + 1)?;
         let begun = owner.clone();
         let begin = move |connection: &Connection| begin(connection, &begun);
-        let id = writer.call_soft(Lane::New(PART), begin).await?;
+        let id = writer.call_soft(Lane::Part(PART), begin).await?;
         let written = join_all(steps(files).into_iter().map(|step| {
             let (owner, kind) = (owner.clone(), request.kind);
-            let rows = Lane::New(step.len().max(PART));
+            let rows = Lane::Part(step.len().max(PART));
             writer.call_soft(rows, move |connection: &Connection| {
                 write::insert_files(connection, &owner, id, kind, &step)
             })
@@ -32,13 +33,13 @@ impl Store {
         let ended = match written.await.into_iter().collect::<Result<Vec<()>, _>>() {
             Ok(_) => {
                 let end = move |connection: &Connection| end(connection, &owner, id, &request);
-                writer.call(Lane::New(PART), end).await
+                writer.call(Lane::Part(PART), end).await
             }
             Err(error) => Err(error),
         };
         if ended.is_err() {
             let forget = move |connection: &Connection| forget(connection, id);
-            writer.cast(Lane::Standing(PART), forget).await?;
+            writer.cast(Lane::Part(PART), forget).await?;
         }
         ended.map(|()| id)
     }

@@ -44,11 +44,13 @@ pub(super) enum Lane {
     New(usize),
     /// Work that goes on: waits for its turn, for a while.
     Standing(usize),
+    /// A part of what has got room as a whole: see [`Writer::room`].
+    Part(usize),
 }
 
 impl Lane {
     fn rows(self) -> usize {
-        let (Lane::New(rows) | Lane::Standing(rows)) = self;
+        let (Lane::New(rows) | Lane::Standing(rows) | Lane::Part(rows)) = self;
         rows
     }
 }
@@ -139,25 +141,31 @@ impl Writer {
         }
     }
 
-    async fn permit(&self, lane: Lane) -> Result<OwnedSemaphorePermit, StoreError> {
-        let (rows, limit) = match lane {
-            Lane::New(rows) => (rows, &self.new),
-            Lane::Standing(rows) => (rows, &self.standing),
-        };
-        // A unit larger than the bound may pass alone.
-        let rows = u32::try_from(rows).unwrap_or(WAITING_ROWS).clamp(1, WAITING_ROWS);
-        let limit = Arc::clone(limit);
+    /// Room for so many rows of new work, to be written by parts.
+    pub(super) fn room(&self, rows: usize) -> Result<OwnedSemaphorePermit, StoreError> {
+        let limit = Arc::clone(&self.new);
+        limit.try_acquire_many_owned(permits(rows)).map_err(|_| StoreError::Busy)
+    }
+
+    async fn permit(&self, lane: Lane) -> Result<Option<OwnedSemaphorePermit>, StoreError> {
         match lane {
-            Lane::New(_) => limit.try_acquire_many_owned(rows).map_err(|_| StoreError::Busy),
-            Lane::Standing(_) => {
-                match tokio::time::timeout(PATIENCE, limit.acquire_many_owned(rows)).await {
-                    Ok(Ok(permit)) => Ok(permit),
+            Lane::New(rows) => self.room(rows).map(Some),
+            Lane::Part(_) => Ok(None),
+            Lane::Standing(rows) => {
+                let permit = Arc::clone(&self.standing).acquire_many_owned(permits(rows));
+                match tokio::time::timeout(PATIENCE, permit).await {
+                    Ok(Ok(permit)) => Ok(Some(permit)),
                     Ok(Err(_)) => Err(StoreError::Closed),
                     Err(_) => Err(StoreError::Busy),
                 }
             }
         }
     }
+}
+
+/// A unit larger than the bound may pass alone.
+fn permits(rows: usize) -> u32 {
+    u32::try_from(rows).unwrap_or(WAITING_ROWS).clamp(1, WAITING_ROWS)
 }
 
 enum Message {
@@ -186,7 +194,7 @@ struct Call<T, F> {
     rows: usize,
     outcome: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl<T, F> Unit for Call<T, F>
@@ -227,7 +235,7 @@ where
 
 struct Cast<F> {
     work: F,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl<F> Unit for Cast<F>
