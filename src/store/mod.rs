@@ -4,6 +4,7 @@
 //! One writer thread owns the SQLite connection and commits everything that waits in one durable
 //! transaction; readers have connections of their own. SQL stands in this room only.
 
+mod arrivals;
 mod asked;
 mod leases;
 mod listings;

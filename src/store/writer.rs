@@ -1,36 +1,26 @@
 //! The one thread that writes. It commits everything that waits in one transaction, so that many
 //! callers share the price of making it durable.
 
-use std::collections::VecDeque;
+mod order;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::StoreError;
+pub(super) use order::PART;
+use order::{Heavy, gather};
 
 /// Rows that may wait to be written, in each [`Lane`]: bounds memory, and the length of one commit.
 const WAITING_ROWS: u32 = 1 << 17;
 /// How long a caller waits for its turn to wait.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a commit is put off while the callers of the last one are expected back. Somebody who
-/// comes alone never waits.
-const GATHER: Duration = Duration::from_micros(500);
-/// How long units that nobody waits for are put off.
-const IDLE: Duration = Duration::from_millis(100);
-
-/// A unit of more rows is heavy: it lets those pass that are not, so that somebody's ten thousand files
-/// do not hold up everybody's one.
-const LIGHT: usize = 32;
-/// Rows of heavy units in one transaction, at most, where there are several.
-const STEP: usize = 512;
-/// How long a heavy unit lets others pass.
-const AGED: Duration = Duration::from_millis(20);
 
 /// Which bound a unit falls under, and how many rows it counts for.
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +29,13 @@ pub(super) enum Lane {
     New(usize),
     /// Work that goes on: waits for its turn, for a while.
     Standing(usize),
+    /// A part of what has got room as a whole: see [`Writer::room`].
+    Part(usize),
 }
 
 impl Lane {
     fn rows(self) -> usize {
-        let (Lane::New(rows) | Lane::Standing(rows)) = self;
+        let (Lane::New(rows) | Lane::Standing(rows) | Lane::Part(rows)) = self;
         rows
     }
 }
@@ -134,25 +126,31 @@ impl Writer {
         }
     }
 
-    async fn permit(&self, lane: Lane) -> Result<OwnedSemaphorePermit, StoreError> {
-        let (rows, limit) = match lane {
-            Lane::New(rows) => (rows, &self.new),
-            Lane::Standing(rows) => (rows, &self.standing),
-        };
-        // A unit larger than the bound may pass alone.
-        let rows = u32::try_from(rows).unwrap_or(WAITING_ROWS).clamp(1, WAITING_ROWS);
-        let limit = Arc::clone(limit);
+    /// Room for so many rows of new work, to be written by parts.
+    pub(super) fn room(&self, rows: usize) -> Result<OwnedSemaphorePermit, StoreError> {
+        let limit = Arc::clone(&self.new);
+        limit.try_acquire_many_owned(permits(rows)).map_err(|_| StoreError::Busy)
+    }
+
+    async fn permit(&self, lane: Lane) -> Result<Option<OwnedSemaphorePermit>, StoreError> {
         match lane {
-            Lane::New(_) => limit.try_acquire_many_owned(rows).map_err(|_| StoreError::Busy),
-            Lane::Standing(_) => {
-                match tokio::time::timeout(PATIENCE, limit.acquire_many_owned(rows)).await {
-                    Ok(Ok(permit)) => Ok(permit),
+            Lane::New(rows) => self.room(rows).map(Some),
+            Lane::Part(_) => Ok(None),
+            Lane::Standing(rows) => {
+                let permit = Arc::clone(&self.standing).acquire_many_owned(permits(rows));
+                match tokio::time::timeout(PATIENCE, permit).await {
+                    Ok(Ok(permit)) => Ok(Some(permit)),
                     Ok(Err(_)) => Err(StoreError::Closed),
                     Err(_) => Err(StoreError::Busy),
                 }
             }
         }
     }
+}
+
+/// A unit larger than the bound may pass alone.
+fn permits(rows: usize) -> u32 {
+    u32::try_from(rows).unwrap_or(WAITING_ROWS).clamp(1, WAITING_ROWS)
 }
 
 enum Message {
@@ -181,7 +179,7 @@ struct Call<T, F> {
     rows: usize,
     outcome: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl<T, F> Unit for Call<T, F>
@@ -222,7 +220,7 @@ where
 
 struct Cast<F> {
     work: F,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl<F> Unit for Cast<F>
@@ -278,74 +276,6 @@ fn run(connection: &Connection, receiver: &Receiver<Message>, commits: &AtomicU6
         if stop {
             return;
         }
-    }
-}
-
-/// Everything that waits, and whether it is the last. `crowd` is the size of the last group: its
-/// callers have just been answered and may be on their way back. Without `wait`: what is there now.
-fn gather(receiver: &Receiver<Message>, crowd: usize, wait: bool) -> (Vec<Box<dyn Unit>>, bool) {
-    let mut group: Vec<Box<dyn Unit>> = Vec::with_capacity(crowd);
-    let mut until: Option<Instant> = None;
-    let mut awaited = false;
-    loop {
-        let message = match receiver.try_recv() {
-            Err(TryRecvError::Empty) if !wait => return (group, false),
-            Err(TryRecvError::Empty) => match until {
-                None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(_) if awaited && group.len() >= crowd => return (group, false),
-                Some(until) => {
-                    receiver.recv_timeout(until.saturating_duration_since(Instant::now()))
-                }
-            },
-            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-            Ok(message) => Ok(message),
-        };
-        match message {
-            Ok(Message::Unit(unit)) => {
-                let first = until.is_none();
-                if unit.is_awaited() && !awaited {
-                    awaited = true;
-                    until = Some(Instant::now() + GATHER);
-                } else if first {
-                    until = Some(Instant::now() + IDLE);
-                }
-                group.push(unit);
-            }
-            Err(RecvTimeoutError::Timeout) => return (group, false),
-            Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return (group, true),
-        }
-    }
-}
-
-/// Heavy units, in the order in which they came.
-#[derive(Default)]
-struct Heavy {
-    waiting: VecDeque<(Instant, Box<dyn Unit>)>,
-}
-
-impl Heavy {
-    fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    /// Keeps back what is heavy in a group; what is to be written now.
-    fn let_pass(&mut self, group: Vec<Box<dyn Unit>>, all: bool) -> Vec<Box<dyn Unit>> {
-        let now = Instant::now();
-        let (heavy, mut light): (Vec<_>, Vec<_>) =
-            group.into_iter().partition(|unit| unit.rows() > LIGHT);
-        self.waiting.extend(heavy.into_iter().map(|unit| (now, unit)));
-        let alone = light.is_empty();
-        let mut rows = 0;
-        while let Some((came, unit)) = self.waiting.front() {
-            let fits = rows == 0 || (alone && rows + unit.rows() <= STEP);
-            let aged = now.duration_since(*came) >= AGED;
-            if !(all || fits && (alone || aged)) {
-                break;
-            }
-            rows += unit.rows();
-            light.extend(self.waiting.pop_front().map(|(_, unit)| unit));
-        }
-        light
     }
 }
 
