@@ -10,6 +10,7 @@ mod bring_online;
 mod changes;
 mod checks;
 mod checksum;
+mod compare;
 mod copy;
 mod copy_work;
 mod data;
@@ -224,9 +225,14 @@ impl Srm {
         }
     }
 
+    /// The daemon stops: what reads for long ends now, and goes on after the next start.
+    pub fn end_long_reads(&self) {
+        self.core.stopping.cancel();
+    }
+
     /// Lets running jobs finish and drops those that wait: they are in the store.
     pub async fn shutdown(&self) {
-        self.core.stopping.cancel();
+        self.end_long_reads();
         self.core.puts.shutdown().await;
         self.core.gets.shutdown().await;
         self.core.brings.shutdown().await;
