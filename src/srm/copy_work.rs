@@ -98,7 +98,7 @@ impl Srm {
             rows.iter().map(|row| row.n).filter(|n| !begun.contains(n)).collect();
         files.retain(|n| !others.contains(n));
         live.lay_down(&others);
-        self.try_enqueue(live, who, others);
+        self.enqueue_files(live, who, others);
         let mut copied = Vec::new();
         for (ready, to) in self.begin_copies(live, prepared).await? {
             let (srm, live) = (self.clone(), Arc::clone(live));

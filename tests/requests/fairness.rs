@@ -76,6 +76,9 @@ async fn one_user_leaves_places_in_the_queue() {
     };
     assert_eq!((refused.code.as_str(), taken), ("SRM_INTERNAL_ERROR", 30), "{}", refused.xml);
     assert!(refused.explanation.contains("try again later"), "{}", refused.xml);
+    // What begins later is in nobody else's way.
+    let inner = soap::prepare_to_get(&[&file; 20]) + later;
+    world.ask(&world.user2, "srmBringOnline", &inner).await.expect(QUEUED);
     let inner = soap::prepare_to_get(&[&file; 5]);
     world.ask(&world.user2, "srmBringOnline", &inner).await.expect(SUCCESS);
 }
