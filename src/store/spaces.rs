@@ -70,7 +70,8 @@ impl SpaceRow {
 }
 
 impl Store {
-    /// Writes a space as it is from now on, and the request that asked for it, which has ended.
+    /// Writes a space as it is from now on, and the request that asked for it, which has ended. Files
+    /// in it whose lifetime is longer than its own end with it.
     pub async fn grant_space(
         &self,
         request: RequestRow,
@@ -80,6 +81,7 @@ impl Store {
         let work = move |connection: &Connection| {
             let id = write::submit(connection, &owner, &request, &[])?;
             write_space(connection, &space)?;
+            records::shorten(connection, &space.token, space.expires)?;
             write_grant(connection, id, &space.grant())
         };
         self.write(3, work).await
