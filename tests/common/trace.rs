@@ -41,6 +41,12 @@ impl Trace {
         Self::start(pid, &args)
     }
 
+    /// Lets `call` begin that much later, all of them.
+    pub fn slow(pid: u32, call: &str, delay: Duration) -> Self {
+        let inject = format!("inject={call}:delay_enter={}", delay.as_micros());
+        Self::start(pid, &["-e", &format!("trace={call}"), "-e", &inject])
+    }
+
     fn start(pid: u32, args: &[&str]) -> Self {
         let dir = tempfile::TempDir::with_prefix("stormd-trace-").unwrap();
         let strace = Command::new("strace")
