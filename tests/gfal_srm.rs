@@ -209,3 +209,30 @@ fn what_gfal2_itself_can_not_do() {
     assert_eq!(sum.code, 38, "{sum}");
     assert!(Path::new("/usr/bin/gfal-bringonline").exists());
 }
+
+#[tokio::test]
+async fn lists_that_are_not_ready_at_once() {
+    // gfal2 asks for a thousand entries of a large directory at once, and takes no fewer.
+    let settings = "answer_wait = \"0s\"\n[limits]\nls_entries = 1000\n";
+    let world = World { storm: TestStorm::with(settings, Vec::new()) };
+    let root = world.storm.root("test.vo").join("many");
+    std::fs::create_dir(&root).unwrap();
+    let names: Vec<String> = (0..1200).map(|n| format!("name-{n:04}")).collect();
+    names.iter().for_each(|name| std::fs::write(root.join(name), "x").unwrap());
+    let polled = || {
+        let lines = world.storm.access();
+        lines.iter().filter(|line| line.op() == "srmStatusOfLsRequest").count()
+    };
+    for options in [&[][..], &["-l"]] {
+        let before = polled();
+        let many = world.surl("many");
+        let listed = world.person().run("gfal-ls", &[options, &[many.as_str()]].concat()).ok();
+        let told = listed.out.lines().filter_map(|line| line.split_whitespace().last());
+        assert!(told.eq(&names), "{listed}");
+        assert!(polled() > before);
+    }
+    let before = polled();
+    let listed = world.person().run("arcls", &[world.surl("many")]).ok();
+    assert_eq!(listed.out.lines().count(), 1200, "{listed}");
+    assert!(polled() > before);
+}

@@ -13,6 +13,8 @@ mod data;
 mod ls;
 #[path = "operations/ls_pages.rs"]
 mod ls_pages;
+#[path = "operations/ls_tokens.rs"]
+mod ls_tokens;
 #[path = "operations/mv.rs"]
 mod mv;
 #[path = "operations/tree.rs"]

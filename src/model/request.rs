@@ -23,6 +23,8 @@ wire_enum! {
         UpdateSpace = "UPDATE_SPACE",
         /// srmChangeSpaceForFiles.
         ChangeSpaceForFiles = "CHANGE_SPACE_FOR_FILES",
+        /// srmLs that was not ready in time; its files are the SURLs.
+        Ls = "LS",
     }
 }
 
@@ -81,7 +83,7 @@ wire_enum! {
         SpaceAvailable = "SPACE_AVAILABLE",
         /// Get: ready to be read.
         Pinned = "PINNED",
-        /// Put, change of space: done. Bring online: online and pinned.
+        /// Put, change of space, list: done. Bring online: online and pinned.
         Success = "SUCCESS",
         /// Get, bring online: no longer pinned.
         Released = "RELEASED",
@@ -290,12 +292,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const KINDS: [RequestKind; 5] = [
+    const KINDS: [RequestKind; 6] = [
         RequestKind::Put,
         RequestKind::Get,
         RequestKind::BringOnline,
         RequestKind::Copy,
         RequestKind::ChangeSpaceForFiles,
+        RequestKind::Ls,
     ];
     const EVENTS: [Event; 8] = [
         Event::Start,

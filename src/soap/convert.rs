@@ -319,6 +319,7 @@ impl From<RequestKind> for RequestType {
             RequestKind::ReserveSpace => RequestType::ReserveSpace,
             RequestKind::UpdateSpace => RequestType::UpdateSpace,
             RequestKind::ChangeSpaceForFiles => RequestType::ChangeSpaceForFiles,
+            RequestKind::Ls => RequestType::Ls,
         }
     }
 }

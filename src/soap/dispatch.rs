@@ -9,6 +9,7 @@ use super::convert::*;
 use super::envelope::Decoded;
 use super::fault::SoapFault;
 use super::operation::{Call, Operation, Reply};
+use super::requests::SrmStatusOfLsRequestRequest;
 use super::responses::*;
 use super::types::*;
 
@@ -83,6 +84,14 @@ async fn serve(srm: &Srm, who: &Identity, call: Call) -> Result<Reply, SoapFault
             Reply::Ls(SrmLsResponse {
                 return_status: answer.status.into(),
                 request_token: answer.token.map(|token| token.to_string()),
+                details: path_details(answer.details),
+            })
+        }
+        Call::StatusOfLsRequest(request) => {
+            let SrmStatusOfLsRequestRequest { request_token, offset, count, .. } = request;
+            let answer = srm.status_of_ls(who, &request_token, offset, count).await;
+            Reply::StatusOfLsRequest(SrmStatusOfLsRequestResponse {
+                return_status: answer.status.into(),
                 details: path_details(answer.details),
             })
         }
@@ -297,18 +306,7 @@ async fn serve(srm: &Srm, who: &Identity, call: Call) -> Result<Reply, SoapFault
                 array_of_permission_returns: found_permissions(answer.files),
             })
         }
-        // Named one by one, so that an operation the core learns is not forgotten here.
-        Call::StatusOfLsRequest(_) => only(not_supported(operation)),
     })
-}
-
-/// In StoRM's words: scripts look for them.
-pub(super) fn not_supported(operation: Operation) -> ReturnStatus {
-    let name = match operation {
-        Operation::StatusOfCopyRequest => "srmStatusOfCopy",
-        operation => operation.name(),
-    };
-    ReturnStatus::not_supported(format!("{name} operation is not supported"))
 }
 
 fn files(answer: FilesAnswer) -> (TReturnStatus, Option<ArrayOfTSURLReturnStatus>) {
@@ -425,17 +423,5 @@ mod tests {
         assert!(screen(&person(), bad(Operation::Ping)).break_value().unwrap().is_err());
         let decoded = Decoded { operation: Operation::Ping, call: Ok(ping()) };
         assert_eq!(screen(&person(), decoded), ControlFlow::Continue(ping()));
-    }
-
-    #[test]
-    fn what_is_not_offered_is_named() {
-        assert_eq!(
-            not_supported(Operation::Copy).explanation,
-            "srmCopy operation is not supported"
-        );
-        assert_eq!(
-            not_supported(Operation::StatusOfCopyRequest).explanation,
-            "srmStatusOfCopy operation is not supported"
-        );
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn target(call: &Call) -> String {
 }
 
 /// The first SURL, and how many more there are.
-fn surls(call: &Call) -> (Option<&str>, usize) {
+pub(super) fn surls(call: &Call) -> (Option<&str>, usize) {
     fn list(list: &ArrayOfAnyURI) -> (Option<&str>, usize) {
         each(&list.items, |surl| surl)
     }
@@ -84,7 +84,8 @@ fn each<T>(items: &[T], surl: impl Fn(&T) -> &str) -> (Option<&str>, usize) {
     (items.first().map(surl), items.len().saturating_sub(1))
 }
 
-fn token(call: &Call) -> Option<&str> {
+/// The token that the call names: of a request, or of a space.
+pub(super) fn token(call: &Call) -> Option<&str> {
     fn first(tokens: &ArrayOfString) -> Option<&str> {
         tokens.items.first().map(String::as_str)
     }

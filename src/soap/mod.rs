@@ -45,6 +45,8 @@ use crate::listener::Outcome;
 use crate::model::Identity;
 use crate::srm::Srm;
 
+/// A message of more bytes gives way to others.
+const BULKY: usize = 16 * 1024;
 /// From this size on a message is read and written on the blocking pool, in bytes.
 const LARGE: usize = 256 * 1024;
 
@@ -78,11 +80,38 @@ impl Answer {
 
 /// Answers one envelope. The caller has bounded its size.
 pub async fn answer(srm: &Srm, who: &Identity, body: Bytes) -> Answer {
-    let large = body.len() > LARGE;
-    let decoded = match apart(large, move || decode(&body)).await {
-        Ok(decoded) => decoded,
-        Err(fault) => return Answer::fault(&fault),
-    };
+    let size = body.len();
+    if size > BULKY {
+        let (inner, who) = (srm.clone(), who.clone());
+        let call = async move {
+            match apart(size > LARGE, move || decode(&body)).await {
+                Ok(decoded) => answer_call(&inner, &who, decoded, size > LARGE).await,
+                Err(fault) => Answer::fault(&fault),
+            }
+        };
+        return srm.in_bulk(call).await;
+    }
+    match decode(&body) {
+        Ok(decoded) if gives_way(srm, who, &decoded) => {
+            let (inner, who) = (srm.clone(), who.clone());
+            srm.in_bulk(async move { answer_call(&inner, &who, decoded, false).await }).await
+        }
+        Ok(decoded) => answer_call(srm, who, decoded, false).await,
+        Err(fault) => Answer::fault(&fault),
+    }
+}
+
+/// A small envelope may ask for much, too.
+fn gives_way(srm: &Srm, who: &Identity, decoded: &Decoded) -> bool {
+    match &decoded.call {
+        // A page of a directory.
+        Ok(Call::Ls(ls)) if ls.num_of_levels != Some(0) => true,
+        Ok(call) => srm.gives_way(who, logged::token(call), logged::surls(call).1),
+        Err(_) => false,
+    }
+}
+
+async fn answer_call(srm: &Srm, who: &Identity, decoded: Decoded, large: bool) -> Answer {
     let logged = logged_of(&decoded);
     match srm.in_turn(who, dispatch::dispatch(srm, who, decoded)).await {
         Ok(reply) => apart(large, move || Ok(finish(&reply, logged))).await,

@@ -7,7 +7,7 @@ use super::checks::{not_in_request, of_files};
 use super::files::{discard, hidden_name};
 use super::live::Live;
 use super::requests::Holder;
-use super::transition::{Change, Changed};
+use super::transition::{Change, Changed, STEP};
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
 use crate::model::{
     Event, FileKey, FileState, Identity, RelPath, RequestKind, ReturnStatus, StatusCode,
@@ -42,7 +42,8 @@ impl Srm {
                      srmReleaseSpace",
                 ));
             }
-            let done = files.iter().any(|file| file.state == FileState::Success);
+            let changes = kind != RequestKind::Ls;
+            let done = changes && files.iter().any(|file| file.state == FileState::Success);
             return Ok(if done && live.status().code != StatusCode::Aborted {
                 ReturnStatus::new(
                     StatusCode::Failure,
@@ -199,10 +200,18 @@ impl Srm {
                 refused.as_ref().map_err(Error::clone)?;
             }
         }
-        let numbers: Vec<u32> = changes.iter().map(|change| change.row.n).collect();
-        let changed = self.advance(live, changes, whole).await?;
-        outcome.extend(numbers.into_iter().zip(changed));
-        Ok(outcome)
+        // The last step ends the request: until then it is one of which some files were aborted.
+        let mut left = changes.into_iter().peekable();
+        loop {
+            let step: Vec<Change> = left.by_ref().take(STEP).collect();
+            let numbers: Vec<u32> = step.iter().map(|change| change.row.n).collect();
+            let last = left.peek().is_none();
+            let changed = self.advance(live, step, whole && last).await?;
+            outcome.extend(numbers.into_iter().zip(changed));
+            if last {
+                return Ok(outcome);
+            }
+        }
     }
 
     /// Removes what live puts and copies have on disk; what became of each.

@@ -178,6 +178,11 @@ impl Live {
         told(self.kind(), code)
     }
 
+    /// No worker is needed any more.
+    pub(super) fn is_answered(&self) -> bool {
+        self.lock().waiting == 0
+    }
+
     pub(super) fn is_ended(&self) -> bool {
         self.lock().ended
     }
@@ -362,6 +367,7 @@ pub(super) fn explain(kind: RequestKind, code: StatusCode) -> &'static str {
             RequestKind::ReserveSpace => "Space Reservation done",
             RequestKind::UpdateSpace => "the space is as it was asked for",
             RequestKind::ChangeSpaceForFiles => "all files are in the space",
+            RequestKind::Ls => "the list is ready",
         },
         StatusCode::PartialSuccess => "some files failed: look at the status of each",
         StatusCode::Failure => "all files failed: look at the status of each",

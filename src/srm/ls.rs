@@ -1,102 +1,127 @@
-//! srmLs: sorted by name, paged over a short-lived snapshot of the names, and no work per entry
-//! that was not asked for.
+//! srmLs: by name, page by page, and no work per entry that was not asked for. What is not ready within
+//! `answer_wait` becomes a request with a token, of which srmStatusOfLsRequest tells.
+//!
+//! First come names (`walk`), then what is told of those on the page (`page`). Names stand in the order
+//! of their bytes, and what a directory holds right behind it. Names that were read once are kept for
+//! later pages (`snapshots`): of one directory that somebody pages through, and of what a token stands
+//! for. On these pages what came meanwhile does not show, what went moves nothing to another page, and
+//! what is told of each name is of today. So it is for as long as they are kept, and as far as they go (32 MiB
+//! of names); then, and after a restart, names are read anew. Pages of other lists, which go through
+//! several levels or directories, are counted off anew each time.
 
 mod detail;
 mod names;
+mod page;
+mod request;
+mod snapshots;
+mod view;
+mod walk;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::access::{Needs, driver_error, owner};
-use super::files::is_hidden;
-use super::{EntryKind, Error, ErrorKind, LsAnswer, LsRequest, PathDetail, Site, Srm, blocking};
-use crate::fsdriver::{Directory, DriverError, Kind};
-use crate::model::{FileStorageType, Identity, ReturnStatus, StatusCode, Stfn, Surl};
-use crate::namespace::Located;
+use super::access::Needs;
+use super::{EntryKind, Error, ErrorKind, LsAnswer, LsRequest, PathDetail, Srm, blocking};
+use crate::model::{FileStorageType, Identity, ReturnStatus, StatusCode};
 
-use detail::{ADLER32, Describer, bare, refused};
-use names::Names;
-pub(super) use names::Snapshots;
+use detail::{ADLER32, Describer};
+use page::{Page, Pager};
+use snapshots::{Listing, SnapshotKey};
+use view::{Place, View};
+use walk::{LEVELS, Span, Walk};
 
-/// Levels in one answer. Each is a level in the XML too, which clients read by recursion.
-const LEVELS: i32 = 64;
+pub(super) use snapshots::Snapshots;
+
+/// What srmLs asked for, once it was checked.
+struct Asked {
+    surls: Vec<String>,
+    /// Of names below each; beyond [`LEVELS`] none are given.
+    levels: i32,
+    offset: usize,
+    count: Option<usize>,
+    full: bool,
+    wanted: Option<FileStorageType>,
+}
+
+/// How much of it one answer tells.
+#[derive(Clone, Copy)]
+struct Part {
+    from: usize,
+    most: usize,
+    /// More was asked for than one answer tells.
+    capped: bool,
+}
 
 impl Srm {
     /// srmLs.
     pub async fn ls(&self, who: &Identity, request: LsRequest) -> LsAnswer {
-        match self.list_surls(who, request).await {
-            Ok((status, details)) => LsAnswer { status, token: None, details: Some(details) },
-            Err(status) => LsAnswer { status, token: None, details: None },
+        let asked = match self.check_ls(who, request).await {
+            Ok(asked) => Arc::new(asked),
+            Err(status) => return LsAnswer::bare(status),
+        };
+        let wait = self.site().config.srm.answer_wait;
+        if !wait.is_zero()
+            && let Ok(told) = tokio::time::timeout(wait, self.list_now(who, &asked)).await
+        {
+            return self.answer_ls(who, &asked, told).await;
         }
+        self.list_later(who, &asked).await
     }
 
-    async fn list_surls(
-        &self,
-        who: &Identity,
-        request: LsRequest,
-    ) -> Result<(ReturnStatus, Vec<PathDetail>), ReturnStatus> {
+    async fn check_ls(&self, who: &Identity, request: LsRequest) -> Result<Asked, ReturnStatus> {
         self.check_surls(who, &request.surls).await?;
-        let not_negative = |value: Option<i32>, name: &str| match value {
-            Some(n) if n < 0 => {
-                Err(ReturnStatus::invalid_request(format!("{name} is negative: {n}")))
-            }
-            other => Ok(other),
-        };
         let levels = not_negative(request.levels, "numOfLevels")?.unwrap_or(1);
         let offset = not_negative(request.offset, "offset")?.unwrap_or(0);
-        let count = not_negative(request.count, "count")?.filter(|n| *n > 0);
-        if request.storage_type.is_some_and(|kind| kind != FileStorageType::Permanent) {
-            return Err(ReturnStatus::not_supported(
-                "Filtering result by fileStorageType not supported: leave it out",
-            ));
-        }
-        let levels = if request.all_level_recursive == Some(true) { i32::MAX } else { levels };
-        let site = self.site();
-        let cap = site.config.limits.ls_entries;
-        let asked = count.and_then(|n| usize::try_from(n).ok());
-        let full = request.full_detailed.unwrap_or(false);
-        let (mut tokens, mut recorded) = (HashMap::new(), HashSet::new());
-        if full {
-            for area in site.namespace.areas() {
-                if self.core.books.has_records(&area.name) {
-                    recorded.insert(Arc::clone(&area.name));
-                }
-                tokens.insert(Arc::clone(&area.name), self.area_token(area).await?);
-            }
-        }
-        let given_up = GivenUp::default();
-        let mut walk = Walk {
-            srm: self.clone(),
-            site,
-            who: who.clone(),
-            describer: Describer { full, tokens, records: self.core.store.clone(), recorded },
-            skip: usize::try_from(offset).unwrap_or(0),
-            left: asked.map_or(cap, |n| n.min(cap)),
-            capped: asked.is_none_or(|n| n > cap),
-            cut: false,
-            paging: levels == 1,
-            deeper: levels > LEVELS,
-            too_deep: false,
-            given_up: Arc::clone(&given_up.0),
-        };
-        let _turn = self.core.snapshots.turns.acquire().await;
-        let one = if request.surls.len() == 1 { request.surls.first().cloned() } else { None };
-        let (walk, mut details) = blocking(move || {
-            let levels = levels.min(LEVELS);
-            let details: Vec<PathDetail> =
-                request.surls.iter().map(|surl| walk.surl(surl, levels)).collect();
-            Ok((walk, details))
+        Ok(Asked {
+            surls: request.surls,
+            levels: if request.all_level_recursive == Some(true) { i32::MAX } else { levels },
+            offset: usize::try_from(offset).unwrap_or(0),
+            count: counted(request.count)?,
+            full: request.full_detailed.unwrap_or(false),
+            wanted: request.storage_type,
         })
-        .await?;
-        if let (true, Some(surl), [detail]) = (full, one, details.as_mut_slice()) {
-            self.add_checksum(who, &surl, detail).await;
-        }
-        Ok((walk.status(&details, cap), details))
     }
-}
 
-impl Srm {
+    async fn list_now(
+        &self,
+        who: &Identity,
+        asked: &Arc<Asked>,
+    ) -> Result<(ReturnStatus, Vec<PathDetail>), Error> {
+        let view = self.view(who, asked).await?;
+        let cap = view.site.config.limits.ls_entries;
+        let part = Part::of(asked.offset, asked.count, cap);
+        let turn = self.ls_turn().await?;
+        let given_up = GivenUp::default();
+        let (asked, stopped) = (Arc::clone(asked), Arc::clone(&given_up.0));
+        let told = blocking(move || {
+            let _turn = turn;
+            let go_on = || !stopped.load(Ordering::Relaxed);
+            Ok(view
+                .list(&asked, part, &go_on)
+                .map(|(page, too_deep)| (status(&page, part, too_deep, cap), page.details)))
+        });
+        // Nobody waits for what was stopped.
+        told.await?.ok_or_else(|| Error::new(ErrorKind::Internal, "the list was given up"))
+    }
+
+    /// A list that is ready.
+    async fn answer_ls(
+        &self,
+        who: &Identity,
+        asked: &Asked,
+        told: Result<(ReturnStatus, Vec<PathDetail>), Error>,
+    ) -> LsAnswer {
+        let (status, mut details) = match told {
+            Ok(told) => told,
+            Err(error) => return LsAnswer::bare(error.into()),
+        };
+        if let (true, [surl], [detail]) = (asked.full, &asked.surls[..], &mut details[..]) {
+            self.add_checksum(who, surl, detail).await;
+        }
+        LsAnswer { details: Some(details), ..LsAnswer::bare(status) }
+    }
+
     /// One file asked for by name: that is how clients ask for a checksum. Lists compute none.
     async fn add_checksum(&self, who: &Identity, surl: &str, detail: &mut PathDetail) {
         let there =
@@ -108,6 +133,103 @@ impl Srm {
             let sum = self.checksum_at(who, located).await;
             detail.checksum = sum.map(|value| (ADLER32.to_owned(), value));
         }
+    }
+
+    async fn view(&self, who: &Identity, asked: &Asked) -> Result<View, Error> {
+        let site = self.site();
+        let (mut tokens, mut recorded) = (HashMap::new(), HashSet::new());
+        for area in site.namespace.areas() {
+            if (asked.full || asked.wanted.is_some()) && self.core.books.has_records(&area.name) {
+                recorded.insert(Arc::clone(&area.name));
+            }
+            if asked.full {
+                tokens.insert(Arc::clone(&area.name), self.area_token(area).await?);
+            }
+        }
+        let (full, wanted) = (asked.full, asked.wanted);
+        let records = self.core.store.clone();
+        let describer = Describer { full, tokens, records, recorded, wanted };
+        Ok(View { srm: self.clone(), site, who: who.clone(), describer })
+    }
+
+    async fn ls_turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Error> {
+        let turn = Arc::clone(&self.core.snapshots.turns).acquire_owned().await;
+        // It is never closed.
+        turn.map_err(|_| Error::new(ErrorKind::Internal, "stormd is shutting down"))
+    }
+}
+
+impl View {
+    /// Names and what is told of them, and whether there are more below; `None` when nobody wants it
+    /// any more.
+    fn list(
+        &self,
+        asked: &Asked,
+        part: Part,
+        go_on: &(dyn Fn() -> bool + Sync),
+    ) -> Option<(Page, bool)> {
+        let walk = |skip: usize, most: usize| {
+            let span = Span { levels: asked.levels, skip, most };
+            Walk::new(self, span, go_on).of(asked.surls.iter().map(|surl| Some(surl.as_str())))
+        };
+        let tell = |listing: &Listing| {
+            let part = (part.from, part.most);
+            let surls = asked.surls.iter().map(|surl| Ok(surl.as_str()));
+            (Pager::new(self, listing, asked.levels, part, go_on).of(surls), listing.too_deep)
+        };
+        if asked.levels == 0 {
+            return Some(tell(&Listing::default()));
+        }
+        let Some(key) = self.paged(asked) else {
+            return Some(tell(&walk(part.from, part.most)?));
+        };
+        let snapshots = &self.srm.core.snapshots;
+        // Only a later page looks at an old list: a first one wants what is there now.
+        let old = if part.from > 0 { snapshots.find(&key) } else { None };
+        let old = old.filter(|old| old.covers(part.from, part.most));
+        let paged = old.is_some();
+        let listing = match old {
+            Some(listing) => listing,
+            None => {
+                let listing = walk(0, usize::MAX)?;
+                let there = listing.covers(part.from, part.most);
+                Arc::new(if there { listing } else { walk(part.from, usize::MAX)? })
+            }
+        };
+        let (page, too_deep) = tell(&listing);
+        if !page.gone.is_empty() && (page.cut || paged) {
+            snapshots.keep(key, Arc::new(listing.without(&page.gone)));
+        } else if page.cut && !paged {
+            snapshots.keep(key, listing);
+        }
+        Some((page, too_deep))
+    }
+
+    /// Under what the names of one directory are kept, where that is all that is asked for.
+    fn paged(&self, asked: &Asked) -> Option<SnapshotKey> {
+        match (&asked.surls[..], asked.levels) {
+            ([surl], 1) => match self.place(surl) {
+                Ok(Place::Area(located)) => {
+                    let user = self.who.dn().to_owned();
+                    Some(SnapshotKey::Directory(user, located.key(), asked.wanted))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+impl Part {
+    fn of(from: usize, count: Option<usize>, cap: usize) -> Self {
+        let most = count.map_or(cap, |count| count.min(cap));
+        Self { from, most, capped: count.is_none_or(|count| count > cap) }
+    }
+}
+
+impl LsAnswer {
+    fn bare(status: ReturnStatus) -> Self {
+        Self { status, token: None, details: None }
     }
 }
 
@@ -121,341 +243,48 @@ impl Drop for GivenUp {
     }
 }
 
-/// One srmLs on its way through the tree.
-struct Walk {
-    srm: Srm,
-    site: Arc<Site>,
-    who: Identity,
-    describer: Describer,
-    /// Children still to be skipped.
-    skip: usize,
-    /// Children that may still be returned.
-    left: usize,
-    /// Reaching the end of `left` means that the client did not get all he asked for.
-    capped: bool,
-    /// There was more.
-    cut: bool,
-    /// One level was asked for: pages are exact.
-    paging: bool,
-    /// More levels were asked for than are given.
-    deeper: bool,
-    /// There were more.
-    too_deep: bool,
-    given_up: Arc<AtomicBool>,
-}
-
-impl Walk {
-    fn surl(&mut self, surl: &str, levels: i32) -> PathDetail {
-        let parsed = match Surl::parse(surl) {
-            Ok(parsed) => parsed,
-            Err(error) => return bare(surl.to_owned(), Error::from(error).into()),
-        };
-        if let Err(error) = self.site.namespace.check_local(&parsed) {
-            return bare(parsed.stfn().to_string(), Error::from(error).into());
-        }
-        let stfn = parsed.stfn();
-        match self.site.reach(&self.who, stfn, Needs::LIST) {
-            Ok(located) => self.entry(&located, levels),
-            // The top and the way to an area are directories too.
-            Err(error) => {
-                self.waypoint(stfn, levels).unwrap_or_else(|| bare(stfn.to_string(), error.into()))
-            }
-        }
-    }
-
-    /// A path by itself and, where it is a directory, `levels` levels below it.
-    fn entry(&mut self, located: &Located, levels: i32) -> PathDetail {
-        let put = self.srm.core.requests.put_on(&located.key());
-        let (mut detail, kind) = match self.describer.describe(located, None, put.as_ref()) {
-            Ok(found) => found,
-            Err(error) => return refused(located, error),
-        };
-        if kind == Kind::Directory && levels > 0 {
-            match self.children(located, levels) {
-                Ok(children) => detail.children = Some(children),
-                Err(error) => detail.status = error.into(),
-            }
-        }
-        detail
-    }
-
-    fn waypoint(&mut self, stfn: &Stfn, levels: i32) -> Option<PathDetail> {
-        let names = self.site.waypoints(&self.who, stfn);
-        if names.is_empty() {
-            return None;
-        }
-        let mut detail = self.describer.way(stfn.to_string());
-        if levels > 0 {
-            let stfns = names.iter().filter_map(|name| stfn.join(name).ok());
-            let mut children = Vec::new();
-            for child in stfns {
-                if !self.take(&mut children, |walk| walk.way_on(&child, levels - 1)) {
-                    break;
-                }
-            }
-            detail.children = Some(children);
-        }
-        Some(detail)
-    }
-
-    /// The root of an area, or another part of the way to one.
-    fn way_on(&mut self, stfn: &Stfn, levels: i32) -> PathDetail {
-        match self.site.reach(&self.who, stfn, Needs::LIST) {
-            Ok(located) => self.entry(&located, levels),
-            Err(_) => {
-                self.waypoint(stfn, levels).unwrap_or_else(|| self.describer.way(stfn.to_string()))
-            }
-        }
-    }
-
-    /// Counts one child, and takes it where it is on the page. A directory before the page is
-    /// shown only as the way to what is on it. False at the end of the page.
-    fn take(
-        &mut self,
-        children: &mut Vec<PathDetail>,
-        child: impl FnOnce(&mut Self) -> PathDetail,
-    ) -> bool {
-        if self.left == 0 {
-            self.cut = true;
-            return false;
-        }
-        let shown = self.skip == 0;
-        if shown {
-            self.left -= 1;
-        } else {
-            self.skip -= 1;
-        }
-        let detail = child(self);
-        if shown || detail.children.as_ref().is_some_and(|below| !below.is_empty()) {
-            children.push(detail);
-        }
-        true
-    }
-
-    fn children(&mut self, located: &Located, levels: i32) -> Result<Vec<PathDetail>, Error> {
-        let told = |error| driver_error(error, &located.stfn);
-        let directory = located.area.driver.directory(&located.path).map_err(told)?;
-        let puts = self.puts_in(located);
-        let mut children = Vec::new();
-        if levels == 1 {
-            self.page(located, &*directory, &puts, &mut children)?;
-            return Ok(children);
-        }
-        if self.left == 0 {
-            self.cut |= !puts.is_empty() || holds_something(&*directory).map_err(told)?;
-            return Ok(children);
-        }
-        let names = read_names(located, &*directory, &puts)?;
-        for (name, kind) in names.iter_from(0) {
-            let Some(child) = child_of(located, name) else { continue };
-            if self.left == 0 {
-                self.cut = true;
-                break;
-            }
-            if self.skip == 0 {
-                let Some((mut detail, found)) = self.child(&*directory, &puts, &child) else {
-                    continue;
-                };
-                self.left -= 1;
-                // Links to directories are not gone through: they may go round.
-                if found == Some(Kind::Directory) && kind == found {
-                    self.descend(&child, levels - 1, &mut detail);
-                }
-                children.push(detail);
-                continue;
-            }
-            self.skip -= 1;
-            // What is skipped is not looked at, only what is below it.
-            if kind != Some(Kind::Directory) {
-                continue;
-            }
-            let mut below = bare(child.stfn.to_string(), ReturnStatus::success(""));
-            self.descend(&child, levels - 1, &mut below);
-            if below.children.as_ref().is_some_and(|below| !below.is_empty())
-                && let Some((detail, _)) = self.child(&*directory, &puts, &child)
-            {
-                children.push(PathDetail { children: below.children, ..detail });
-            }
-        }
-        Ok(children)
-    }
-
-    /// Goes on below a child: rules may be stricter there.
-    fn descend(&mut self, child: &Located, levels: i32, detail: &mut PathDetail) {
-        let below = self
-            .site
-            .permit(&self.who, child, Needs::LIST)
-            .and_then(|()| self.children(child, levels));
-        match below {
-            Ok(children) => detail.children = Some(children),
-            Err(error) => detail.status = error.into(),
-        }
-    }
-
-    /// The children of one directory alone, by a snapshot of its names: what comes meanwhile is not
-    /// on later pages, and what goes moves no other to another page.
-    fn page(
-        &mut self,
-        located: &Located,
-        directory: &dyn Directory,
-        puts: &HashSet<String>,
-        children: &mut Vec<PathDetail>,
-    ) -> Result<(), Error> {
-        if self.left == 0 {
-            let told = |error| driver_error(error, &located.stfn);
-            self.cut |= !puts.is_empty() || holds_something(directory).map_err(told)?;
-            return Ok(());
-        }
-        let snapshots = &self.srm.core.snapshots;
-        let key = (owner(&self.who).to_owned(), located.key());
-        // Only a later page looks at an old list: a first one wants what is there now.
-        let old = if self.paging && self.skip > 0 { snapshots.find(&key) } else { None };
-        let paged = old.is_some();
-        let names = match old {
-            Some(names) => names,
-            None => Arc::new(read_names(located, directory, puts)?),
-        };
-        let from = self.skip.min(names.len());
-        self.skip -= from;
-        let mut gone = Vec::new();
-        let mut cut = false;
-        for (place, (name, kind)) in (from..).zip(names.iter_from(from)) {
-            if self.left == 0 {
-                cut = true;
-                break;
-            }
-            let child = child_of(located, name);
-            let Some((detail, found)) = child.and_then(|child| self.child(directory, puts, &child))
-            else {
-                gone.push(place);
-                continue;
-            };
-            self.left -= 1;
-            // The bottom of what is given, not of what was asked for.
-            self.too_deep |= self.deeper && found == Some(Kind::Directory) && kind == found;
-            children.push(detail);
-        }
-        self.cut |= cut;
-        if !self.paging || self.given_up.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        if !gone.is_empty() && (cut || paged) {
-            snapshots.keep(key, Arc::new(names.without(&gone)));
-        } else if cut && !paged {
-            snapshots.keep(key, names);
-        }
-        Ok(())
-    }
-
-    /// One child of an open directory; `None` when it is gone, or the caller.
-    fn child(
-        &self,
-        directory: &dyn Directory,
-        puts: &HashSet<String>,
-        located: &Located,
-    ) -> Option<(PathDetail, Option<Kind>)> {
-        if self.given_up.load(Ordering::Relaxed) {
-            return None;
-        }
-        let name = located.path.name().unwrap_or_default();
-        let put = puts.contains(name).then(|| self.srm.core.requests.put_on(&located.key()));
-        let put = put.flatten();
-        match self.describer.describe(located, Some(directory), put.as_ref()) {
-            Ok((detail, kind)) => Some((detail, Some(kind))),
-            Err(DriverError::NotFound) => None,
-            Err(DriverError::OtherArea) => Some((self.neighbour(located), None)),
-            Err(error) => Some((refused(located, error), None)),
-        }
-    }
-
-    /// The root of another area that lies in this one: shown as what its own access point says.
-    fn neighbour(&self, located: &Located) -> PathDetail {
-        let found = self.site.reach(&self.who, &located.stfn, Needs::LIST);
-        let own = found.ok().filter(|found| found.area.name != located.area.name);
-        let described = own.and_then(|own| self.describer.describe(&own, None, None).ok());
-        described.map_or_else(|| refused(located, DriverError::OtherArea), |(detail, _)| detail)
-    }
-
-    /// Names of the live puts right below a directory.
-    fn puts_in(&self, located: &Located) -> HashSet<String> {
-        let puts = self.srm.core.requests.puts_in(&located.area.name, &located.path);
-        puts.iter().filter_map(|key| key.path.name().map(str::to_owned)).collect()
-    }
-
-    fn status(&self, details: &[PathDetail], cap: usize) -> ReturnStatus {
-        if self.cut && self.capped {
-            return ReturnStatus::new(
-                StatusCode::TooManyResults,
-                format!("Max returned entries is: {cap}. Ask for the rest with offset and count"),
-            );
-        }
-        if self.too_deep {
-            return ReturnStatus::new(
-                StatusCode::TooManyResults,
-                format!("the tree goes deeper than {LEVELS} levels: list what is below by itself"),
-            );
-        }
-        // A file that is busy, or over, is listed all the same; an entry that can't be is no success.
-        fn failed(detail: &PathDetail) -> bool {
-            !matches!(
-                detail.status.code,
-                StatusCode::Success | StatusCode::FileBusy | StatusCode::FileLifetimeExpired
-            )
-        }
-        fn all_well(detail: &PathDetail) -> bool {
-            !failed(detail)
-                && detail.children.as_ref().is_none_or(|below| below.iter().all(all_well))
-        }
-        if details.iter().all(all_well) {
-            ReturnStatus::success("All requests successfully completed")
-        } else if details.iter().all(failed) {
-            ReturnStatus::new(StatusCode::Failure, "All requests failed")
-        } else {
-            ReturnStatus::new(StatusCode::PartialSuccess, "Check file statuses for details")
-        }
+fn not_negative(value: Option<i32>, name: &str) -> Result<Option<i32>, ReturnStatus> {
+    match value {
+        Some(n) if n < 0 => Err(ReturnStatus::invalid_request(format!("{name} is negative: {n}"))),
+        other => Ok(other),
     }
 }
 
-/// The names in a directory, sorted, live puts among them.
-fn read_names(
-    located: &Located,
-    directory: &dyn Directory,
-    puts: &HashSet<String>,
-) -> Result<Names, Error> {
-    let told = |error| driver_error(error, &located.stfn);
-    let mut names = Names::default();
-    let full = || Error::new(ErrorKind::Internal, "the directory is too large to be listed");
-    for entry in directory.entries().map_err(told)? {
-        let entry = entry.map_err(told)?;
-        // A link that leads nowhere counts on no page.
-        let nowhere = || matches!(directory.stat(&entry.name), Err(DriverError::NotFound));
-        if is_hidden(&entry.name) || (entry.kind.is_none() && nowhere()) {
-            continue;
-        }
-        if !names.push(&entry.name, entry.kind) {
-            return Err(full());
-        }
-    }
-    if !puts.iter().all(|name| names.push(name, Some(Kind::File))) {
-        return Err(full());
-    }
-    names.sort();
-    Ok(names)
+/// `count`: 0 is as many as there are.
+fn counted(count: Option<i32>) -> Result<Option<usize>, ReturnStatus> {
+    let count = not_negative(count, "count")?.filter(|n| *n > 0);
+    Ok(count.and_then(|n| usize::try_from(n).ok()))
 }
 
-fn holds_something(directory: &dyn Directory) -> Result<bool, DriverError> {
-    for entry in directory.entries()? {
-        if !is_hidden(&entry?.name) {
-            return Ok(true);
-        }
+/// The status of a page.
+fn status(page: &Page, part: Part, too_deep: bool, cap: usize) -> ReturnStatus {
+    if page.cut && part.capped {
+        return ReturnStatus::new(
+            StatusCode::TooManyResults,
+            format!("Max returned entries is: {cap}. Ask for the rest with offset and count"),
+        );
     }
-    Ok(false)
-}
-
-fn child_of(located: &Located, name: &str) -> Option<Located> {
-    Some(Located {
-        area: Arc::clone(&located.area),
-        path: located.path.join(name),
-        stfn: located.stfn.join(name).ok()?,
-    })
+    if too_deep {
+        return ReturnStatus::new(
+            StatusCode::TooManyResults,
+            format!("the tree goes deeper than {LEVELS} levels: list what is below by itself"),
+        );
+    }
+    // A file that is busy, or over, is listed all the same; an entry that can't be is no success.
+    fn failed(detail: &PathDetail) -> bool {
+        !matches!(
+            detail.status.code,
+            StatusCode::Success | StatusCode::FileBusy | StatusCode::FileLifetimeExpired
+        )
+    }
+    fn all_well(detail: &PathDetail) -> bool {
+        !failed(detail) && detail.children.as_ref().is_none_or(|below| below.iter().all(all_well))
+    }
+    if page.details.iter().all(all_well) {
+        ReturnStatus::success("All requests successfully completed")
+    } else if page.details.iter().all(failed) {
+        ReturnStatus::new(StatusCode::Failure, "All requests failed")
+    } else {
+        ReturnStatus::new(StatusCode::PartialSuccess, "Check file statuses for details")
+    }
 }

@@ -62,7 +62,7 @@ use crate::auth::policy::Policy;
 use crate::config::Config;
 use crate::model::{FileKey, SpaceToken};
 use crate::namespace::Namespace;
-use crate::scheduler::{Pool, Timer};
+use crate::scheduler::{Bulk, Pool, Timer};
 use crate::store::{Millis, Store, StoreError};
 
 pub use api::*;
@@ -82,6 +82,8 @@ use usage::Usage;
 
 /// Files and directories that change their space at once.
 const WALKS: usize = 2;
+/// Lists with a token that are made at once.
+const LISTS: usize = 4;
 
 /// The core. A cheap handle: doors and jobs hold clones of it.
 #[derive(Clone)]
@@ -100,6 +102,8 @@ struct Core {
     copies: Pool,
     /// Walks over directories, for files that change their space: puts do not wait for them.
     walks: Pool,
+    /// srmLs that were not ready in time.
+    lists: Pool,
     checksums: Checksums,
     /// Long reads end when it is cancelled.
     stopping: CancellationToken,
@@ -108,6 +112,8 @@ struct Core {
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
     snapshots: Snapshots,
     turns: Turns,
+    /// Calls and jobs of many files.
+    bulk: Bulk,
     usage: Arc<Usage>,
     timer: OnceLock<Timer>,
     /// Removing files takes longer: pins end in time meanwhile.
@@ -153,6 +159,7 @@ impl Srm {
             brings: pool("bring_online", workers.bring_online),
             copies: pool("copy", workers.copy),
             walks: Pool::new("change_space", WALKS, workers.put.queue),
+            lists: Pool::new("ls", LISTS, workers.get.queue),
             checksums: Checksums::new(pool("checksum", workers.checksum)),
             stopping: CancellationToken::new(),
             site: ArcSwap::from_pointee(site),
@@ -162,6 +169,7 @@ impl Srm {
             area_tokens: std::sync::Mutex::default(),
             snapshots: Snapshots::default(),
             turns: Turns::default(),
+            bulk: Bulk::default(),
             usage,
             timer: OnceLock::new(),
             file_timer: OnceLock::new(),
@@ -238,6 +246,7 @@ impl Srm {
         self.core.brings.shutdown().await;
         self.core.copies.shutdown().await;
         self.core.walks.shutdown().await;
+        self.core.lists.shutdown().await;
         self.core.checksums.shutdown().await;
     }
 }

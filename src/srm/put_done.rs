@@ -9,16 +9,13 @@ use super::compare::Compared;
 use super::files::hidden_name;
 use super::live::Live;
 use super::publish::{Origin, Outcome, Publish, Room, made_at_prepare, publish_all, still_written};
-use super::transition::Change;
+use super::transition::{Change, STEP};
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
 use crate::model::{
     FileKey, FileState, Identity, OverwriteMode, Protocol, RequestKind, ReturnStatus, StatusCode,
 };
 use crate::namespace::StorageArea;
 use crate::store::FileRow;
-
-/// Files that are locked, synced and written down together.
-const STEP: usize = 256;
 
 /// By area.
 type Readers = HashMap<Arc<str>, u32>;

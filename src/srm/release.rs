@@ -7,7 +7,7 @@ use super::access::owner;
 use super::checks::{not_in_request, of_files};
 use super::live::Live;
 use super::requests::Holder;
-use super::transition::Change;
+use super::transition::{Change, STEP};
 use super::{Error, FilesAnswer, Srm, SurlStatus, to_the_end};
 use crate::model::{Event, FileKey, FileState, Identity, RequestKind, ReturnStatus, StatusCode};
 use crate::store::{FileRow, RequestId};
@@ -139,10 +139,11 @@ impl Srm {
         live: &Arc<Live>,
         files: Vec<Arc<FileRow>>,
     ) -> Result<(), Error> {
-        let changes =
-            files.iter().map(|file| Change::new(file, Event::Release, "Released")).collect();
-        for changed in self.advance(live, changes, false).await? {
-            changed?;
+        for step in files.chunks(STEP) {
+            let released = |file: &Arc<FileRow>| Change::new(file, Event::Release, "Released");
+            for changed in self.advance(live, step.iter().map(released).collect(), false).await? {
+                changed?;
+            }
         }
         Ok(())
     }

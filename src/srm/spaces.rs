@@ -141,13 +141,12 @@ impl Srm {
         Ok(found)
     }
 
-    pub(super) async fn area_token(&self, area: &StorageArea) -> Result<SpaceToken, ReturnStatus> {
+    pub(super) async fn area_token(&self, area: &StorageArea) -> Result<SpaceToken, Error> {
         let known = || self.core.area_tokens.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(token) = known().get(&area.name) {
             return Ok(token.clone());
         }
-        let token = self.core.store.area_token(&area.name).await;
-        let token = token.map_err(|error| ReturnStatus::from(Error::from(error)))?;
+        let token = self.core.store.area_token(&area.name).await?;
         // It never changes.
         known().insert(area.name.clone(), token.clone());
         Ok(token)

@@ -7,15 +7,13 @@ use std::time::Duration;
 use super::checks::{check_description, check_surl_length};
 use super::live::{Live, Parked};
 use super::requests::now;
-use super::transition::Change;
-use super::turns::pass_on;
+use super::transition::{Change, STEP};
+use super::turns::{is_bulky, pass_on};
 use super::{Error, ErrorKind, Site, Srm, to_the_end};
 use crate::model::{FileState, Identity, Protocol, RequestKind, RequestToken, ReturnStatus, Surl};
 use crate::scheduler::{Job, JobFuture, Pool, Slots, Turn};
-use crate::store::{FileRow, Millis, RequestRow, StoredRequest};
+use crate::store::{FileRow, ListingRow, Millis, RequestRow, StoredRequest};
 
-/// Files of one request that one worker takes at once, so that they share a commit.
-const BATCH: usize = 256;
 /// One worker's files are at most such a part of the queue, so that they find room beside others'.
 const PART: usize = 4;
 /// After a failure of the request database.
@@ -27,7 +25,18 @@ impl Srm {
         &self,
         who: &Identity,
         request: RequestRow,
+        files: Vec<FileRow>,
+    ) -> Result<Arc<Live>, ReturnStatus> {
+        self.submit_listing(who, request, files, None).await
+    }
+
+    /// The same, with what a srmLs asked for.
+    pub(super) async fn submit_listing(
+        &self,
+        who: &Identity,
+        request: RequestRow,
         mut files: Vec<FileRow>,
+        listing: Option<ListingRow>,
     ) -> Result<Arc<Live>, ReturnStatus> {
         check_description(request.description.as_deref())?;
         for file in &files {
@@ -47,7 +56,12 @@ impl Srm {
         pass_on();
         let (srm, who) = (self.clone(), who.clone());
         let live = to_the_end(async move {
-            let id = srm.core.store.submit(request.clone(), files.clone()).await?;
+            let id = match listing {
+                None => srm.core.store.submit(request.clone(), files.clone()).await?,
+                Some(listing) => {
+                    srm.core.store.submit_listing(request.clone(), files.clone(), listing).await?
+                }
+            };
             let live = Live::new(StoredRequest { id, request, files });
             srm.core.requests.insert(&live);
             slots.submit(srm.jobs(&live, &who));
@@ -100,6 +114,7 @@ impl Srm {
                 &self.core.puts
             }
             RequestKind::ChangeSpaceForFiles => &self.core.walks,
+            RequestKind::Ls => &self.core.lists,
             RequestKind::BringOnline => &self.core.brings,
             RequestKind::Get => &self.core.gets,
             RequestKind::Copy => &self.core.copies,
@@ -118,7 +133,9 @@ impl Srm {
         };
         let batch = match live.kind() {
             RequestKind::Copy => self.copy_batch(files.len()),
-            _ => BATCH,
+            // One list over all SURLs.
+            RequestKind::Ls => return files.chunks(files.len().max(1)).map(job).collect(),
+            _ => STEP,
         };
         let most = self.pool(live.kind()).limit() / PART;
         files.chunks(batch.min(most).max(1)).map(job).collect()
@@ -193,23 +210,35 @@ impl Job for Work {
 
     fn run(self: Box<Self>) -> JobFuture {
         Box::pin(async move {
-            let Work { srm, live, who, mut files } = *self;
-            let done = match live.kind() {
-                _ if live.request.deadline.is_some_and(|at| at <= now()) => {
-                    srm.give_up(&live, &files).await
-                }
-                RequestKind::Put => srm.work_puts(&live, &who, &files).await,
-                RequestKind::Copy => srm.work_copies(&live, &who, &mut files).await,
-                RequestKind::ChangeSpaceForFiles => srm.work_changes(&live, &who, &files).await,
-                _ => srm.work_gets(&live, &who, &files).await,
-            };
-            if let Err(error) = done {
-                // They are queued in the store, and nothing else will look at them.
-                tracing::error!(token = %live.token(), %error, "files not made ready: again soon");
-                live.lay_down(&files);
-                srm.enqueue_later(&live, &who, files);
+            let srm = self.srm.clone();
+            // A list that was not ready in time is large, whatever it is of.
+            match self.live.kind() == RequestKind::Ls || is_bulky(self.live.len()) {
+                true => srm.core.bulk.run(self.work()).await,
+                false => self.work().await,
             }
         })
+    }
+}
+
+impl Work {
+    async fn work(self) {
+        let Work { srm, live, who, mut files } = self;
+        let done = match live.kind() {
+            _ if live.request.deadline.is_some_and(|at| at <= now()) => {
+                srm.give_up(&live, &files).await
+            }
+            RequestKind::Put => srm.work_puts(&live, &who, &files).await,
+            RequestKind::Copy => srm.work_copies(&live, &who, &mut files).await,
+            RequestKind::ChangeSpaceForFiles => srm.work_changes(&live, &who, &files).await,
+            RequestKind::Ls => srm.work_listing(&live, &who).await,
+            _ => srm.work_gets(&live, &who, &files).await,
+        };
+        if let Err(error) = done {
+            // They are queued in the store, and nothing else will look at them.
+            tracing::error!(token = %live.token(), %error, "files not made ready: again soon");
+            live.lay_down(&files);
+            srm.enqueue_later(&live, &who, files);
+        }
     }
 }
 

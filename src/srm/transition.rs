@@ -11,6 +11,10 @@ use super::{Error, ErrorKind, Srm};
 use crate::model::{Event, FileState, RequestKind, StatusCode, next};
 use crate::store::{Advance, Advanced, End, FileRow, RecordChange, Settled};
 
+/// Files of one request that are worked on and change together, at most: they share a commit, and
+/// others wait for none that is longer.
+pub(super) const STEP: usize = 128;
+
 /// One change: the file's row as it is to be, but for the state, which the event gives.
 pub(super) struct Change {
     pub(super) event: Event,

@@ -1,5 +1,5 @@
-//! How many calls of one user are worked on at once: one with hundreds of connections takes turns with
-//! himself, so that the calls of others find the processors and the disk free.
+//! What keeps the processors free for others: how many calls of one user are worked on at once (one
+//! with hundreds of connections takes turns with himself), and which calls give way.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,7 +9,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Srm;
 use super::access::owner;
-use crate::model::Identity;
+use crate::model::{Identity, RequestToken};
+
+/// A call or job about more files gives way to those that are not.
+const BULKY: usize = 32;
 
 tokio::task_local! {
     /// The turn of the call that this task works on; a call that only waits has passed it on.
@@ -36,6 +39,31 @@ impl Srm {
         let at_once = self.site().config.limits.calls_per_user;
         self.core.turns.run(owner(who), at_once, call).await
     }
+
+    /// Works on a large call where it gives way to all that are not; dropped with the caller.
+    pub async fn in_bulk<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        self.core.bulk.run(call).await
+    }
+
+    /// True where a call by this token, or with so many SURLs, gives way to others; also when its
+    /// user has as many under way as are worked on at once.
+    pub fn gives_way(&self, who: &Identity, token: Option<&str>, surls: usize) -> bool {
+        let files = || {
+            let live = token.and_then(RequestToken::parse);
+            live.and_then(|token| self.core.requests.find(&token)).map_or(0, |live| live.len())
+        };
+        is_bulky(surls)
+            || is_bulky(files())
+            || self.core.turns.crowds(owner(who), self.site().config.limits.calls_per_user)
+    }
+}
+
+/// Whether work on so many files gives way to others.
+pub(super) fn is_bulky(files: usize) -> bool {
+    files > BULKY
 }
 
 impl Turns {
@@ -44,6 +72,11 @@ impl Turns {
         // The semaphore is never closed.
         let turn = Arc::clone(&place.free).acquire_owned().await.ok();
         TURN.scope(RefCell::new(turn), call).await
+    }
+
+    /// Somebody has as many calls under way as are worked on at once, or more.
+    fn crowds(&self, user: &str, at_once: usize) -> bool {
+        self.lock().get(user).is_some_and(|user| user.calls >= at_once)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, User>> {

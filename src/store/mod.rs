@@ -4,8 +4,10 @@
 //! One writer thread owns the SQLite connection and commits everything that waits in one durable
 //! transaction; readers have connections of their own. SQL stands in this room only.
 
+mod arrivals;
 mod asked;
 mod leases;
+mod listings;
 mod read;
 mod records;
 mod rows;
@@ -20,6 +22,7 @@ mod writer;
 mod tests;
 
 pub use leases::{LeaseRow, Lent, LentId, LentRow};
+pub use listings::ListingRow;
 pub use records::{DueFile, FileRecord, RecordChange, RecordDelta};
 pub use spaces::{SpaceGrant, SpaceRow};
 pub use sqlite::Store;

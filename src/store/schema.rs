@@ -17,7 +17,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 64;
 
 /// Each step leads from the schema of its index to the next; steps are only ever added.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, SPACES, COPIES];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, SPACES, COPIES, LISTINGS, ARRIVALS];
 
 /// `live` is 1 until the file's state is final for its kind. `kind` and `owner` of a file repeat its
 /// request's, for the partial indices. Times are milliseconds since 1970; sizes are the 64 bits of
@@ -199,6 +199,25 @@ DROP INDEX files_live_put;
 CREATE UNIQUE INDEX files_live_put ON files (area, path)
     WHERE (kind = 'PREPARE_TO_PUT' AND state = 'SPACE_AVAILABLE')
         OR (kind = 'COPY' AND state = 'INPROGRESS');
+";
+
+/// What a srmLs with a token asked for: `skip` entries are passed over, and `most` are told; NULL, all.
+const LISTINGS: &str = "
+CREATE TABLE listings (
+    request INTEGER PRIMARY KEY,
+    levels INTEGER NOT NULL,
+    skip INTEGER NOT NULL,
+    most INTEGER,
+    full INTEGER NOT NULL
+) STRICT;
+";
+
+/// Requests of which not all files are written yet.
+const ARRIVALS: &str = "
+CREATE TABLE arrivals (
+    request INTEGER PRIMARY KEY,
+    owner TEXT NOT NULL
+) STRICT;
 ";
 
 /// The writer's connection, to a file that exists from now on, has mode 0600 if it is new (SQLite

@@ -12,7 +12,7 @@ use super::writer::{Lane, Writer};
 use super::{
     Advance, Advanced, End, FileRow, Intent, IntentId, LeaseRow, Lent, LentId, LentRow, Millis,
     RecordDelta, RequestId, RequestRow, ScanRow, Settled, StoreError, StoredRequest, UsageRow,
-    leases, read, schema, usage, write,
+    arrivals, leases, read, schema, usage, write,
 };
 use crate::model::{RelPath, RequestToken, SpaceToken};
 
@@ -43,6 +43,7 @@ impl Store {
     pub fn open(path: &Path, owner: &str) -> Result<Store, StoreError> {
         let failed = |why: String| StoreError::Open { path: path.to_owned(), why };
         let connection = schema::open_writer(path)?;
+        arrivals::clear(&connection, owner).map_err(|error| failed(error.to_string()))?;
         // A reader that cannot be had is better known now.
         let reader = schema::open_reader(path).map_err(|error| failed(error.to_string()))?;
         let writer = Writer::start(connection).map_err(|error| failed(error.to_string()))?;
@@ -54,8 +55,7 @@ impl Store {
         Ok(Store { inner: Arc::new(Inner { owner: Arc::from(owner), readers, writer }) })
     }
 
-    /// Writes a new request and its files in one durable transaction: the token is on disk when
-    /// this returns.
+    /// Writes a new request and its files, all or nothing: the token is on disk when this returns.
     ///
     /// # Errors
     /// [`StoreError::Busy`] at once when too much waits; [`StoreError::Database`] for a token that
@@ -65,6 +65,10 @@ impl Store {
         request: RequestRow,
         files: Vec<FileRow>,
     ) -> Result<RequestId, StoreError> {
+        // What has ended is refused as a whole where a file of it has not.
+        if files.len() > arrivals::STEP && request.ended.is_none() {
+            return self.submit_by_steps(request, files).await;
+        }
         let owner = Arc::clone(&self.inner.owner);
         let rows = files.len() + 1;
         let work =

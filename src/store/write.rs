@@ -22,18 +22,31 @@ pub(super) fn submit(
         let why = format!("request {} has ended, but a file of it has not", request.token);
         return Err(StoreError::Database(why));
     }
+    let id = insert_request(connection, owner, None, request)?;
+    insert_files(connection, owner, id, request.kind, files)?;
+    Ok(id)
+}
+
+/// The row of a request, with a number of its own or the one that was taken for it.
+pub(super) fn insert_request(
+    connection: &Connection,
+    owner: &str,
+    id: Option<RequestId>,
+    request: &RequestRow,
+) -> Result<RequestId, StoreError> {
     let fqans = serde_json::to_string(&request.fqans)
         .map_err(|error| StoreError::Database(error.to_string()))?;
     connection
         .prepare_cached(
-            "INSERT INTO requests (token, owner, kind, user, fqans, description, created, deadline,
-                 pin_lifetime, file_lifetime, storage_type, overwrite, protocols, space_token,
-                 aborted, end_code, ended, starts, suspended)
+            "INSERT INTO requests (id, token, owner, kind, user, fqans, description, created,
+                 deadline, pin_lifetime, file_lifetime, storage_type, overwrite, protocols,
+                 space_token, aborted, end_code, ended, starts, suspended)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,
                  ?9, ?10, ?11, ?12, ?13, ?14,
-                 ?15, ?16, ?17, ?18, ?19)",
+                 ?15, ?16, ?17, ?18, ?19, ?20)",
         )?
         .execute(params![
+            id.map(|id| id.0),
             request.token.as_str(),
             owner,
             request.kind.as_str(),
@@ -54,9 +67,7 @@ pub(super) fn submit(
             request.starts.map(|at| at.0),
             request.suspended,
         ])?;
-    let id = RequestId(connection.last_insert_rowid());
-    insert_files(connection, owner, id, request.kind, files)?;
-    Ok(id)
+    Ok(RequestId(connection.last_insert_rowid()))
 }
 
 /// Makes the changes, and adds `files` to their request where all of them could be made.
@@ -94,7 +105,7 @@ pub(super) fn suspend(
     Ok(())
 }
 
-fn insert_files(
+pub(super) fn insert_files(
     connection: &Connection,
     owner: &str,
     id: RequestId,
@@ -180,11 +191,14 @@ pub(super) fn purge(
     let mut delete_files = connection.prepare_cached("DELETE FROM files WHERE request = ?1")?;
     let mut delete_grant =
         connection.prepare_cached("DELETE FROM space_grants WHERE request = ?1")?;
+    let mut delete_listing =
+        connection.prepare_cached("DELETE FROM listings WHERE request = ?1")?;
     let mut delete_request = connection.prepare_cached("DELETE FROM requests WHERE id = ?1")?;
     let (mut requests, mut files) = (0, 0);
     for id in ids {
         files += delete_files.execute([id])?;
         delete_grant.execute([id])?;
+        delete_listing.execute([id])?;
         requests += delete_request.execute([id])?;
         if files >= most_files {
             break;

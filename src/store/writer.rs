@@ -27,10 +27,15 @@ const IDLE: Duration = Duration::from_millis(100);
 /// A unit of more rows is heavy: it lets those pass that are not, so that somebody's ten thousand files
 /// do not hold up everybody's one.
 const LIGHT: usize = 32;
-/// Rows of heavy units in one transaction, at most, where there are several.
-const STEP: usize = 4096;
+/// Rows of a unit that is a part of something heavy, however little it writes.
+pub(super) const PART: usize = LIGHT + 1;
+/// Rows of heavy units in one transaction, at most, where there are several: while others are about,
+/// and while nobody is.
+const STEPS: (usize, usize) = (128, 4096);
+/// Whoever wrote such a time ago is about.
+const ABOUT: Duration = Duration::from_millis(250);
 /// How long a heavy unit lets others pass.
-const AGED: Duration = Duration::from_millis(20);
+const AGED: Duration = Duration::from_millis(250);
 
 /// Which bound a unit falls under, and how many rows it counts for.
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +44,13 @@ pub(super) enum Lane {
     New(usize),
     /// Work that goes on: waits for its turn, for a while.
     Standing(usize),
+    /// A part of what has got room as a whole: see [`Writer::room`].
+    Part(usize),
 }
 
 impl Lane {
     fn rows(self) -> usize {
-        let (Lane::New(rows) | Lane::Standing(rows)) = self;
+        let (Lane::New(rows) | Lane::Standing(rows) | Lane::Part(rows)) = self;
         rows
     }
 }
@@ -134,25 +141,31 @@ impl Writer {
         }
     }
 
-    async fn permit(&self, lane: Lane) -> Result<OwnedSemaphorePermit, StoreError> {
-        let (rows, limit) = match lane {
-            Lane::New(rows) => (rows, &self.new),
-            Lane::Standing(rows) => (rows, &self.standing),
-        };
-        // A unit larger than the bound may pass alone.
-        let rows = u32::try_from(rows).unwrap_or(WAITING_ROWS).clamp(1, WAITING_ROWS);
-        let limit = Arc::clone(limit);
+    /// Room for so many rows of new work, to be written by parts.
+    pub(super) fn room(&self, rows: usize) -> Result<OwnedSemaphorePermit, StoreError> {
+        let limit = Arc::clone(&self.new);
+        limit.try_acquire_many_owned(permits(rows)).map_err(|_| StoreError::Busy)
+    }
+
+    async fn permit(&self, lane: Lane) -> Result<Option<OwnedSemaphorePermit>, StoreError> {
         match lane {
-            Lane::New(_) => limit.try_acquire_many_owned(rows).map_err(|_| StoreError::Busy),
-            Lane::Standing(_) => {
-                match tokio::time::timeout(PATIENCE, limit.acquire_many_owned(rows)).await {
-                    Ok(Ok(permit)) => Ok(permit),
+            Lane::New(rows) => self.room(rows).map(Some),
+            Lane::Part(_) => Ok(None),
+            Lane::Standing(rows) => {
+                let permit = Arc::clone(&self.standing).acquire_many_owned(permits(rows));
+                match tokio::time::timeout(PATIENCE, permit).await {
+                    Ok(Ok(permit)) => Ok(Some(permit)),
                     Ok(Err(_)) => Err(StoreError::Closed),
                     Err(_) => Err(StoreError::Busy),
                 }
             }
         }
     }
+}
+
+/// A unit larger than the bound may pass alone.
+fn permits(rows: usize) -> u32 {
+    u32::try_from(rows).unwrap_or(WAITING_ROWS).clamp(1, WAITING_ROWS)
 }
 
 enum Message {
@@ -181,7 +194,7 @@ struct Call<T, F> {
     rows: usize,
     outcome: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl<T, F> Unit for Call<T, F>
@@ -222,7 +235,7 @@ where
 
 struct Cast<F> {
     work: F,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl<F> Unit for Cast<F>
@@ -321,6 +334,8 @@ fn gather(receiver: &Receiver<Message>, crowd: usize, wait: bool) -> (Vec<Box<dy
 #[derive(Default)]
 struct Heavy {
     waiting: VecDeque<(Instant, Box<dyn Unit>)>,
+    /// When somebody last waited for something light.
+    light: Option<Instant>,
 }
 
 impl Heavy {
@@ -335,9 +350,14 @@ impl Heavy {
             group.into_iter().partition(|unit| unit.rows() > LIGHT);
         self.waiting.extend(heavy.into_iter().map(|unit| (now, unit)));
         let alone = light.is_empty();
+        if light.iter().any(|unit| unit.is_awaited()) {
+            self.light = Some(now);
+        }
+        let about = self.light.is_some_and(|last| now.duration_since(last) < ABOUT);
+        let most = if about { STEPS.0 } else { STEPS.1 };
         let mut rows = 0;
         while let Some((came, unit)) = self.waiting.front() {
-            let fits = rows == 0 || (alone && rows + unit.rows() <= STEP);
+            let fits = rows == 0 || (alone && rows + unit.rows() <= most);
             let aged = now.duration_since(*came) >= AGED;
             if !(all || fits && (alone || aged)) {
                 break;

@@ -135,8 +135,9 @@ async fn values_that_make_no_sense() {
     }
     for (kind, code) in [
         ("PERMANENT", "SRM_SUCCESS"),
-        ("VOLATILE", "SRM_NOT_SUPPORTED"),
-        ("DURABLE", "SRM_NOT_SUPPORTED"),
+        ("VOLATILE", "SRM_SUCCESS"),
+        ("DURABLE", "SRM_SUCCESS"),
+        ("ANY", "SRM_INVALID_REQUEST"),
     ] {
         let filter = format!("<fileStorageType>{kind}</fileStorageType>");
         assert_eq!(list(&scene, "/test.vo/dir", &filter).await.code, code);

@@ -10,7 +10,7 @@ use super::{children, details, list};
 const FULL: &str = "<fullDetailedList>true</fullDetailedList>";
 
 /// `name-0000` and so on.
-fn fill(scene: &Scene, directory: &str, count: usize) -> std::path::PathBuf {
+pub fn fill(scene: &Scene, directory: &str, count: usize) -> std::path::PathBuf {
     let path = scene.storm.root("test.vo").join(directory);
     std::fs::create_dir(&path).unwrap();
     for n in 0..count {

@@ -14,7 +14,13 @@ pub async fn judge(storm: &mut TestStorm, who: &Arc<ClientConfig>, tally: &Tally
         "{}<allLevelRecursive>true</allLevelRecursive>",
         soap::surls(&[storm.surl("/test.vo")])
     );
-    let answer = soap::once(who, storm.ports.srm, "srmLs", &inner).await.unwrap();
+    let mut answer = soap::once(who, storm.ports.srm, "srmLs", &inner).await.unwrap();
+    if let Some(token) = answer.token.as_deref().map(soap::token) {
+        while ["SRM_REQUEST_QUEUED", "SRM_REQUEST_INPROGRESS"].contains(&&*answer.code) {
+            let asked = soap::once(who, storm.ports.srm, "srmStatusOfLsRequest", &token);
+            answer = asked.await.unwrap();
+        }
+    }
     for detail in answer.xml.split("<pathDetailArray").skip(1) {
         let code = soap::text(detail, "statusCode").unwrap_or_default();
         if code != "SRM_SUCCESS" {

@@ -85,6 +85,18 @@ impl Link {
         }
     }
 
+    /// srmLs; one that is not ready at once is asked for until it is.
+    pub async fn list(&mut self, inner: &str) -> Result<(Answer, Window), Cut> {
+        let (mut answer, mut window) = self.srm("srmLs", inner).await?;
+        let Some(token) = answer.token.clone() else { return Ok((answer, window)) };
+        while ["SRM_REQUEST_QUEUED", "SRM_REQUEST_INPROGRESS"].contains(&&*answer.code) {
+            let last;
+            (answer, last) = self.srm("srmStatusOfLsRequest", &soap::token(&token)).await?;
+            window.read = last.read;
+        }
+        Ok((answer, window))
+    }
+
     /// A request at the https door.
     pub async fn http(
         &mut self,

@@ -44,7 +44,7 @@ impl Own {
             "{}<fullDetailedList>true</fullDetailedList><allLevelRecursive>true</allLevelRecursive>",
             soap::surls(&[self.surl("")])
         );
-        let (answer, window) = self.link.srm("srmLs", &inner).await?;
+        let (answer, window) = self.link.list(&inner).await?;
         self.pass(window);
         let root = format!("/test.vo/{}", self.home);
         let mut found = Listed::new();

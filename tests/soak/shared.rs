@@ -258,7 +258,7 @@ impl Shared {
 
     async fn list(&mut self, path: &str) -> Result<(), Cut> {
         let inner = soap::surls(&[self.surl(path)]) + "<numOfLevels>0</numOfLevels>";
-        let (answer, window) = self.link.srm("srmLs", &inner).await?;
+        let (answer, window) = self.link.list(&inner).await?;
         if answer.file_code() == "SRM_INVALID_PATH"
             && let Some(wrong) = self.history.judge(path, window, None)
         {

@@ -13,7 +13,7 @@ use crate::model::{
     FileLocality, FileStorageType, RetentionPolicyInfo, ReturnStatus, SpaceToken, StatusCode,
 };
 use crate::namespace::{Located, StorageArea};
-use crate::store::Store;
+use crate::store::{FileRecord, Store};
 
 /// `checkSumType`.
 pub(super) const ADLER32: &str = "ADLER32";
@@ -27,6 +27,8 @@ pub(super) struct Describer {
     pub(super) records: Store,
     /// Those areas.
     pub(super) recorded: HashSet<Arc<str>>,
+    /// Only files of this type are told.
+    pub(super) wanted: Option<FileStorageType>,
 }
 
 impl Describer {
@@ -54,6 +56,45 @@ impl Describer {
             (Err(DriverError::NotFound), Some(put)) => Ok((self.awaited(located, put), Kind::File)),
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// Whether a name of an open directory is told. A directory is, of whatever type its files are, as
+    /// the way to them. `put`: the live put on it.
+    pub(super) fn tells(
+        &self,
+        located: &Located,
+        within: &dyn Directory,
+        kind: Option<Kind>,
+        put: impl FnOnce() -> Option<Holder>,
+    ) -> bool {
+        let Some(wanted) = self.wanted else { return true };
+        let name = located.path.name().unwrap_or_default();
+        let is_directory = match kind {
+            None => within.stat(name).is_ok_and(|stat| stat.kind == Kind::Directory),
+            Some(kind) => kind == Kind::Directory,
+        };
+        is_directory || {
+            let new = put().filter(|_| within.stat(name).is_err());
+            self.type_of(located, new.as_ref()) == wanted
+        }
+    }
+
+    /// Why a file that is named itself is not told: it is of another type than is asked for.
+    pub(super) fn other_type(&self, located: &Located, put: Option<&Holder>) -> Option<Error> {
+        let wanted = self.wanted?;
+        let new = put.filter(|_| located.area.driver.stat(&located.path).is_err());
+        let found = self.type_of(located, new);
+        let why = || format!("no {wanted} file: it is {found}");
+        (found != wanted).then(|| Error::new(ErrorKind::NotFound, why()))
+    }
+
+    /// The storage type of a file, or of one that is only being put.
+    fn type_of(&self, located: &Located, new: Option<&Holder>) -> FileStorageType {
+        let known = match new {
+            Some(put) => put.live.request.storage_type,
+            None => self.record_of(located).map(|record| record.storage_type),
+        };
+        known.unwrap_or(FileStorageType::Permanent)
     }
 
     /// A directory that is only the way to a storage area.
@@ -119,19 +160,19 @@ impl Describer {
         detail.space_tokens = self.tokens.get(&area.name).cloned().into_iter().collect();
     }
 
+    fn record_of(&self, located: &Located) -> Option<FileRecord> {
+        if !self.recorded.contains(&located.area.name) {
+            return None;
+        }
+        self.records.record_here(&located.key()).unwrap_or_else(|error| {
+            tracing::error!(%error, "record of a file not read");
+            None
+        })
+    }
+
     /// The space it is in and how long it lives, where that is remembered.
     fn record(&self, located: &Located, detail: &mut PathDetail) {
-        if !self.recorded.contains(&located.area.name) {
-            return;
-        }
-        let record = match self.records.record_here(&located.key()) {
-            Ok(Some(record)) => record,
-            Ok(None) => return,
-            Err(error) => {
-                tracing::error!(%error, "record of a file not read");
-                return;
-            }
-        };
+        let Some(record) = self.record_of(located) else { return };
         detail.storage_type = Some(record.storage_type);
         if let Some(space) = record.space {
             detail.space_tokens = vec![space];

@@ -1,47 +1,57 @@
-//! The names in a directory, close together, so that a million of them fit; and lists that are kept
-//! for a short while for somebody's next page.
-
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-use tokio::sync::Semaphore;
+//! Names below the SURLs of one srmLs, close together, so that a million of them fit.
 
 use crate::fsdriver::Kind;
-use crate::model::FileKey;
 
-/// A list is dropped so long after it was last asked for,
-const IDLE: Duration = Duration::from_secs(60);
-/// and so long after it was made.
-const LIFE: Duration = Duration::from_secs(600);
-/// Bytes of all lists together; a larger one is not kept.
-const KEPT: usize = 64 << 20;
-/// srmLs worked on at once; others wait.
-const AT_ONCE: usize = 64;
-
-/// Names with what the directory itself told of each.
+/// Names, each with what the directory itself told of it, how deep it lies, and marks.
 #[derive(Default)]
 pub(super) struct Names {
     text: String,
     at: Vec<At>,
 }
 
+/// Eight bytes.
 struct At {
     start: u32,
     /// File systems take no longer names.
     length: u8,
+    depth: u8,
     kind: Option<Kind>,
+    marks: Marks,
+}
+
+/// What is known of a name beside its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Marks {
+    /// It is told, and counts.
+    Told,
+    /// It is told and counts, but what it holds could not be read.
+    Unread,
+    /// It is only the way to others that are told.
+    Way,
+}
+
+/// One name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Named<'a> {
+    pub(super) name: &'a str,
+    pub(super) kind: Option<Kind>,
+    /// 1 is right below the SURL. What stands before it and is less deep holds it.
+    pub(super) depth: usize,
+    pub(super) marks: Marks,
 }
 
 impl Names {
     /// False when there is no room for more (4 GiB), or the name is too long to be one.
     #[must_use]
-    pub(super) fn push(&mut self, name: &str, kind: Option<Kind>) -> bool {
-        let (Ok(start), Ok(length)) = (u32::try_from(self.text.len()), u8::try_from(name.len()))
+    pub(super) fn push(&mut self, named: Named<'_>) -> bool {
+        let Named { name, kind, depth, marks } = named;
+        let (Ok(start), Ok(length), Ok(depth)) =
+            (u32::try_from(self.text.len()), u8::try_from(name.len()), u8::try_from(depth))
         else {
             return false;
         };
         self.text.push_str(name);
-        self.at.push(At { start, length, kind });
+        self.at.push(At { start, length, depth, kind, marks });
         true
     }
 
@@ -52,28 +62,58 @@ impl Names {
         self.at.dedup_by(|a, b| a.of(text) == b.of(text));
     }
 
+    /// Keeps the first names that fit in so many bytes: whether there were more.
+    pub(super) fn keep_first(&mut self, bytes: usize) -> bool {
+        let mut kept = Self::default();
+        for named in self.iter() {
+            // What fitted once fits again.
+            if kept.bytes() + named.name.len() + size_of::<At>() > bytes || !kept.push(named) {
+                break;
+            }
+        }
+        let cut = kept.len() < self.len();
+        *self = kept;
+        cut
+    }
+
     pub(super) fn len(&self) -> usize {
         self.at.len()
     }
 
-    /// From the `from`th on.
-    pub(super) fn iter_from(&self, from: usize) -> impl Iterator<Item = (&str, Option<Kind>)> {
-        let rest = self.at.get(from..).unwrap_or_default();
-        rest.iter().map(|at| (at.of(&self.text), at.kind))
+    pub(super) fn get(&self, place: usize) -> Option<Named<'_>> {
+        self.at.get(place).map(|at| at.named(&self.text))
     }
 
-    /// The same without the names at some places, which rise.
-    pub(super) fn without(&self, gone: &[usize]) -> Self {
-        let mut left = Self::default();
-        for (place, (name, kind)) in self.iter_from(0).enumerate() {
-            // What fitted once fits again.
-            let _ = gone.binary_search(&place).is_ok() || left.push(name, kind);
+    pub(super) fn iter(&self) -> impl Iterator<Item = Named<'_>> {
+        self.at.iter().map(|at| at.named(&self.text))
+    }
+
+    pub(super) fn last(&self) -> Option<Named<'_>> {
+        self.at.last().map(|at| at.named(&self.text))
+    }
+
+    /// Takes the last one away.
+    pub(super) fn pop(&mut self) {
+        if let Some(at) = self.at.pop() {
+            self.text.truncate(at.start as usize);
         }
-        left
     }
 
-    fn bytes(&self) -> usize {
-        self.text.capacity() + self.at.capacity() * size_of::<At>()
+    pub(super) fn mark(&mut self, place: usize, marks: Marks) {
+        if let Some(at) = self.at.get_mut(place) {
+            at.marks = marks;
+        }
+    }
+
+    /// Bytes that hold something.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len() + self.at.len() * size_of::<At>()
+    }
+
+    /// Gives back what was set aside for more.
+    pub(super) fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.at.shrink_to_fit();
     }
 }
 
@@ -82,104 +122,40 @@ impl At {
         let start = self.start as usize;
         text.get(start..start + usize::from(self.length)).unwrap_or_default()
     }
-}
 
-/// Whose list, of which directory.
-pub(super) type SnapshotKey = (String, FileKey);
-
-/// Lists that somebody pages through.
-pub(in crate::srm) struct Snapshots {
-    kept: Mutex<Vec<Snapshot>>,
-    /// A turn per srmLs at work: what each holds in memory adds up.
-    pub(super) turns: Semaphore,
-}
-
-impl Default for Snapshots {
-    fn default() -> Self {
-        Self { kept: Mutex::default(), turns: Semaphore::new(AT_ONCE) }
-    }
-}
-
-struct Snapshot {
-    key: SnapshotKey,
-    made: Instant,
-    asked: Instant,
-    names: Arc<Names>,
-}
-
-impl Snapshot {
-    fn is_fresh(&self) -> bool {
-        self.asked.elapsed() < IDLE && self.made.elapsed() < LIFE
-    }
-}
-
-impl Snapshots {
-    pub(super) fn find(&self, key: &SnapshotKey) -> Option<Arc<Names>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(Snapshot::is_fresh);
-        let found = kept.iter_mut().find(|snapshot| snapshot.key == *key)?;
-        found.asked = Instant::now();
-        Some(Arc::clone(&found.names))
-    }
-
-    /// Keeps a list; the oldest go where there is no room.
-    pub(super) fn keep(&self, key: SnapshotKey, names: Arc<Names>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|snapshot| snapshot.key != key && snapshot.is_fresh());
-        let wanted = names.bytes();
-        if wanted > KEPT {
-            return;
-        }
-        let mut used: usize = kept.iter().map(|snapshot| snapshot.names.bytes()).sum();
-        while used + wanted > KEPT && !kept.is_empty() {
-            used -= kept.remove(0).names.bytes();
-        }
-        let now = Instant::now();
-        kept.push(Snapshot { key, made: now, asked: now, names });
+    fn named<'t>(&self, text: &'t str) -> Named<'t> {
+        let depth = usize::from(self.depth);
+        Named { name: self.of(text), kind: self.kind, depth, marks: self.marks }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::RelPath;
 
-    fn key(n: u32) -> SnapshotKey {
-        (n.to_string(), FileKey { area: Arc::from("A"), path: RelPath::root() })
+    fn named(name: &str) -> Named<'_> {
+        Named { name, kind: None, depth: 1, marks: Marks::Told }
     }
 
     fn texts(names: &Names) -> Vec<&str> {
-        names.iter_from(0).map(|(name, _)| name).collect()
+        names.iter().map(|named| named.name).collect()
     }
 
     #[test]
     fn names_are_sorted_once_each() {
         let mut names = Names::default();
         for name in ["b", "", "a", "b", "ä", "B"] {
-            assert!(names.push(name, None));
+            assert!(names.push(named(name)));
         }
-        assert!(!names.push(&"x".repeat(256), None));
+        assert!(!names.push(named(&"x".repeat(256))));
         names.sort();
         assert_eq!(texts(&names), ["", "B", "a", "b", "ä"]);
-        assert_eq!(texts(&names.without(&[0, 3])), ["B", "a", "ä"]);
-        assert_eq!(names.iter_from(9).count(), 0);
-    }
-
-    #[test]
-    fn what_is_kept_is_bounded() {
-        let snapshots = Snapshots::default();
-        let mut names = Names::default();
-        let long = "x".repeat(250);
-        while names.bytes() < KEPT / 3 {
-            assert!(names.push(&long, None));
-        }
-        let names = Arc::new(names);
-        for n in 0..10 {
-            snapshots.keep(key(n), Arc::clone(&names));
-        }
-        let kept = snapshots.kept.lock().unwrap().iter().map(|s| s.names.bytes()).sum::<usize>();
-        assert!(kept <= KEPT, "{kept}");
-        assert!(snapshots.find(&key(9)).is_some());
-        assert!(snapshots.find(&key(0)).is_none());
+        assert!(!names.keep_first(1000));
+        assert_eq!(texts(&names), ["", "B", "a", "b", "ä"]);
+        assert!(names.keep_first(3 * size_of::<At>() + 2));
+        assert_eq!(texts(&names), ["", "B", "a"]);
+        names.pop();
+        assert_eq!(names.last(), Some(named("B")));
+        assert_eq!(size_of::<At>(), 8);
     }
 }

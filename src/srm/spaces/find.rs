@@ -130,9 +130,7 @@ impl Srm {
     ) -> Result<Option<SpaceToken>, Error> {
         let Some(token) = token else { return Ok(None) };
         for area in self.site().namespace.areas() {
-            let own = self.area_token(area).await;
-            if own.map_err(|status| Error::new(ErrorKind::Internal, status.explanation))?.0 == token
-            {
+            if self.area_token(area).await?.0 == token {
                 return Ok(None);
             }
         }

@@ -343,12 +343,12 @@ async fn two_owners_share_a_file() {
 }
 
 #[tokio::test]
-async fn ten_thousand_files_are_one_commit() {
+async fn ten_thousand_files_are_few_commits() {
     let store = TestStore::new();
     let before = store.commits();
     let files = (0..10_000).map(|n| file(n, &format!("d/{n}"))).collect();
     store.submit(request(1, RequestKind::Get), files).await.unwrap();
-    assert_eq!(store.commits(), before + 1);
+    assert!(store.commits() <= before + 20, "{}", store.commits() - before);
     assert_eq!(store.load(&token(1)).await.unwrap().unwrap().files[9_999], file(9_999, "d/9999"));
 }
 
@@ -358,7 +358,7 @@ async fn a_row_that_does_not_read_is_told() {
         ("UPDATE files SET state = 'ASLEEP'", "ASLEEP"),
         ("UPDATE files SET path = '../../etc/shadow'", "shadow"),
         ("UPDATE files SET n = -1", "file -1"),
-        ("UPDATE requests SET kind = 'LS'", "LS"),
+        ("UPDATE requests SET kind = 'STAT'", "STAT"),
         ("UPDATE requests SET fqans = '{'", "fqans"),
         ("UPDATE requests SET protocols = 'https,smb'", "smb"),
         ("UPDATE requests SET ended = 3", "end_code"),
