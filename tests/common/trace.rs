@@ -47,6 +47,12 @@ impl Trace {
         Self::start(pid, &["-e", &format!("trace={call}"), "-e", &inject])
     }
 
+    /// Kills the process as it begins such a call for the `nth` time.
+    pub fn kill(pid: u32, call: &str, nth: usize) -> Self {
+        let inject = format!("inject={call}:signal=KILL:when={nth}");
+        Self::start(pid, &["-e", &format!("trace={call}"), "-e", &inject])
+    }
+
     fn start(pid: u32, args: &[&str]) -> Self {
         let dir = tempfile::TempDir::with_prefix("stormd-trace-").unwrap();
         let strace = Command::new("strace")
