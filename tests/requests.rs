@@ -8,6 +8,8 @@ mod common;
 mod asks;
 #[path = "requests/checksums.rs"]
 mod checksums;
+#[path = "requests/compared.rs"]
+mod compared;
 #[path = "requests/directories.rs"]
 mod directories;
 #[path = "requests/ends.rs"]

@@ -20,6 +20,8 @@ mod reserve;
 mod room;
 #[path = "spaces/small.rs"]
 mod small;
+#[path = "spaces/trees.rs"]
+mod trees;
 #[path = "spaces/update.rs"]
 mod update;
 #[allow(dead_code)] // Another suite uses more of it.

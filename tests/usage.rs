@@ -296,3 +296,38 @@ async fn a_count_goes_on_where_a_kill_stopped_it_while_files_come_and_go() {
     assert_eq!(code, 0);
     assert!(out.contains("as was known"), "{out}");
 }
+
+#[tokio::test]
+async fn an_area_that_lies_elsewhere_is_counted_there() {
+    let mut storm = TestStorm::start();
+    std::fs::write(storm.root("test.vo").join("f"), bytes(1000, 1)).unwrap();
+    assert_eq!(admin(&storm, &["space", "check"]).0, 0);
+    assert_eq!(used(&storm, AREA).await, 1000);
+    let other = storm.dir().join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("g"), bytes(777, 2)).unwrap();
+    let file = storm.dir().join("namespace.xml");
+    let root = |path: &std::path::Path| format!("<root>{}</root>", path.display());
+    let first = std::fs::read_to_string(&file).unwrap();
+    let moved = first.replace(&root(&storm.root("test.vo")), &root(&other));
+    assert_ne!(first, moved);
+    // By a restart there, by a reload back and there again.
+    std::fs::write(&file, &moved).unwrap();
+    storm.restart();
+    assert_eq!(used(&storm, AREA).await, 777);
+    for (text, bytes) in [(&first, 1000), (&moved, 777)] {
+        std::fs::write(&file, text).unwrap();
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(storm.pid()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
+        let mut left = 500;
+        while known(&storm, AREA).await["used"] != bytes {
+            left -= 1;
+            assert!(left > 0, "{}", known(&storm, AREA).await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(used(&storm, AREA).await, bytes);
+    }
+    // What was counted there is known at the next start.
+    storm.restart();
+    assert_eq!(known(&storm, AREA).await["used"], 777);
+}

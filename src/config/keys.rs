@@ -445,6 +445,13 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "limits",
+        "live_files",
+        Kind::Count(|c| &mut c.limits.live_files),
+        "1000000",
+        "files that one user may have pinned or be putting; each takes about 1 KiB of memory",
+    ),
+    key(
+        "limits",
         "ls_entries",
         Kind::Count(|c| &mut c.limits.ls_entries),
         "2000",
@@ -541,6 +548,7 @@ pub(super) fn blank() -> Config {
             connections: 0,
             connections_per_address: 0,
             calls_per_user: 0,
+            live_files: 0,
             ls_entries: 0,
             handshake: Duration::ZERO,
             idle_body: Duration::ZERO,

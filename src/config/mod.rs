@@ -202,6 +202,8 @@ pub struct Limits {
     pub connections: usize,
     pub connections_per_address: usize,
     pub calls_per_user: usize,
+    /// Files that one user may have pinned or be putting.
+    pub live_files: usize,
     pub ls_entries: usize,
     pub handshake: Duration,
     pub idle_body: Duration,

@@ -212,6 +212,7 @@ impl Running {
     /// Doors first, then what works for them, the store last.
     async fn stop(self) {
         self.stop.cancel();
+        self.srm.end_long_reads();
         self.serving.wait().await;
         self.srm.shutdown().await;
         self.background.wait().await;

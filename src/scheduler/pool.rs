@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use metrics::gauge;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use super::queue::{NoRoom, Queue};
@@ -27,7 +27,8 @@ pub trait Job: Send {
         Turn::Run
     }
 
-    /// It is to wait longer, outside the queue: it may keep its places, to be queued again by them.
+    /// It is to wait longer, outside the queue: it may keep its places, which rest, to be queued again
+    /// by them ([`Slots::wake`]).
     fn put_off(self: Box<Self>, _places: Slots) {}
 
     /// Does it. Disk and database are touched on the blocking pool only.
@@ -104,6 +105,8 @@ impl Pool {
             most: if threads < SPARE_FROM { threads.max(1) } else { threads - 1 },
             waiting: Semaphore::new(0),
             state: Mutex::new(State { queue: Queue::default(), passed: 0, closed: false }),
+            first: tokio::sync::Mutex::new(()),
+            freed: Notify::new(),
         });
         shared.tell(0);
         let workers = TaskTracker::new();
@@ -137,10 +140,20 @@ impl Pool {
         let waiting = state.queue.places();
         let (kind, limit) = (self.shared.name.clone(), self.shared.limit);
         match state.queue.take_places(&user, places, limit) {
-            Ok(()) => Ok(Slots { shared: Arc::clone(&self.shared), user, kept: places }),
+            Ok(()) => {
+                Ok(Slots { shared: Arc::clone(&self.shared), user, kept: places, resting: false })
+            }
             Err(NoRoom::All) => Err(Full::Queue { kind, wanted: places, waiting, limit }),
             Err(NoRoom::Share) => Err(Full::Share { kind, wanted: places, waiting, limit }),
         }
+    }
+
+    /// Places outside the queue for what is known already, however long the queue is: see
+    /// [`Slots::wake`].
+    pub fn rest(&self, user: &str, places: usize) -> Slots {
+        let user: Arc<str> = Arc::from(user);
+        self.shared.lock().queue.rest(&user, places);
+        Slots { shared: Arc::clone(&self.shared), user, kept: places, resting: true }
     }
 
     /// Places taken by jobs that wait.
@@ -167,15 +180,56 @@ impl Drop for Pool {
     }
 }
 
-/// Places of one user in a queue. Given back when dropped.
+/// Places of one user in a queue, or beside it, where they count for nobody but him. Given back when
+/// dropped.
 #[must_use]
 pub struct Slots {
     shared: Arc<Shared>,
     user: Arc<str>,
     kept: usize,
+    resting: bool,
 }
 
 impl Slots {
+    /// Moves them beside the queue.
+    fn rest(mut self) -> Self {
+        let mut state = self.shared.lock();
+        if !state.closed {
+            state.queue.rest(&self.user, self.kept);
+            state.queue.give_back(&self.user, self.kept);
+        }
+        drop(state);
+        self.resting = true;
+        self.shared.freed.notify_one();
+        self
+    }
+
+    /// Moves places that rest into the queue, and `jobs` with them: now, or as soon as there is room;
+    /// first come, first served.
+    pub fn wake(mut self, jobs: Vec<Box<dyn Job>>) {
+        let shared = Arc::clone(&self.shared);
+        if shared.first.try_lock().is_ok_and(|_first| self.take()) {
+            return self.submit(jobs);
+        }
+        tokio::spawn(async move {
+            let first = shared.first.lock().await;
+            while !self.take() {
+                shared.freed.notified().await;
+            }
+            drop(first);
+            self.submit(jobs);
+        });
+    }
+
+    /// True where there is no more to wait for.
+    fn take(&mut self) -> bool {
+        let mut state = self.shared.lock();
+        if !state.closed && self.resting {
+            self.resting = !state.queue.wake(&self.user, self.kept, self.shared.limit);
+        }
+        state.closed || !self.resting
+    }
+
     /// Queues the jobs, in order. Places that are left over are given back; jobs beyond the places
     /// kept, and all once the pool is shutting down, are dropped.
     pub fn submit(mut self, jobs: Vec<Box<dyn Job>>) {
@@ -200,9 +254,13 @@ impl Drop for Slots {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         // The queue of a pool that was closed has forgotten them.
-        if !state.closed {
-            state.queue.give_back(&self.user, self.kept);
+        match (state.closed, self.resting) {
+            (true, _) => {}
+            (false, true) => state.queue.end_rest(&self.user, self.kept),
+            (false, false) => state.queue.give_back(&self.user, self.kept),
         }
+        drop(state);
+        self.shared.freed.notify_one();
     }
 }
 
@@ -214,6 +272,10 @@ struct Shared {
     /// A permit per queued job; closed at shutdown.
     waiting: Semaphore,
     state: Mutex<State>,
+    /// Of those who wait for room: whose turn it is.
+    first: tokio::sync::Mutex<()>,
+    /// There may be room.
+    freed: Notify,
 }
 
 struct State {
@@ -242,7 +304,8 @@ impl Shared {
         self.tell(state.queue.weight());
         let kept = job.weight();
         let running = Running { shared: Arc::clone(self), user: Arc::clone(&user) };
-        Some((job, Slots { shared: Arc::clone(self), user, kept }, running))
+        let places = Slots { shared: Arc::clone(self), user, kept, resting: false };
+        Some((job, places, running))
     }
 
     fn close(&self) {
@@ -252,6 +315,7 @@ impl Shared {
         self.tell(0);
         drop(state);
         self.waiting.close();
+        self.freed.notify_one();
         // Outside the lock: a job's own drop may do anything.
         drop(dropped);
     }
@@ -270,7 +334,7 @@ async fn work(shared: Arc<Shared>) {
                     let _busy = Busy::new(&shared.name);
                     job.run().await;
                 }
-                Turn::Later => job.put_off(places),
+                Turn::Later => job.put_off(places.rest()),
                 Turn::Never => {}
             }
         };

@@ -34,6 +34,8 @@ pub(super) struct Queue {
 struct User {
     jobs: VecDeque<Box<dyn Job>>,
     places: usize,
+    /// Places outside the queue, of jobs that were put off: in nobody else's way.
+    resting: usize,
     /// Jobs that were taken, and have not ended.
     running: usize,
     /// Where the next turn begins: each job moves it on by its weight.
@@ -42,7 +44,7 @@ struct User {
 
 impl User {
     fn is_idle(&self) -> bool {
-        self.places == 0 && self.running == 0
+        self.places == 0 && self.resting == 0 && self.running == 0
     }
 }
 
@@ -64,27 +66,54 @@ impl Queue {
         limit: usize,
     ) -> Result<(), NoRoom> {
         let free = limit.checked_sub(self.places + places).ok_or(NoRoom::All)?;
-        let own = self.users.get(user).map_or(0, |user| user.places) + places;
+        let (queued, resting) =
+            self.users.get(user).map_or((0, 0), |user| (user.places, user.resting));
+        let own = queued + resting + places;
+        // What rests counts for its own user alone, as if it were in the queue.
+        let free = free.saturating_sub(resting);
         // An empty queue takes any request that fits: else the largest would never be taken.
-        if self.places > 0 && own > free.saturating_mul(SHARE).max(1) {
+        if self.places + resting > 0 && own > free.saturating_mul(SHARE).max(1) {
             return Err(NoRoom::Share);
         }
         self.keep(user, places);
         Ok(())
     }
 
-    /// Takes places that were a job's until now.
+    /// Counts places of that user as resting.
+    pub(super) fn rest(&mut self, user: &Arc<str>, places: usize) {
+        self.occupied(user, places).resting += places;
+    }
+
+    /// Takes places in the queue for what rests, if there are as many; also beyond the user's share.
+    pub(super) fn wake(&mut self, user: &Arc<str>, places: usize, limit: usize) -> bool {
+        let fits = self.places == 0 || self.places + places <= limit;
+        if fits {
+            self.keep(user, places);
+            self.end_rest(user, places);
+        }
+        fits
+    }
+
+    /// Resting places are given up.
+    pub(super) fn end_rest(&mut self, user: &Arc<str>, places: usize) {
+        if let Some(known) = self.users.get_mut(user).filter(|_| places > 0) {
+            known.resting -= places;
+            self.idle += usize::from(known.is_idle());
+        }
+        self.forget_idle();
+    }
+
     fn keep(&mut self, user: &Arc<str>, places: usize) {
         self.places += places;
-        let known = self.users.get_mut(user);
-        let known = match known {
-            Some(known) => {
-                self.idle -= usize::from(known.is_idle() && places > 0);
-                known
-            }
-            None => self.users.entry(Arc::clone(user)).or_default(),
-        };
-        known.places += places;
+        self.occupied(user, places).places += places;
+    }
+
+    /// A user who is about to have so many places more.
+    fn occupied(&mut self, user: &Arc<str>, places: usize) -> &mut User {
+        if let Some(known) = self.users.get(user) {
+            self.idle -= usize::from(known.is_idle() && places > 0);
+        }
+        self.users.entry(Arc::clone(user)).or_default()
     }
 
     /// Gives places back.
@@ -253,6 +282,29 @@ mod tests {
         // Alone, a request that needs them all gets them all.
         assert_eq!(Queue::default().take_places(&greedy, 1000, 1000), Ok(()));
         assert_eq!(Queue::default().take_places(&greedy, 1001, 1000), Err(NoRoom::All));
+    }
+
+    #[test]
+    fn what_rests_is_in_nobody_elses_way() {
+        let (mut queue, greedy, polite) = (Queue::default(), Arc::from("a"), Arc::from("b"));
+        assert_eq!(queue.take_places(&greedy, 750, 1000), Ok(()));
+        queue.rest(&greedy, 750);
+        queue.give_back(&greedy, 750);
+        // He himself gets no more by it.
+        assert_eq!(queue.take_places(&greedy, 1, 1000), Err(NoRoom::Share));
+        assert_eq!(queue.take_places(&polite, 750, 1000), Ok(()));
+        // It comes back when there is room, also beyond what he may have beside others.
+        assert!(!queue.wake(&greedy, 251, 1000));
+        assert!(queue.wake(&greedy, 250, 1000));
+        queue.end_rest(&greedy, 500);
+        queue.give_back(&greedy, 250);
+        queue.give_back(&polite, 750);
+        assert_eq!((queue.places(), queue.users.len()), (0, 0));
+        // What is on disk is worked on, however long the queue is by now.
+        queue.rest(&greedy, 2000);
+        assert!(queue.wake(&greedy, 2000, 1000));
+        queue.give_back(&greedy, 2000);
+        assert_eq!((queue.places(), queue.users.len()), (0, 0));
     }
 
     #[test]

@@ -98,7 +98,7 @@ where
     let stranger = stranger(&who);
     let room = if stranger.is_some() { &rooms.strangers } else { &rooms.persons };
     let read = match from_a_page(&head.headers) {
-        false => room.read(&head.headers, body).await,
+        false => room.read(who.dn(), &head.headers, body).await,
         true => Err(SoapFault::client(
             "this request comes from a web page, which must not act in the name of its reader: use \
              an SRM client",

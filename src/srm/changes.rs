@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
+use tokio::sync::MutexGuard;
+
 use super::access::driver_error;
 use super::usage::{Changing, Resized, Stand};
 use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{Directory, DriverError, Kind};
 use crate::model::{FileKey, HIDDEN_PREFIX, RelPath};
 use crate::namespace::{Located, StorageArea};
-use crate::store::{Intent, IntentId, RecordChange, Settled};
+use crate::store::{FileRecord, Intent, IntentId, RecordChange, Settled};
 
 /// A change of one file that was announced. To be settled, whatever comes of it.
 #[must_use]
@@ -115,19 +117,33 @@ impl Srm {
         intent: IntentId,
         moved: bool,
     ) {
+        let key = from.clone();
         let (area, from, to) = (Arc::clone(&from.area), from.path.clone(), to.path.clone());
         let change = moved.then_some(RecordChange::Moved { area, from, to });
         self.settle_with(&[], vec![intent], change.into_iter().collect()).await;
+        if moved {
+            self.forget_held(&key);
+        }
     }
 
     /// A directory and all below it goes: in one step for everybody who looks, whatever happens
-    /// meanwhile. Nothing below it changes from now on; the caller holds its lock.
-    pub(super) async fn remove_tree(&self, located: &Located) -> Result<(), Error> {
-        let tree = located.key();
+    /// meanwhile. Nothing below it changes until then; `guard` is its lock, which is let go of as soon
+    /// as the name is free.
+    pub(super) async fn remove_tree(
+        &self,
+        located: &Located,
+        guard: MutexGuard<'_, ()>,
+    ) -> Result<(), Error> {
+        let (tree, area) = (located.key(), Arc::clone(&located.area));
         // Whoever moves or removes a directory above waits until this is over.
         let _changing = self.core.usage.change(vec![tree.clone()])?;
-        let _closed = self.core.usage.close(tree.clone()).await;
+        let closed = self.core.usage.close(tree.clone()).await;
         let stood = self.core.usage.stands(&tree);
+        // Should some of it stay, it is what it was.
+        let records = match self.core.books.has_records(&tree.area) {
+            true => self.core.store.records_below(&tree).await?,
+            false => Vec::new(),
+        };
         let parent = located.path.parent().unwrap_or_else(RelPath::root);
         let hidden = parent.join(&format!("{HIDDEN_PREFIX}rm.{}", uuid::Uuid::new_v4()));
         let intent = Intent::RemoveTree {
@@ -143,30 +159,53 @@ impl Srm {
             self.settle_all(&[], vec![intent]).await;
             return Err(error);
         }
-        let area = Arc::clone(&located.area);
-        let uncounted = self.uncount_tree(&area, &hidden, &tree, stood, intent).await;
-        let (intent, counts, removed) = match uncounted {
-            Err(error) => (intent, true, Err(error)),
-            Ok(next) => {
-                let removed = self.discard_tree(Arc::clone(&area), hidden.clone(), next).await;
-                (next, false, removed)
+        let intent = match self.uncount_tree(&area, &hidden, &tree, stood, intent).await {
+            Ok(next) => next,
+            Err(error) => {
+                self.bring_back(area, hidden, tree, intent, None).await;
+                return Err(error);
             }
         };
+        self.core.requests.bump();
+        // Until now what is gone could be pinned.
+        self.abort_gets(self.core.requests.pins_below(&tree.area, &tree.path)).await;
+        let _leaving = closed.open();
+        drop(guard);
+        let removed = self.discard_tree(Arc::clone(&area), hidden.clone(), intent).await;
         if removed.is_err() {
-            // What is left is not to be hidden from who could see it before.
-            let path = tree.path.clone();
-            let left = blocking(move || {
-                let back = area.driver.rename(&hidden, &path, false);
-                back.map_err(|error| driver_error(error, &path))?;
-                if counts { Ok(0) } else { tree_size(&area, &path) }
-            });
-            if let Ok(bytes) = left.await {
-                self.core.usage.spoil(&tree.area);
-                let resized = Resized { key: tree, before: None, after: Some(bytes) };
-                self.settle_all(&[resized], vec![intent]).await;
-            }
+            let _guard = self.core.locks.lock(&tree).await;
+            let _closed = self.core.usage.close(tree.clone()).await;
+            self.bring_back(area, hidden, tree, intent, Some(records)).await;
         }
         removed
+    }
+
+    /// What is left of a tree is not to be hidden from who could see it before: it gets its name back,
+    /// unless another one stands there. With `records`, those that its files had, it was uncounted.
+    async fn bring_back(
+        &self,
+        area: Arc<StorageArea>,
+        hidden: RelPath,
+        tree: FileKey,
+        intent: IntentId,
+        records: Option<Vec<(FileKey, FileRecord)>>,
+    ) {
+        let path = tree.path.clone();
+        let left = blocking(move || {
+            let back = area.driver.rename(&hidden, &path, false);
+            back.map_err(|error| driver_error(error, &path))?;
+            let Some(mut records) = records else { return Ok((0, Vec::new())) };
+            let stands = |key: &FileKey| matches!(area.driver.file_size(&key.path), Ok(Some(_)));
+            records.retain(|(key, _)| stands(key));
+            Ok((tree_size(&area, &path)?, records))
+        });
+        let Ok((bytes, records)) = left.await else { return };
+        self.core.usage.spoil(&tree.area);
+        let resized = [Resized { key: tree, before: None, after: Some(bytes) }];
+        let first = records.iter().filter_map(|(_, record)| record.expires).min();
+        let set = |(key, record)| RecordChange::Set(key, Some(record));
+        self.settle_with(&resized, vec![intent], records.into_iter().map(set).collect()).await;
+        first.into_iter().for_each(|at| self.note_due(at));
     }
 
     /// A directory that has got a hidden name, from `tree`, counts no longer with all below it: `intent`

@@ -2,7 +2,7 @@
 //! into the hidden file of a put, and that is published as one. A copy that was cut short begins
 //! again from the start.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::target::writable;
 use super::transition::Change;
 use super::{Error, ErrorKind, Site, Srm, blocking};
 use crate::fsdriver::{DriverError, Kind};
-use crate::model::{Event, FileState, Identity, RelPath};
+use crate::model::{Event, FileState, Identity, OverwriteMode, RelPath};
 use crate::namespace::{Located, StorageArea};
 use crate::store::FileRow;
 
@@ -98,7 +98,7 @@ impl Srm {
             rows.iter().map(|row| row.n).filter(|n| !begun.contains(n)).collect();
         files.retain(|n| !others.contains(n));
         live.lay_down(&others);
-        self.try_enqueue(live, who, others);
+        self.enqueue_files(live, who, others);
         let mut copied = Vec::new();
         for (ready, to) in self.begin_copies(live, prepared).await? {
             let (srm, live) = (self.clone(), Arc::clone(live));
@@ -212,25 +212,28 @@ impl Srm {
         copied: Vec<(Ready, Result<Option<Copied>, Error>)>,
     ) -> Result<(), Error> {
         let keys: Vec<_> = copied.iter().map(|(ready, _)| ready.target.key()).collect();
-        // Files before the request, as rm does, so that the two can't wait for each other.
-        let guards = self.core.locks.lock_all(&keys.iter().collect::<Vec<_>>()).await;
-        let turn = live.turn.lock().await;
-        let (mut changes, mut work, mut failed) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut unsummed, mut done, mut later) = (Vec::new(), Vec::new(), None);
+        let (mut work, mut failed) = (Vec::new(), Vec::new());
+        let (mut to_sum, mut unsummed) = (Vec::new(), HashMap::new());
         for (ready, outcome) in copied {
-            let Some(file) = live.file(ready.n).filter(|_| is_wanted(live, ready.n)) else {
-                continue;
-            };
             match outcome {
                 Ok(Some(copied)) => {
                     let place = (Arc::clone(&ready.target.area), ready.target.path.clone());
-                    unsummed.extend(copied.adler32.is_none().then_some(place));
+                    unsummed.extend(copied.adler32.is_none().then_some((ready.n, place)));
                     work.push(self.publish_copy(live, ready, copied));
                 }
                 Ok(None) => {}
-                Err(error) => failed.push((file, error)),
+                Err(error) => failed.extend(live.file(ready.n).map(|file| (file, error))),
             }
         }
+        if live.overwrite() == OverwriteMode::WhenFilesAreDifferent {
+            work = self.compare_all(live, work).await;
+        }
+        // Files before the request, as rm does, so that the two can't wait for each other.
+        let guards = self.core.locks.lock_all(&keys.iter().collect::<Vec<_>>()).await;
+        let turn = live.turn.lock().await;
+        work.retain(|publish| is_wanted(live, publish.n));
+        failed.retain(|(file, _)| is_wanted(live, file.n));
+        let (mut changes, mut done, mut later) = (Vec::new(), Vec::new(), None);
         let left: Vec<_> = failed.iter().map(|(file, _)| Arc::clone(file)).collect();
         let cleared = self.discard_hidden(live, &left).await?;
         for ((file, error), cleared) in failed.into_iter().zip(cleared) {
@@ -245,6 +248,7 @@ impl Srm {
             match outcome {
                 Ok(Outcome::Done { size, replaced }) => {
                     done.extend(file.key.clone());
+                    to_sum.extend(unsummed.remove(&n));
                     changes.push(Change::done(&file, size, replaced));
                 }
                 Ok(Outcome::Later(error)) => later = Some(error),
@@ -254,7 +258,7 @@ impl Srm {
         self.core.requests.bump();
         self.settle_work(live, changes).await?;
         drop((changing, turn, guards));
-        self.checksum_later(&live.request.user, unsummed);
+        self.checksum_later(&live.request.user, to_sum);
         // Only with `overwrite_pinned` can a pin be left on what was replaced.
         for key in done {
             self.abort_gets(self.core.requests.pins_on(&key)).await;
@@ -280,6 +284,7 @@ impl Srm {
             origin: Origin::Copy(copied.adler32),
             made: true,
             mode: live.overwrite(),
+            compared: None,
             reader: ready.reader,
             sync: self.site().config.http.fsync,
         }

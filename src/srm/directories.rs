@@ -66,7 +66,7 @@ impl Srm {
             let waiting = found.iter().filter(|file| waits(file)).map(|file| file.n).collect();
             added_to(self, live, Change::new(&ready, Event::Ready, told), found).await?;
             drop(turn);
-            self.try_enqueue(live, who, waiting);
+            self.enqueue_files(live, who, waiting);
         }
         Ok(())
     }

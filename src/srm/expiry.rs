@@ -85,13 +85,13 @@ impl Srm {
                 (_, FileState::Pinned | FileState::Success) => {
                     changes.push(Change::new(&file, Event::Release, "the pin's lifetime is over"));
                 }
-                _ if waits(&file) => changes.push(Change::timed_out(&file)),
+                _ if waits(&file) => changes.push(Change::timed_out(live, &file)),
                 _ => {}
             }
         }
         for (file, discarded) in puts.iter().zip(self.discard_hidden(live, &puts).await?) {
             match discarded {
-                Ok(()) if waits(file) => changes.push(Change::timed_out(file)),
+                Ok(()) if waits(file) => changes.push(Change::timed_out(live, file)),
                 Ok(()) => changes.push(expired(file)),
                 Err(error) => tracing::error!(token = %live.token(), file.n, %error, "expiry"),
             }

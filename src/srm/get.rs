@@ -9,8 +9,9 @@ use super::answer::{estimated_wait, turl_while};
 use super::checks::not_in_request;
 use super::leases::Loan;
 use super::live::Live;
-use super::requests::{now, seconds_left};
+use super::requests::{Taken, now, seconds_left};
 use super::submit::{deadline, expiry, fqans, new_token, protocols, queued, waits};
+use super::target::too_many_live;
 use super::transition::{Change, file_status};
 use super::{Error, ErrorKind, GetAnswer, GetFileStatus, GetRequest, Site, Srm, blocking};
 use crate::fsdriver::Kind;
@@ -114,16 +115,19 @@ impl Srm {
         let _turn = live.turn.lock().await;
         let mut changes = Vec::with_capacity(prepared.len());
         let mut claimed = Vec::new();
+        let most = site.config.limits.live_files;
         for (n, outcome) in prepared {
             let Some(file) = live.file(n).filter(|file| waits(file)) else { continue };
             let outcome = outcome.and_then(|ready| unlent.remove(&n).map_or(Ok(ready), Err));
+            let outcome = outcome.and_then(|ready| {
+                let claim = self.core.requests.claim_pin(live, n, &ready.located.key(), most);
+                claim.map(|()| ready).map_err(|taken| match taken {
+                    Taken::All => too_many_live(most),
+                    Taken::Put | Taken::Pin => being_put(),
+                })
+            });
             match outcome {
                 Err(error) => changes.push(Change::failed(&file, &error)),
-                Ok(ready)
-                    if self.core.requests.claim_pin(live, n, &ready.located.key()).is_err() =>
-                {
-                    changes.push(Change::failed(&file, &being_put()));
-                }
                 Ok(mut ready) => {
                     claimed.push((n, ready.located.key()));
                     // Something was removed, renamed or replaced since we looked: was it this?

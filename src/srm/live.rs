@@ -377,7 +377,7 @@ pub(super) fn explain(kind: RequestKind, code: StatusCode) -> &'static str {
         StatusCode::Aborted => "the request was aborted",
         StatusCode::NoFreeSpace => "there is no room for any of the files",
         StatusCode::RequestTimedOut => "desiredTotalRequestTime is over: what was not ready failed",
-        StatusCode::NoUserSpace => "the space has no room for any of the files",
+        StatusCode::NoUserSpace => "no room of yours is left for any file: see the status of each",
         StatusCode::ExceedAllocation => "each of the files is larger than the space",
         StatusCode::SpaceLifetimeExpired => "the lifetime of the space is over",
         StatusCode::LowerSpaceGranted => "less was granted than asked: see the sizes",

@@ -10,6 +10,7 @@ mod bring_online;
 mod changes;
 mod checks;
 mod checksum;
+mod compare;
 mod copy;
 mod copy_work;
 mod data;
@@ -60,7 +61,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::policy::Policy;
 use crate::config::Config;
 use crate::model::{FileKey, SpaceToken};
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, StorageArea};
 use crate::scheduler::{Bulk, Pool, Timer};
 use crate::store::{Millis, Store, StoreError};
 
@@ -143,6 +144,14 @@ impl Site {
     pub fn new(config: Arc<Config>, namespace: Arc<Namespace>, policy: Policy) -> Self {
         Self { config, namespace, policy, leases: Arc::new(Leases::new()), usage: Arc::default() }
     }
+
+    /// Where each area lies.
+    fn roots(&self) -> Vec<(Arc<str>, String)> {
+        let root = |area: &Arc<StorageArea>| {
+            (Arc::clone(&area.name), area.root.to_string_lossy().into_owned())
+        };
+        self.namespace.areas().iter().map(root).collect()
+    }
 }
 
 impl Srm {
@@ -196,7 +205,15 @@ impl Srm {
                 area.name
             );
         }
+        let roots = site.roots();
+        let moved = |area: &&Arc<StorageArea>| {
+            old.namespace.area(&area.name).is_some_and(|was| was.root != area.root)
+        };
+        let moved = site.namespace.areas().iter().filter(moved);
+        let moved: Vec<_> = moved.map(|area| Arc::clone(&area.name)).collect();
         self.core.site.store(Arc::new(site));
+        let srm = self.clone();
+        tokio::spawn(async move { srm.count_in_roots(roots, moved).await });
     }
 
     /// What is in force now.
@@ -232,9 +249,14 @@ impl Srm {
         }
     }
 
+    /// The daemon stops: what reads for long ends now, and goes on after the next start.
+    pub fn end_long_reads(&self) {
+        self.core.stopping.cancel();
+    }
+
     /// Lets running jobs finish and drops those that wait: they are in the store.
     pub async fn shutdown(&self) {
-        self.core.stopping.cancel();
+        self.end_long_reads();
         self.core.puts.shutdown().await;
         self.core.gets.shutdown().await;
         self.core.brings.shutdown().await;

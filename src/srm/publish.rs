@@ -6,10 +6,8 @@ use std::sync::Arc;
 
 use super::access::driver_error;
 use super::acl::of_published;
-use super::checksum::read_adler32;
-use super::files::{
-    self, Mark, Old, Replaced, Seal, discard, published_by, seal, set_mark, sync_names,
-};
+use super::compare::Compared;
+use super::files::{Mark, Old, Replaced, Seal, discard, published_by, seal, set_mark, sync_names};
 use super::{Error, ErrorKind, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{OverwriteMode, Protocol, RelPath, RequestToken};
@@ -20,19 +18,26 @@ const LANES: usize = 8;
 
 /// Publishes several at once: syncs that run side by side share the disk's journal commits. One that
 /// is missing in the answer was cut short, and may be asked again.
-pub(super) async fn publish_all(mut work: Vec<Publish>) -> Vec<(u32, Result<Outcome, Error>)> {
+pub(super) async fn publish_all(work: Vec<Publish>) -> Vec<(u32, Result<Outcome, Error>)> {
+    in_lanes(work, publish_lane).await
+}
+
+/// Blocking work on several files at once. What was cut short is missing.
+pub(super) async fn in_lanes<T: Send + 'static>(
+    mut work: Vec<Publish>,
+    lane: impl Fn(Vec<Publish>) -> Vec<T> + Clone + Send + 'static,
+) -> Vec<T> {
     let mut lanes = Vec::new();
     let length = work.len().div_ceil(LANES).max(1);
     while !work.is_empty() {
-        let lane = work.split_off(work.len().saturating_sub(length));
-        lanes.push(
-            async move { blocking(move || Ok(publish_lane(&lane))).await.unwrap_or_default() },
-        );
+        let files = work.split_off(work.len().saturating_sub(length));
+        let lane = lane.clone();
+        lanes.push(async move { blocking(move || Ok(lane(files))).await.unwrap_or_default() });
     }
     futures_util::future::join_all(lanes).await.into_iter().flatten().collect()
 }
 
-fn publish_lane(lane: &[Publish]) -> Vec<(u32, Result<Outcome, Error>)> {
+fn publish_lane(lane: Vec<Publish>) -> Vec<(u32, Result<Outcome, Error>)> {
     let mut outcomes: Vec<_> = lane.iter().map(|publish| (publish.n, publish.attempt())).collect();
     // Each directory once: its names are to outlive a crash before anybody is told.
     let mut synced: HashMap<(&str, RelPath), Option<Error>> = HashMap::new();
@@ -89,6 +94,8 @@ pub(super) struct Publish {
     /// The hidden file was made when the put was prepared.
     pub(super) made: bool,
     pub(super) mode: OverwriteMode,
+    /// What was found before the locks were taken, where `mode` asks for it.
+    pub(super) compared: Option<Compared>,
     /// The group that reads what is published.
     pub(super) reader: Option<u32>,
     pub(super) sync: bool,
@@ -163,22 +170,26 @@ impl Publish {
                 ),
             ));
         }
-        let mut adler32 = match self.origin {
-            Origin::Mover => None,
+        let mut adler32 = self.known(&file, &stat);
+        match self.origin {
             Origin::Copy(_) if self.expected != Some(stat.size) => return Err(spoilt()),
-            Origin::Copy(ref sum) => sum.clone(),
             // Our door left a checksum of what it took: this is something else, or not all of it.
-            Origin::Door => Some(files::adler32(driver, &file, &stat).ok_or_else(spoilt)?),
-        };
+            Origin::Door if adler32.is_none() => return Err(spoilt()),
+            _ => {}
+        }
         if self.mode == OverwriteMode::WhenFilesAreDifferent
             && existing.is_some_and(|old| old.size == stat.size)
         {
-            adler32 = adler32.or_else(|| read_adler32(driver, &file, &mut || true));
-            if adler32.is_some() && adler32 == self.old_checksum() {
+            let (new, old) = match self.sums(&file, &stat) {
+                Ok(sums) => sums,
+                Err(changed) => return Ok(Outcome::Later(changed)),
+            };
+            if new.is_some() && new == old {
                 self.keep_old();
                 discard(&self.area, &self.hidden)?;
                 return Ok(Outcome::kept(stat.size));
             }
+            adler32 = new;
         }
         let before = self.seal(&file, adler32)?;
         drop(file);
@@ -278,14 +289,6 @@ impl Publish {
             );
         }
         told
-    }
-
-    fn old_checksum(&self) -> Option<String> {
-        let driver = &*self.area.driver;
-        let old = driver.open(&self.target).ok()?;
-        let stat = driver.stat_file(&old).ok()?;
-        let kept = files::adler32(driver, &old, &stat);
-        kept.or_else(|| read_adler32(driver, &old, &mut || true))
     }
 
     /// The file that is there is what was put: it bears the mark, so that a stop before the answer

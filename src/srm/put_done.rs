@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use super::acl::Accounts;
 use super::checks::{not_in_request, of_files};
+use super::compare::Compared;
 use super::files::hidden_name;
 use super::live::Live;
 use super::publish::{Origin, Outcome, Publish, Room, made_at_prepare, publish_all, still_written};
 use super::transition::{Change, STEP};
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
-use crate::model::{FileKey, FileState, Identity, Protocol, RequestKind, ReturnStatus, StatusCode};
+use crate::model::{
+    FileKey, FileState, Identity, OverwriteMode, Protocol, RequestKind, ReturnStatus, StatusCode,
+};
 use crate::namespace::StorageArea;
 use crate::store::FileRow;
 
@@ -95,6 +98,7 @@ impl Srm {
         files: &[u32],
         readers: &Readers,
     ) -> Result<HashMap<u32, ReturnStatus>, Error> {
+        let mut compared = self.compare_puts(live, files, readers).await;
         let known = files.iter().filter_map(|n| live.file(*n));
         let locked: HashSet<FileKey> = known.filter_map(|file| file.key.clone()).collect();
         // Files before the request, as rm does, so that the two can't wait for each other.
@@ -114,7 +118,8 @@ impl Srm {
                 continue;
             }
             match self.publish_of(live, &file, readers) {
-                Ok(publish) => {
+                Ok(mut publish) => {
+                    publish.compared = compared.remove(&file.n);
                     if matches!(publish.origin, Origin::Mover) {
                         let place = (Arc::clone(&publish.area), publish.target.clone());
                         places.insert(file.n, place);
@@ -164,6 +169,25 @@ impl Srm {
         Ok(statuses)
     }
 
+    /// Before anybody has to wait for it: what was put beside what stands there, where that decides.
+    async fn compare_puts(
+        &self,
+        live: &Arc<Live>,
+        files: &[u32],
+        readers: &Readers,
+    ) -> HashMap<u32, Compared> {
+        if live.overwrite() != OverwriteMode::WhenFilesAreDifferent {
+            return HashMap::new();
+        }
+        let ready = files
+            .iter()
+            .filter_map(|n| live.file(*n))
+            .filter(|file| file.state == FileState::SpaceAvailable && !live.is_uploading(file.n));
+        let work = ready.filter_map(|file| self.publish_of(live, &file, readers).ok()).collect();
+        let compared = self.compare_all(live, work).await.into_iter();
+        compared.filter_map(|publish| Some((publish.n, publish.compared?))).collect()
+    }
+
     /// Per area of these files, the group that reads what the caller publishes there.
     async fn readers(&self, who: &Identity, files: &[&Arc<FileRow>]) -> Readers {
         let areas: HashSet<Arc<str>> =
@@ -210,6 +234,7 @@ impl Srm {
             },
             made: protocol.is_some_and(made_at_prepare),
             mode: live.overwrite(),
+            compared: None,
             sync: site.config.http.fsync,
         })
     }

@@ -22,6 +22,7 @@ impl Srm {
     /// Loads this daemon's own requests that have not ended and goes on with them. To be called
     /// once, before the doors open.
     pub async fn recover(&self) -> Result<usize, Error> {
+        self.core.store.set_roots(self.site().roots()).await?;
         self.core.usage.load(self.core.store.usage().await?);
         self.load_spaces().await?;
         self.finish_intents().await?;

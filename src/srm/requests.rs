@@ -39,8 +39,10 @@ struct Index {
     by_token: HashMap<RequestToken, Arc<Live>>,
     /// Live puts (SPACE_AVAILABLE) and copies under way, at most one per file.
     puts: BTreeMap<FileKey, Holder>,
-    /// Pinned gets and bring-onlines.
-    pins: BTreeMap<FileKey, Vec<Holder>>,
+    /// Pinned gets and bring-onlines: a file that many read has many.
+    pins: BTreeMap<FileKey, HashMap<(RequestId, u32), Arc<Live>>>,
+    /// How many of both each user has.
+    of_users: HashMap<String, usize>,
     /// Those that begin later than they came.
     deferred: BTreeMap<(Millis, RequestId), Arc<Live>>,
     ended: VecDeque<Ended>,
@@ -61,6 +63,8 @@ pub(super) enum Taken {
     Put,
     /// A get pins it.
     Pin,
+    /// The user has as many live puts and pins as he may.
+    All,
 }
 
 impl Requests {
@@ -86,17 +90,12 @@ impl Requests {
                 continue;
             }
             let Some(key) = file.key.clone() else { continue };
-            let holder = Holder { live: Arc::clone(live), n: file.n };
             match file.state {
-                FileState::SpaceAvailable => {
-                    index.puts.insert(key, holder);
-                }
+                FileState::SpaceAvailable => index.put(live, file.n, key),
                 FileState::InProgress if live.kind() == RequestKind::Copy => {
-                    index.puts.insert(key, holder);
+                    index.put(live, file.n, key);
                 }
-                state if state.holds(live.kind()) => {
-                    index.pins.entry(key).or_default().push(holder);
-                }
+                state if state.holds(live.kind()) => index.pin(live, file.n, key),
                 _ => {}
             }
         }
@@ -106,13 +105,15 @@ impl Requests {
         self.lock().by_token.get(token).cloned()
     }
 
-    /// Reserves a file for a put that is about to become live, or a copy.
+    /// Reserves a file for a put that is about to become live, or a copy. A user may have `most` live
+    /// puts and pins.
     pub(super) fn claim_put(
         &self,
         live: &Arc<Live>,
         n: u32,
         key: &FileKey,
         over_pins: bool,
+        most: usize,
     ) -> Result<(), Taken> {
         let mut index = self.lock();
         if index.puts.get(key).is_some_and(|holder| !holder.is(live, n)) {
@@ -121,17 +122,28 @@ impl Requests {
         if !over_pins && index.pins.contains_key(key) {
             return Err(Taken::Pin);
         }
-        index.puts.insert(key.clone(), Holder { live: Arc::clone(live), n });
+        // A copy that goes on has its file already.
+        if !index.puts.contains_key(key) {
+            index.check_user(live, most)?;
+            index.put(live, n, key.clone());
+        }
         Ok(())
     }
 
     /// Reserves a file for a get that is about to be pinned.
-    pub(super) fn claim_pin(&self, live: &Arc<Live>, n: u32, key: &FileKey) -> Result<(), Taken> {
+    pub(super) fn claim_pin(
+        &self,
+        live: &Arc<Live>,
+        n: u32,
+        key: &FileKey,
+        most: usize,
+    ) -> Result<(), Taken> {
         let mut index = self.lock();
         if index.puts.contains_key(key) {
             return Err(Taken::Put);
         }
-        index.pins.entry(key.clone()).or_default().push(Holder { live: Arc::clone(live), n });
+        index.check_user(live, most)?;
+        index.pin(live, n, key.clone());
         Ok(())
     }
 
@@ -152,7 +164,7 @@ impl Requests {
     }
 
     pub(super) fn pins_on(&self, key: &FileKey) -> Vec<Holder> {
-        self.lock().pins.get(key).cloned().unwrap_or_default()
+        self.lock().pins.get(key).into_iter().flat_map(holders).collect()
     }
 
     pub(super) fn is_pinned(&self, key: &FileKey) -> bool {
@@ -193,7 +205,7 @@ impl Requests {
                 key.area == *area && key.path.as_str().starts_with(directory.as_str())
             })
             .filter(|(key, _)| key.path.is_within(directory))
-            .flat_map(|(_, holders)| holders.iter().cloned())
+            .flat_map(|(_, pins)| holders(pins))
             .collect()
     }
 
@@ -244,9 +256,9 @@ impl Requests {
 
     /// Pinned gets whose files `user` pinned (srmReleaseFiles without a token).
     pub(super) fn pins_of(&self, user: &str, key: &FileKey) -> Vec<Holder> {
-        let mut holders = self.pins_on(key);
-        holders.retain(|holder| holder.live.request.user == user);
-        holders
+        let index = self.lock();
+        let pins = index.pins.get(key).into_iter().flat_map(holders);
+        pins.filter(|holder| holder.live.request.user == user).collect()
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -273,17 +285,59 @@ impl Index {
         }
     }
 
-    fn forget(&mut self, live: &Live, n: u32, key: &FileKey) {
-        if self.puts.get(key).is_some_and(|holder| holder.is(live, n)) {
-            self.puts.remove(key);
+    fn put(&mut self, live: &Arc<Live>, n: u32, key: FileKey) {
+        if self.puts.insert(key, Holder { live: Arc::clone(live), n }).is_none() {
+            self.count(live);
         }
-        if let Some(holders) = self.pins.get_mut(key) {
-            holders.retain(|holder| !holder.is(live, n));
-            if holders.is_empty() {
-                self.pins.remove(key);
+    }
+
+    fn pin(&mut self, live: &Arc<Live>, n: u32, key: FileKey) {
+        let pins = self.pins.entry(key).or_default();
+        if pins.insert((live.id, n), Arc::clone(live)).is_none() {
+            self.count(live);
+        }
+    }
+
+    fn count(&mut self, live: &Live) {
+        let user = &live.request.user;
+        match self.of_users.get_mut(user) {
+            Some(count) => *count += 1,
+            None => {
+                self.of_users.insert(user.clone(), 1);
             }
         }
     }
+
+    fn check_user(&self, live: &Live, most: usize) -> Result<(), Taken> {
+        let all = self.of_users.get(&live.request.user).is_some_and(|count| *count >= most);
+        if all { Err(Taken::All) } else { Ok(()) }
+    }
+
+    fn forget(&mut self, live: &Live, n: u32, key: &FileKey) {
+        let mut gone = 0;
+        if self.puts.get(key).is_some_and(|holder| holder.is(live, n)) {
+            self.puts.remove(key);
+            gone += 1;
+        }
+        if let Some(pins) = self.pins.get_mut(key) {
+            gone += usize::from(pins.remove(&(live.id, n)).is_some());
+            if pins.is_empty() {
+                self.pins.remove(key);
+            }
+        }
+        let Some(count) = self.of_users.get_mut(&live.request.user).filter(|_| gone > 0) else {
+            return;
+        };
+        *count -= gone;
+        if *count == 0 {
+            self.of_users.remove(&live.request.user);
+        }
+    }
+}
+
+/// Who pins a file, in no order.
+fn holders(pins: &HashMap<(RequestId, u32), Arc<Live>>) -> impl Iterator<Item = Holder> {
+    pins.iter().map(|((_, n), live)| Holder { live: Arc::clone(live), n: *n })
 }
 
 /// Now, as the store counts.

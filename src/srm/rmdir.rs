@@ -43,7 +43,7 @@ impl Srm {
                     "the root of a storage area is not removed",
                 ));
             }
-            let _guard = srm.core.locks.lock(&located.key()).await;
+            let guard = srm.core.locks.lock(&located.key()).await;
             let (area, path) = (&located.area, &located.path);
             if !srm.core.requests.puts_below(&area.name, path).is_empty() {
                 // Without recursion the hidden file itself would keep the directory: say it in the
@@ -58,13 +58,14 @@ impl Srm {
                 });
             }
             let sync = srm.site().config.http.fsync;
-            let (looked, gone, tree) = (located.clone(), located.clone(), located.key());
+            let (looked, gone) = (located.clone(), located.clone());
             let removed = async {
                 blocking(move || look(&looked)).await?;
                 if recursive {
-                    srm.remove_tree(&located).await?;
+                    srm.remove_tree(&located, guard).await?;
                 } else {
                     blocking(move || remove_empty(&located)).await?;
+                    drop(guard);
                 }
                 let last =
                     move || if sync { sync_names(&gone.area, &[&gone.path]) } else { Ok(()) };
@@ -72,12 +73,7 @@ impl Srm {
             }
             .await;
             srm.core.requests.bump();
-            removed?;
-            if recursive {
-                // Now: until a moment ago what is gone could be pinned.
-                srm.abort_gets(srm.core.requests.pins_below(&tree.area, &tree.path)).await;
-            }
-            Ok(())
+            removed
         })
         .await
     }

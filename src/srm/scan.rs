@@ -68,6 +68,19 @@ impl Srm {
         Ok(())
     }
 
+    /// Notes where areas lie; those that have `moved` to another root are counted anew.
+    pub(super) async fn count_in_roots(
+        &self,
+        roots: Vec<(Arc<str>, String)>,
+        moved: Vec<Arc<str>>,
+    ) {
+        let _order = self.core.usage.order.write().await;
+        if let Err(error) = self.core.store.set_roots(roots).await {
+            tracing::error!(%error, "roots of storage areas not noted: the next start counts them");
+        }
+        moved.iter().for_each(|area| self.core.usage.forget(area));
+    }
+
     /// What every area holds.
     pub fn usage(&self) -> Vec<AreaUsage> {
         let site = self.site();
@@ -88,6 +101,9 @@ impl Srm {
     async fn scan(&self, area: &Arc<StorageArea>) -> Result<(i64, i64), Error> {
         let usage = &self.core.usage;
         loop {
+            // It may lie elsewhere by now.
+            let site = self.site();
+            let area = site.namespace.area(&area.name).unwrap_or(area);
             let begun = usage.begin_scan(&area.name);
             self.core.store.save_scan(Arc::clone(&area.name), begun.clone()).await?;
             if let Some(after) = &begun.after {

@@ -11,12 +11,12 @@ use super::transition::{Change, STEP};
 use super::turns::{is_bulky, pass_on};
 use super::{Error, ErrorKind, Site, Srm, to_the_end};
 use crate::model::{FileState, Identity, Protocol, RequestKind, RequestToken, ReturnStatus, Surl};
-use crate::scheduler::{Full, Job, JobFuture, Pool, Slots, Turn};
+use crate::scheduler::{Job, JobFuture, Pool, Slots, Turn};
 use crate::store::{FileRow, ListingRow, Millis, RequestRow, StoredRequest};
 
 /// One worker's files are at most such a part of the queue, so that they find room beside others'.
 const PART: usize = 4;
-/// After a failure of the request database, and while the queue is full at a start.
+/// After a failure of the request database.
 const AGAIN: Duration = Duration::from_secs(5);
 
 impl Srm {
@@ -78,34 +78,25 @@ impl Srm {
         // As they are, not as they are shown: what is suspended rests outside the queue.
         let left = (0..).map_while(|n| live.file(n));
         let left = left.filter(|file| waits(file)).map(|file| file.n).collect();
-        self.try_enqueue(live, who, left);
+        self.enqueue_files(live, who, left);
     }
 
-    /// Queues what rests in a request that was resumed, or whose start has come.
+    /// Queues what rests in a request that was resumed, or whose start has come: now, or as soon as
+    /// there is room.
     pub(super) fn go_on(&self, live: &Arc<Live>) {
         for Parked { places, who, files } in live.unpark() {
-            places.submit(self.jobs_of(live, &who, &files));
+            places.wake(self.jobs_of(live, &who, &files));
         }
     }
 
-    /// Queues as many as there is room for; the others come later.
-    pub(super) fn try_enqueue(&self, live: &Arc<Live>, who: &Identity, files: Vec<u32>) {
+    /// Queues files that the store knows, now or as soon as there is room.
+    pub(super) fn enqueue_files(&self, live: &Arc<Live>, who: &Identity, files: Vec<u32>) {
         if live.is_ended() {
             return;
         }
         let pool = self.pool(live.kind());
-        let mut left = files.as_slice();
         for job in self.jobs_of(live, who, &files) {
-            let weight = job.weight();
-            match pool.submit(&live.request.user, vec![job]) {
-                Ok(()) => left = left.get(weight..).unwrap_or_default(),
-                Err(Full::Closing) => return,
-                Err(full) => {
-                    let files = left.len();
-                    tracing::debug!(token = %live.token(), files, %full, "to be queued later");
-                    return self.enqueue_later(live, who, left.to_vec());
-                }
-            }
+            pool.rest(&live.request.user, job.weight()).wake(vec![job]);
         }
     }
 
@@ -113,7 +104,7 @@ impl Srm {
         let (srm, live, who) = (self.clone(), Arc::clone(live), who.clone());
         tokio::spawn(async move {
             tokio::time::sleep(AGAIN).await;
-            srm.try_enqueue(&live, &who, files);
+            srm.enqueue_files(&live, &who, files);
         });
     }
 
@@ -159,7 +150,7 @@ impl Srm {
         for discarded in self.discard_hidden(live, &late).await? {
             discarded?;
         }
-        let late = late.iter().map(|file| Change::timed_out(file)).collect();
+        let late = late.iter().map(|file| Change::timed_out(live, file)).collect();
         self.settle_work(live, late).await.map(|_| ())
     }
 
@@ -213,7 +204,7 @@ impl Job for Work {
         let Work { srm, live, who, files } = *self;
         // It may go on by now.
         if let Some(Parked { places, who, files }) = live.park(Parked { places, who, files }) {
-            places.submit(srm.jobs_of(&live, &who, &files));
+            places.wake(srm.jobs_of(&live, &who, &files));
         }
     }
 

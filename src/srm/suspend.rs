@@ -1,9 +1,10 @@
-//! srmSuspendRequest and srmResumeRequest: what waits in a request is not begun for a while. It keeps
-//! its places among those that wait; its time runs on.
+//! srmSuspendRequest and srmResumeRequest: what waits in a request is not begun for a while, which is no
+//! longer than the longest pin. It keeps its places beside those that wait; its time runs on.
 
 use std::sync::Arc;
 
 use super::live::Live;
+use super::submit::expiry;
 use super::{Error, Srm, to_the_end};
 use crate::model::{Identity, ReturnStatus, StatusCode};
 
@@ -42,9 +43,11 @@ impl Srm {
                 Ok(ReturnStatus::invalid_request("the request has ended: nothing to resume"))
             }
             _ => {
-                self.core.store.suspend(live.id, suspended).await?;
-                live.set_suspended(suspended);
-                if suspended {
+                let until = expiry(self.site().pin_lifetime(Some(-1))).filter(|_| suspended);
+                self.core.store.suspend(live.id, until).await?;
+                live.set_suspended(until);
+                if let Some(at) = until {
+                    self.wake_at(at);
                     return Ok(ReturnStatus::success("what waits in the request is suspended"));
                 }
                 self.go_on(live);

@@ -40,8 +40,10 @@ impl Srm {
     ) -> Result<(), Error> {
         let over_pins = site.config.srm.overwrite_pinned;
         let busy = |why| Error::new(ErrorKind::Busy, why);
-        let claim = self.core.requests.claim_put(live, n, key, over_pins);
+        let most = site.config.limits.live_files;
+        let claim = self.core.requests.claim_put(live, n, key, over_pins, most);
         claim.map_err(|taken| match taken {
+            Taken::All => too_many_live(most),
             Taken::Pin => busy("a get pins it: release or abort it first"),
             Taken::Put if live.overwrite() == OverwriteMode::Never => {
                 Error::new(ErrorKind::Exists, "another put on this file is not done")
@@ -49,6 +51,15 @@ impl Srm {
             Taken::Put => busy("another put on this file is not done"),
         })
     }
+}
+
+/// The user has as many live puts and pins as one may have.
+pub(super) fn too_many_live(most: usize) -> Error {
+    let why = format!(
+        "you have {most} files pinned or being put, and one user may have no more: release, finish or \
+         abort some of them first"
+    );
+    Error::new(ErrorKind::NoUserSpace, why)
 }
 
 /// Finds where a SURL's new file is to go, and what rights that takes, which the caller has. With

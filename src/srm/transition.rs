@@ -45,9 +45,13 @@ impl Change {
         Self { row: FileRow { code: Some(error.code()), ..change.row }, ..change }
     }
 
-    /// It was not ready when `desiredTotalRequestTime` was over.
-    pub(super) fn timed_out(row: &FileRow) -> Self {
-        let change = Self::new(row, Event::Fail, "not ready within desiredTotalRequestTime");
+    /// It was not ready when `desiredTotalRequestTime` was over, or was suspended for too long.
+    pub(super) fn timed_out(live: &Live, row: &FileRow) -> Self {
+        let why = match live.request.deadline {
+            Some(at) if at <= now() => "not ready within desiredTotalRequestTime",
+            _ => "suspended for longer than a pin may last: ask for it again",
+        };
+        let change = Self::new(row, Event::Fail, why);
         Self { row: FileRow { code: Some(StatusCode::RequestTimedOut), ..change.row }, ..change }
     }
 }

@@ -34,6 +34,8 @@ struct State {
     areas: HashMap<Arc<str>, Area>,
     changing: BTreeMap<FileKey, u32>,
     closed: Vec<FileKey>,
+    /// Trees that have a hidden name by now, beside where they stood.
+    leaving: Vec<FileKey>,
 }
 
 #[derive(Default)]
@@ -126,7 +128,7 @@ impl Usage {
     /// Closes a tree: nothing below it changes until the guard is dropped.
     pub(super) async fn close(self: &Arc<Self>, tree: FileKey) -> Closed {
         self.lock().closed.push(tree.clone());
-        let closed = Closed { usage: Arc::clone(self), tree };
+        let closed = Closed { usage: Arc::clone(self), tree, leaving: false };
         loop {
             let calmer = self.calmer.notified();
             let busy = {
@@ -222,7 +224,7 @@ impl Usage {
         let state = self.lock();
         let right_in =
             |tree: &FileKey| *tree.area == *area && tree.path.parent().as_ref() == Some(directory);
-        state.closed.iter().any(right_in)
+        state.closed.iter().chain(&state.leaving).any(right_in)
     }
 }
 
@@ -256,13 +258,34 @@ impl Drop for Changing {
 pub(super) struct Closed {
     usage: Arc<Usage>,
     tree: FileKey,
+    leaving: bool,
+}
+
+impl Closed {
+    /// The tree has a hidden name, and nobody finds it: what stands under its old name from now on is
+    /// another one.
+    pub(super) fn open(mut self) -> Self {
+        let mut state = self.usage.lock();
+        remove(&mut state.closed, &self.tree);
+        state.leaving.push(self.tree.clone());
+        drop(state);
+        self.leaving = true;
+        self
+    }
 }
 
 impl Drop for Closed {
     fn drop(&mut self) {
         let mut state = self.usage.lock();
-        if let Some(place) = state.closed.iter().position(|tree| *tree == self.tree) {
-            state.closed.swap_remove(place);
+        match self.leaving {
+            true => remove(&mut state.leaving, &self.tree),
+            false => remove(&mut state.closed, &self.tree),
         }
+    }
+}
+
+fn remove(trees: &mut Vec<FileKey>, tree: &FileKey) {
+    if let Some(place) = trees.iter().position(|one| one == tree) {
+        trees.swap_remove(place);
     }
 }

@@ -27,9 +27,14 @@ impl Store {
         self.inner.writer.call(Lane::Standing(rows), work).await
     }
 
-    /// Writes down that a request is suspended, or goes on. One that has ended stays as it is.
-    pub async fn suspend(&self, request: RequestId, suspended: bool) -> Result<(), StoreError> {
-        let work = move |connection: &Connection| write::suspend(connection, request, suspended);
+    /// Writes down that a request is suspended, and that what waits in it ends at that moment at the
+    /// latest; or that it goes on (`None`). One that has ended stays as it is.
+    pub async fn suspend(
+        &self,
+        request: RequestId,
+        until: Option<Millis>,
+    ) -> Result<(), StoreError> {
+        let work = move |connection: &Connection| write::suspend(connection, request, until);
         self.inner.writer.call(Lane::Standing(1), work).await
     }
 

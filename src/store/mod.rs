@@ -24,7 +24,7 @@ mod tests;
 pub use leases::{LeaseRow, Lent, LentId, LentRow};
 pub use listings::ListingRow;
 pub use records::{DueFile, FileRecord, RecordChange, RecordDelta};
-pub use spaces::{SpaceGrant, SpaceRow};
+pub use spaces::{KnownSpace, SpaceGrant, SpaceRow};
 pub use sqlite::Store;
 pub use usage::{ScanRow, Settled, UsageDelta, UsageRow};
 

@@ -109,6 +109,15 @@ impl Store {
         self.read(move |connection, _| files_of(connection, &space, after.as_ref(), limit)).await
     }
 
+    /// The records of all files below a directory.
+    pub async fn records_below(
+        &self,
+        tree: &FileKey,
+    ) -> Result<Vec<(FileKey, FileRecord)>, StoreError> {
+        let tree = tree.clone();
+        self.read(move |connection, _| records_below(connection, &tree)).await
+    }
+
     /// Volatile files that were due at `now`, in order, after `after`.
     pub async fn due_files(
         &self,
@@ -226,9 +235,36 @@ fn set(
             new.space.as_ref().map(|token| &token.0),
             new.storage_type.as_str(),
             new.lifetime,
-            new.expires.map(|at| at.0),
+            within_space(connection, new)?,
             new.size.cast_signed(),
         ])?;
+    Ok(())
+}
+
+/// When the file's lifetime is over: with its space at the latest, also where that has got a shorter one
+/// a moment ago.
+fn within_space(connection: &Connection, record: &FileRecord) -> Result<Option<i64>, StoreError> {
+    let own = record.expires.map(|at| at.0);
+    let permanent = record.storage_type == FileStorageType::Permanent;
+    let Some(space) = record.space.as_ref().filter(|_| !permanent) else { return Ok(own) };
+    let mut statement = connection.prepare_cached("SELECT expires FROM spaces WHERE token = ?1")?;
+    let end = statement.query_row([&space.0], |row| row.get::<_, Option<i64>>(0)).optional()?;
+    Ok([own, end.flatten()].into_iter().flatten().min())
+}
+
+/// Files with a lifetime end with their space.
+pub(super) fn shorten(
+    connection: &Connection,
+    space: &SpaceToken,
+    end: Option<Millis>,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE file_records SET expires = ?2
+             WHERE space = ?1 AND storage_type <> 'PERMANENT'
+                 AND (expires IS NULL OR expires > ?2) AND ?2 IS NOT NULL",
+        )?
+        .execute((&space.0, end.map(|at| at.0)))?;
     Ok(())
 }
 
@@ -288,6 +324,23 @@ fn record(connection: &Connection, key: &FileKey) -> Result<Option<FileRecord>, 
     ))?;
     let mut found = statement.query((&*key.area, key.path.as_str()))?;
     found.next()?.map(read).transpose()
+}
+
+fn records_below(
+    connection: &Connection,
+    tree: &FileKey,
+) -> Result<Vec<(FileKey, FileRecord)>, StoreError> {
+    let (below, beyond) = bounds(&tree.path);
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT area, path, {COLUMNS} FROM file_records
+         WHERE area = ?1 AND path > ?2 AND path < ?3"
+    ))?;
+    let mut found = statement.query((&*tree.area, below, beyond))?;
+    let mut all = Vec::new();
+    while let Some(row) = found.next()? {
+        all.push((key_of(row)?, read(row)?));
+    }
+    Ok(all)
 }
 
 fn files_of(

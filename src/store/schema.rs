@@ -17,7 +17,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 64;
 
 /// Each step leads from the schema of its index to the next; steps are only ever added.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, SPACES, COPIES, LISTINGS, ARRIVALS];
+pub(super) const MIGRATIONS: &[&str] =
+    &[V1, V2, V3, V4, SPACES, COPIES, LISTINGS, ARRIVALS, RELEASES_AND_ROOTS];
 
 /// `live` is 1 until the file's state is final for its kind. `kind` and `owner` of a file repeat its
 /// request's, for the partial indices. Times are milliseconds since 1970; sizes are the 64 bits of
@@ -218,6 +219,14 @@ CREATE TABLE arrivals (
     request INTEGER PRIMARY KEY,
     owner TEXT NOT NULL
 ) STRICT;
+";
+
+/// A space whose release has begun takes nothing in; with an end, that is when what has a lifetime in it
+/// reached its end. What an area holds was counted in its root.
+const RELEASES_AND_ROOTS: &str = "
+ALTER TABLE spaces ADD COLUMN releasing INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE spaces ADD COLUMN release_end INTEGER;
+ALTER TABLE area_usage ADD COLUMN root TEXT;
 ";
 
 /// The writer's connection, to a file that exists from now on, has mode 0600 if it is new (SQLite

@@ -38,6 +38,17 @@ pub struct SpaceRow {
     pub expires: Option<Millis>,
 }
 
+/// A space as the store knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownSpace {
+    /// It.
+    pub row: SpaceRow,
+    /// Bytes of the files in it.
+    pub used: u64,
+    /// Its release has begun: with the end of what has a lifetime in it, where it was forced.
+    pub release: Option<Option<Millis>>,
+}
+
 /// What srmReserveSpace or srmUpdateSpace granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpaceGrant {
@@ -70,7 +81,8 @@ impl SpaceRow {
 }
 
 impl Store {
-    /// Writes a space as it is from now on, and the request that asked for it, which has ended.
+    /// Writes a space as it is from now on, and the request that asked for it, which has ended. Files
+    /// in it whose lifetime is longer than its own end with it.
     pub async fn grant_space(
         &self,
         request: RequestRow,
@@ -80,6 +92,7 @@ impl Store {
         let work = move |connection: &Connection| {
             let id = write::submit(connection, &owner, &request, &[])?;
             write_space(connection, &space)?;
+            records::shorten(connection, &space.token, space.expires)?;
             write_grant(connection, id, &space.grant())
         };
         self.write(3, work).await
@@ -90,14 +103,14 @@ impl Store {
         self.read(move |connection, _| grant(connection, request)).await
     }
 
-    /// All spaces, each with the bytes it uses.
-    pub async fn spaces(&self) -> Result<Vec<(SpaceRow, u64)>, StoreError> {
+    /// All spaces.
+    pub async fn spaces(&self) -> Result<Vec<KnownSpace>, StoreError> {
         self.write(1, spaces).await
     }
 
     /// Takes up to `limit` files out of a space: they stay as files outside of spaces. With `end`
     /// what has a lifetime has reached its end then. When no file is left, the space is forgotten.
-    /// What it came to, and whether the space is gone.
+    /// What it came to, and whether the space is gone. Once begun, it is to be gone on with.
     pub async fn release_space(
         &self,
         space: SpaceToken,
@@ -175,7 +188,7 @@ fn grant(connection: &Connection, request: RequestId) -> Result<Option<SpaceGran
     }))
 }
 
-fn spaces(connection: &Connection) -> Result<Vec<(SpaceRow, u64)>, StoreError> {
+fn spaces(connection: &Connection) -> Result<Vec<KnownSpace>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT *, (SELECT coalesce(sum(size), 0) FROM file_records WHERE space = token) AS used
          FROM spaces",
@@ -199,7 +212,9 @@ fn spaces(connection: &Connection) -> Result<Vec<(SpaceRow, u64)>, StoreError> {
             lifetime: row.get("lifetime")?,
             expires: row.get::<_, Option<i64>>("expires")?.map(Millis),
         };
-        all.push((space, bytes(row, "used")?));
+        let end = row.get::<_, Option<i64>>("release_end")?.map(Millis);
+        let release = row.get::<_, bool>("releasing")?.then_some(end);
+        all.push(KnownSpace { row: space, used: bytes(row, "used")?, release });
     }
     Ok(all)
 }
@@ -220,6 +235,11 @@ fn release(
     end: Option<Millis>,
     limit: usize,
 ) -> Result<(Vec<RecordDelta>, bool), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE spaces SET releasing = 1, release_end = ?2 WHERE token = ?1 AND releasing = 0",
+        )?
+        .execute((&space.0, end.map(|at| at.0)))?;
     let mut statement = connection.prepare_cached(&format!(
         "SELECT area, path, {} FROM file_records WHERE space = ?1 LIMIT ?2",
         records::COLUMNS

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::records::{self, RecordChange, RecordDelta};
 use super::rows::corrupt;
-use super::{IntentId, Millis, StoreError};
+use super::{IntentId, Millis, Store, StoreError};
 use crate::model::RelPath;
 
 /// What is known of one area.
@@ -69,6 +69,17 @@ impl Settled {
     }
 }
 
+impl Store {
+    /// Notes the roots of areas, by their names. What is known of an area is forgotten where it was
+    /// counted in another root.
+    pub async fn set_roots(&self, roots: Vec<(Arc<str>, String)>) -> Result<(), StoreError> {
+        let work = move |connection: &Connection| {
+            roots.iter().try_for_each(|(area, root)| set_root(connection, area, root))
+        };
+        self.write(1, work).await
+    }
+}
+
 pub(super) fn settle(
     connection: &Connection,
     settled: &Settled,
@@ -118,6 +129,20 @@ fn read(row: &Row<'_>) -> Result<UsageRow, StoreError> {
         scan,
         area: area.into(),
     })
+}
+
+/// The root of an area. What was counted in another one is forgotten.
+fn set_root(connection: &Connection, area: &str, root: &str) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("DELETE FROM area_usage WHERE area = ?1 AND root <> ?2")?
+        .execute((area, root))?;
+    connection
+        .prepare_cached(
+            "INSERT INTO area_usage (area, used, drift, root) VALUES (?1, 0, 0, ?2)
+             ON CONFLICT (area) DO UPDATE SET root = excluded.root",
+        )?
+        .execute((area, root))?;
+    Ok(())
 }
 
 /// Where a scan stands; the first call begins it.

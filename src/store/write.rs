@@ -85,15 +85,23 @@ pub(super) fn expand(
     Ok(outcomes)
 }
 
-/// The request waits, or goes on.
+/// The request waits until then at the latest, or goes on.
 pub(super) fn suspend(
     connection: &Connection,
     request: RequestId,
-    suspended: bool,
+    until: Option<Millis>,
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached("UPDATE requests SET suspended = ?2 WHERE id = ?1 AND ended IS NULL")?
-        .execute((request.0, suspended))?;
+        .execute((request.0, until.is_some()))?;
+    connection
+        .prepare_cached(
+            "UPDATE files SET expires = (
+                 SELECT min(coalesce(deadline, ?2), coalesce(?2, deadline))
+                 FROM requests WHERE id = ?1)
+             WHERE request = ?1 AND state IN ('QUEUED', 'INPROGRESS')",
+        )?
+        .execute((request.0, until.map(|at| at.0)))?;
     Ok(())
 }
 

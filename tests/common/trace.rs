@@ -41,6 +41,18 @@ impl Trace {
         Self::start(pid, &args)
     }
 
+    /// Lets `call` begin that much later, all of them.
+    pub fn slow(pid: u32, call: &str, delay: Duration) -> Self {
+        let inject = format!("inject={call}:delay_enter={}", delay.as_micros());
+        Self::start(pid, &["-e", &format!("trace={call}"), "-e", &inject])
+    }
+
+    /// Kills the process as it begins such a call for the `nth` time.
+    pub fn kill(pid: u32, call: &str, nth: usize) -> Self {
+        let inject = format!("inject={call}:signal=KILL:when={nth}");
+        Self::start(pid, &["-e", &format!("trace={call}"), "-e", &inject])
+    }
+
     fn start(pid: u32, args: &[&str]) -> Self {
         let dir = tempfile::TempDir::with_prefix("stormd-trace-").unwrap();
         let strace = Command::new("strace")

@@ -40,7 +40,7 @@ impl World {
     }
 
     /// Bytes that the daemon has read by system calls.
-    fn bytes_read(&self) -> u64 {
+    pub fn bytes_read(&self) -> u64 {
         let io = std::fs::read_to_string(format!("/proc/{}/io", self.storm.pid())).unwrap();
         io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
     }

@@ -145,6 +145,39 @@ async fn a_start_that_is_put_off() {
 }
 
 #[tokio::test]
+async fn what_is_suspended_does_not_wait_for_ever() {
+    let mut world = World::with(
+        "[lifetimes]\npin_default = \"2s\"\npin_maximum = \"3s\"\nrequest_kept = \"1h\"",
+    );
+    let file = world.write("f", b"f");
+    let waiting = world.bring(&[&file], &deferred(1)).await.expect(QUEUED);
+    let goes_on = world.bring(&[&file], &deferred(1)).await.expect(QUEUED);
+    let started = Instant::now();
+    for request in [&waiting, &goes_on] {
+        let id = soap::token(token(request));
+        assert_eq!(world.srm("srmSuspendRequest", &id).await.code, SUCCESS);
+    }
+    let id = soap::token(token(&goes_on));
+    assert_eq!(world.srm("srmResumeRequest", &id).await.code, SUCCESS);
+    world.storm.kill9();
+    world.storm.restart();
+    let ended = loop {
+        let status = world.bring_status(token(&waiting)).await;
+        if status.code != "SRM_REQUEST_SUSPENDED" {
+            break status;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{}", status.xml);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(started.elapsed() >= Duration::from_secs(3), "it ended too soon");
+    let codes = (ended.code.as_str(), ended.file_code());
+    assert_eq!(codes, ("SRM_REQUEST_TIMED_OUT", FAILURE), "{}", ended.xml);
+    assert!(ended.file_explanation().contains("suspended for longer"), "{}", ended.xml);
+    let status = world.bring_status(token(&goes_on)).await;
+    assert!([SUCCESS, RELEASED].contains(&status.file_code()), "{}", status.xml);
+}
+
+#[tokio::test]
 async fn pins_end_and_outlive_a_kill() {
     let mut world = World::new();
     let file = world.write("f", b"f");

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::common::soap;
+use crate::common::trace::Trace;
 use crate::common::wire::Conn;
 use crate::small::*;
 use crate::world::*;
@@ -87,6 +88,63 @@ async fn nothing_granted_is_lost_and_nothing_drifts() {
     assert_eq!(world.reserve(left + 1, "").await.code, NO_FREE);
     assert_eq!(world.reserve(left, "").await.code, SUCCESS);
     world.tidy();
+}
+
+/// Files of a space that is released in steps, one commit each.
+const FILES: i64 = 5000;
+
+fn in_space(world: &World, space: &str) -> i64 {
+    let count = "SELECT count(*) FROM file_records WHERE space = ?1";
+    world.database().query_row(count, [space], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_was_killed_goes_on() {
+    let mut world = small();
+    let spaces = [world.space(1000, "").await, world.space(1000, "").await];
+    world.storm.term();
+    let insert =
+        "INSERT INTO file_records (area, path, space, storage_type, lifetime, expires, size)
+         VALUES ('TESTVO', ?1, ?2, 'DURABLE', -1, NULL, 0)";
+    let mut database = world.database();
+    let all = database.transaction().unwrap();
+    for (n, space) in (0..FILES).zip(spaces.iter().cycle()) {
+        all.execute(insert, (format!("f{n}"), space)).unwrap();
+    }
+    all.commit().unwrap();
+    drop(database);
+    world.storm.restart();
+    let forced = &spaces[0];
+    // Killed when some are out, and others are not.
+    for commits in 2..10 {
+        let kill = Trace::kill(world.storm.pid(), "fdatasync,fsync", commits);
+        let inner = element("spaceToken", forced) + &element("forceFileRelease", "true");
+        let asked = soap::once(&world.user, world.storm.ports.srm, "srmReleaseSpace", &inner).await;
+        assert!(asked.is_err(), "released before it was killed");
+        drop(kill);
+        world.storm.kill9();
+        if in_space(&world, forced) < FILES / 2 {
+            break;
+        }
+        world.storm.restart();
+    }
+    assert!((1..FILES / 2).contains(&in_space(&world, forced)), "{}", in_space(&world, forced));
+    world.storm.restart();
+    // Nobody sees it any more, and it goes by itself.
+    let told = world.meta_data(&world.user, forced).await;
+    assert_eq!(told.code, FAILURE, "{}", told.xml);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.storm.kill9();
+    assert_eq!((in_space(&world, forced), in_space(&world, &spaces[1])), (0, FILES / 2));
+    let left = "SELECT count(*) FROM spaces WHERE token = ?1";
+    let left: i64 = world.database().query_row(left, [forced], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+    // What had no end has reached it.
+    let over = "SELECT count(*) FROM file_records WHERE space IS NULL AND expires IS NOT NULL";
+    let over: i64 = world.database().query_row(over, [], |row| row.get(0)).unwrap();
+    assert_eq!(over, FILES / 2);
+    world.storm.restart();
+    assert_eq!(world.told(&spaces[1]).await.code, SUCCESS);
 }
 
 /// Bytes of published files.

@@ -156,6 +156,31 @@ async fn lifetimes_in_a_space_end_with_it() {
 }
 
 #[tokio::test]
+async fn names_are_for_who_may_list_them() {
+    let mut world = small();
+    let space = world.space(100_000, &lifetime(600)).await;
+    std::fs::create_dir(world.disk("private")).unwrap();
+    for name in ["open", "private/a", "private/b"] {
+        world.publish(name, &[7; 10], &(stored("VOLATILE", 60) + &into(&space))).await;
+    }
+    let rules = "@ALL@ / WRFDLMN permit\n@ALL@ /test.vo/private WRFDLMN deny\n";
+    std::fs::write(world.storm.dir().join("path-authz.db"), rules).unwrap();
+    world.storm.restart();
+    let inner = element("spaceToken", &space) + &element("newLifeTime", 300);
+    let answer = world.srm("srmExtendFileLifeTimeInSpace", &inner).await;
+    assert_eq!((answer.code.as_str(), codes(&answer)), (PARTIAL, vec![SUCCESS]));
+    assert_eq!(answer.files[0].surl, world.surl("open"));
+    assert!(answer.explanation.contains("2 files that you may not list"), "{}", answer.xml);
+    assert!(!answer.xml.contains("private"), "{}", answer.xml);
+    // Who names one knows it.
+    let named = inner.clone() + &soap::surls(&[world.surl("private/a")]);
+    world.srm("srmExtendFileLifeTimeInSpace", &named).await.expect(DENIED);
+    world.rm(&world.surl("open")).await.expect(SUCCESS);
+    let answer = world.srm("srmExtendFileLifeTimeInSpace", &inner).await;
+    assert_eq!((answer.code.as_str(), answer.files.len()), (DENIED, 0), "{}", answer.xml);
+}
+
+#[tokio::test]
 async fn files_live_longer_when_asked_for() {
     let world = small();
     world.publish("v", &[7; 10], &stored("VOLATILE", 2)).await;

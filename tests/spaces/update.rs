@@ -72,6 +72,35 @@ async fn a_space_grows_shrinks_and_lives_longer() {
 }
 
 #[tokio::test]
+async fn a_shorter_life_of_a_space_is_one_of_its_files() {
+    let mut world = small();
+    let space = world.space(100_000, "").await;
+    for (name, kind, seconds) in
+        [("v", "VOLATILE", 3600), ("d", "DURABLE", -1), ("p", "PERMANENT", -1)]
+    {
+        world.publish(name, &[7; 10], &(stored(kind, seconds) + &into(&space))).await;
+    }
+    // One that is on its way, with the lifetime that it was told.
+    let late = world.surl("late");
+    let put = world.put(&[&late], &(stored("VOLATILE", 3600) + &into(&space))).await.expect(READY);
+    World::stored(&world.http("PUT", turl(&put), &[7; 10]).await);
+    assert_eq!(world.update(&space, &new_lifetime(4)).await.code, SUCCESS);
+    world.done(token(&put), &[&late]).await.expect(SUCCESS);
+    for name in ["v", "d", "late"] {
+        let listed = world.listed(&world.surl(name)).await.expect(SUCCESS);
+        assert!((0..=4).contains(&number(&listed, "lifetimeLeft")), "{name}: {}", listed.xml);
+    }
+    world.storm.kill9();
+    world.storm.restart();
+    let soon = std::time::Duration::from_secs(10);
+    let gone = || !world.disk("v").exists() && !world.disk("late").exists();
+    assert!(crate::common::wait_until(soon, gone));
+    seconds(0.2).await;
+    world.listed(&world.surl("d")).await.expect(EXPIRED);
+    assert_eq!(number(&world.listed(&world.surl("p")).await.expect(SUCCESS), "lifetimeLeft"), -1);
+}
+
+#[tokio::test]
 async fn a_space_that_is_over_takes_nothing_and_keeps_nothing_free() {
     let mut world = small();
     let space = world.space(900_000, &lifetime(3)).await;

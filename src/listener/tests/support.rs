@@ -50,6 +50,7 @@ pub fn limits() -> Limits {
         connections: 100,
         connections_per_address: 100,
         calls_per_user: 100,
+        live_files: 100,
         ls_entries: 10,
         handshake: PATIENCE,
         idle_body: PATIENCE,

@@ -210,11 +210,39 @@ async fn what_is_put_off_keeps_its_place() {
     pool.submit("a", vec![Box::new(resting) as Box<dyn Job>, bench.job(1, true)]).unwrap();
     assert_eq!(bench.starts(1).await, [1]);
     assert_eq!(pool.waiting(), 0, "it is in nobody's way");
-    assert!(matches!(pool.reserve("b", 2), Err(Full::Queue { waiting: 1, .. })));
+    // Others find all the room there is; he himself has what he has.
+    assert_eq!(pool.reserve("a", 2).err().unwrap(), share("get", 2));
+    let others = pool.reserve("b", 2).unwrap();
     let places = awake.lock().unwrap().pop().unwrap();
-    places.submit(vec![bench.job(2, true)]);
-    assert_eq!(bench.starts(1).await, [2]);
+    places.wake(vec![bench.job(2, true)]);
+    assert!(bench.starts(0).await.is_empty(), "there is no room");
+    // Woken by whoever makes room, in the order in which they came.
+    pool.rest("c", 1).wake(vec![bench.job(3, true)]);
+    drop(others);
+    let mut started = [bench.started.recv().await.unwrap(), bench.started.recv().await.unwrap()];
+    started.sort_unstable();
+    assert_eq!(started, [2, 3]);
     assert!(pool.reserve("b", 2).is_ok());
+}
+
+fn share(kind: &str, wanted: usize) -> Full {
+    Full::Share { kind: kind.to_owned(), wanted, waiting: 0, limit: 2 }
+}
+
+#[tokio::test]
+async fn what_waits_for_room_ends_with_the_pool() {
+    let mut bench = Bench::new();
+    let pool = Pool::new("get", 1, 1);
+    let _others = pool.reserve("b", 1).unwrap();
+    for number in 0..3 {
+        pool.rest("a", 1).wake(vec![bench.job(number, true)]);
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    pool.shutdown().await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(bench.started.try_recv().is_err());
+    // Nobody holds on to a job any more.
+    assert_eq!(bench.sender.strong_count(), 1);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::Live;
 use crate::model::Identity;
 use crate::scheduler::{Slots, Turn};
 use crate::srm::requests::now;
-use crate::store::FileRow;
+use crate::store::{FileRow, Millis};
 
 /// Files whose turn came while the request was suspended, or had not begun yet.
 pub(in crate::srm) struct Parked {
@@ -69,7 +69,13 @@ impl Live {
         (state.files.iter().any(waits), state.suspended)
     }
 
-    pub(in crate::srm) fn set_suspended(&self, suspended: bool) {
-        self.lock().suspended = suspended;
+    /// What waits ends then at the latest, or goes on (`None`) until the end that it has anyhow.
+    pub(in crate::srm) fn set_suspended(&self, until: Option<Millis>) {
+        let end = [until, self.request.deadline].into_iter().flatten().min();
+        let mut state = self.lock();
+        state.suspended = until.is_some();
+        for file in state.files.iter_mut().filter(|file| !file.state.is_answered()) {
+            Arc::make_mut(file).expires = end;
+        }
     }
 }

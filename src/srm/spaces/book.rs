@@ -8,7 +8,7 @@ use super::super::{Error, ErrorKind};
 use super::limits::Limits;
 use super::words::{expired, no_room, too_large, too_many, unknown};
 use crate::model::SpaceToken;
-use crate::store::{Millis, RecordDelta, SpaceRow};
+use crate::store::{KnownSpace, Millis, RecordDelta, SpaceRow};
 
 /// Spaces that one person may hold.
 const SPACES_OF_ONE: usize = 1000;
@@ -125,10 +125,11 @@ impl Book {
 }
 
 impl Inner {
-    fn insert(&mut self, row: SpaceRow, used: u64) {
+    fn insert(&mut self, KnownSpace { row, used, release }: KnownSpace) {
         self.tokens.insert(row.token.clone(), Arc::clone(&row.area));
         let book = self.areas.entry(Arc::clone(&row.area)).or_default();
-        book.spaces.insert(row.token.clone(), Space::new(row, used));
+        let space = Space { closing: release.is_some(), ..Space::new(row, used) };
+        book.spaces.insert(space.row.token.clone(), space);
     }
 
     /// What is promised to the area, and on its file system.
@@ -177,17 +178,13 @@ impl Books {
     }
 
     /// Takes in what the store knows, at a start.
-    pub(in super::super) fn load(
-        &self,
-        spaces: Vec<(SpaceRow, u64)>,
-        records: Vec<(Arc<str>, i64)>,
-    ) {
+    pub(in super::super) fn load(&self, spaces: Vec<KnownSpace>, records: Vec<(Arc<str>, i64)>) {
         let mut inner = self.lock();
         for (area, count) in records {
             inner.areas.entry(area).or_default().records = count;
         }
-        for (row, used) in spaces {
-            inner.insert(row, used);
+        for space in spaces {
+            inner.insert(space);
         }
     }
 

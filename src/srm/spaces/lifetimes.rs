@@ -74,7 +74,7 @@ impl Srm {
         seconds: Option<i32>,
     ) -> LifetimesAnswer {
         match self.extend_all(who, token, surls, seconds).await {
-            Ok(files) => {
+            Ok((files, 0)) => {
                 let statuses: Vec<SurlStatus> = files
                     .iter()
                     .map(|file| SurlStatus { surl: file.surl.clone(), status: file.status.clone() })
@@ -87,17 +87,27 @@ impl Srm {
                 );
                 LifetimesAnswer { status, files: Some(files) }
             }
+            Ok((files, others)) => {
+                let why = format!("left as they are: {others} files that you may not list");
+                let extended = files.iter().any(|file| file.status.code == StatusCode::Success);
+                let code = match extended {
+                    true => StatusCode::PartialSuccess,
+                    false => StatusCode::AuthorizationFailure,
+                };
+                LifetimesAnswer { status: ReturnStatus::new(code, why), files: Some(files) }
+            }
             Err(status) => LifetimesAnswer { status, files: None },
         }
     }
 
+    /// Each file that is told of, and how many others there are.
     async fn extend_all(
         &self,
         who: &Identity,
         token: &str,
         surls: Option<Vec<String>>,
         seconds: Option<i32>,
-    ) -> Result<Vec<SurlLifetime>, ReturnStatus> {
+    ) -> Result<(Vec<SurlLifetime>, usize), ReturnStatus> {
         self.check_person(who).await?;
         if let Some(seconds) = seconds.filter(|seconds| *seconds == 0 || *seconds < -1) {
             return Err(ReturnStatus::invalid_request(format!(
@@ -114,19 +124,25 @@ impl Srm {
         {
             return Err(expired().into());
         }
-        let surls = match surls {
-            Some(surls) => surls,
-            None => self.surls_of(&found).await?,
+        let (surls, named) = match surls {
+            Some(surls) => (surls, true),
+            None => (self.surls_of(&found).await?, false),
         };
-        let mut files = Vec::with_capacity(surls.len());
+        let (mut files, mut others) = (Vec::with_capacity(surls.len()), 0);
         for surl in surls {
-            let told = match self.site().reach_surl(who, &surl, Needs::CHANGE) {
+            let site = self.site();
+            let told = match site.reach_surl(who, &surl, Needs::CHANGE) {
                 Ok(located) => self.extend_file(&located, Some(&found), seconds).await,
+                // A name is for who knows it, or may list it.
+                Err(_) if !named && site.reach_surl(who, &surl, Needs::LIST).is_err() => {
+                    others += 1;
+                    continue;
+                }
                 Err(error) => Err(error),
             };
             files.push(lifetime_of(surl, told));
         }
-        Ok(files)
+        Ok((files, others))
     }
 
     /// All files of a reserved space, as SURLs.

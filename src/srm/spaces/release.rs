@@ -1,5 +1,7 @@
 //! srmReleaseSpace, and the end of spaces that nobody released.
 
+use std::time::Duration;
+
 use super::super::requests::now;
 use super::super::{Error, ErrorKind, Srm, to_the_end};
 use super::book::Space;
@@ -9,6 +11,8 @@ use crate::store::Millis;
 
 /// Files taken out of a space in one commit.
 const STEP: usize = 500;
+/// After a failure of the request database.
+const AGAIN: Duration = Duration::from_secs(60);
 
 impl Srm {
     /// srmReleaseSpace. Without `force` a space that holds files whose lifetime is not over, or that
@@ -45,31 +49,52 @@ impl Srm {
     async fn release_found(&self, space: &Space, force: bool) -> Result<(), Error> {
         let token = &space.row.token;
         self.core.books.close(token)?;
-        let released = async {
+        let end = force.then(now);
+        let begun = async {
             if !force {
                 self.check_over(token).await?;
             }
-            self.empty_space(token, force.then(now)).await
+            self.empty_step(token, end).await
         };
-        let released = released.await;
-        if released.is_err() {
-            self.core.books.reopen(token);
-        }
-        released
+        let done = begun.await.inspect_err(|_| self.core.books.reopen(token))?;
+        // From here on it is released, whatever comes.
+        let emptied = if done { Ok(()) } else { self.empty_space(token, end).await };
+        emptied.inspect_err(|_| self.go_on_releasing(token.clone(), end))
+    }
+
+    /// Goes on with a release that was cut short.
+    pub(in super::super) fn go_on_releasing(&self, token: SpaceToken, end: Option<Millis>) {
+        let srm = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let turn = srm.core.space_turn.lock().await;
+                let Err(error) = srm.empty_space(&token, end).await else { return };
+                drop(turn);
+                tracing::error!(space = %token.0, %error, "not released yet: again soon");
+                tokio::select! {
+                    () = tokio::time::sleep(AGAIN) => {}
+                    () = srm.core.stopping.cancelled() => return,
+                }
+            }
+        });
     }
 
     async fn empty_space(&self, token: &SpaceToken, end: Option<Millis>) -> Result<(), Error> {
-        loop {
-            let (deltas, done) = self.core.store.release_space(token.clone(), end, STEP).await?;
-            self.core.books.apply(&deltas);
-            if let Some(end) = end {
-                self.note_due(end);
-            }
-            if done {
-                self.core.books.forget(token);
-                return Ok(());
-            }
+        while !self.empty_step(token, end).await? {}
+        Ok(())
+    }
+
+    /// Takes some files out; whether the space is gone.
+    async fn empty_step(&self, token: &SpaceToken, end: Option<Millis>) -> Result<bool, Error> {
+        let (deltas, done) = self.core.store.release_space(token.clone(), end, STEP).await?;
+        self.core.books.apply(&deltas);
+        if let Some(end) = end {
+            self.note_due(end);
         }
+        if done {
+            self.core.books.forget(token);
+        }
+        Ok(done)
     }
 
     /// Fails while the space holds something that is not over.

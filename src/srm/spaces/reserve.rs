@@ -36,7 +36,8 @@ impl Srm {
         self.status_of_grant(who, token, RequestKind::ReserveSpace).await
     }
 
-    /// srmUpdateSpace: new absolute sizes, and a lifetime from now.
+    /// srmUpdateSpace: new absolute sizes, and a lifetime from now. A shorter one takes along what is in
+    /// the space and has a lifetime.
     pub async fn update_space(&self, who: &Identity, asked: UpdateSpace) -> SpaceGrantAnswer {
         let (srm, who) = (self.clone(), who.clone());
         to_the_end(async move { Ok(srm.update(&who, asked).await) })
@@ -181,9 +182,13 @@ impl Srm {
             .with_room(&area, move |limits| srm.core.books.update(&token, wish, limits, now()))
             .await;
         let (old, new, lower) = updated?;
+        let end = new.expires;
         let granted = self.grant(who, RequestKind::UpdateSpace, new, lower).await;
-        if granted.is_err() {
-            self.core.books.put_back(old);
+        match (&granted, end) {
+            (Err(_), _) => self.core.books.put_back(old),
+            // What is in it may end sooner now.
+            (Ok(_), Some(end)) => self.note_due(end),
+            (Ok(_), None) => {}
         }
         granted
     }

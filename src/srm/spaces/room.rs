@@ -12,16 +12,20 @@ use super::hold::Hold;
 use super::limits::Limits;
 use crate::model::{FileKey, RelPath, RequestKind, SpaceToken};
 use crate::namespace::{Located, StorageArea};
+use crate::store::KnownSpace;
 
 /// Blocks of `st_blocks`.
 const BLOCK: u64 = 512;
 
 impl Srm {
-    /// What is promised, as the store knows it; at a start.
+    /// What is promised, as the store knows it; at a start. Releases that a stop cut short go on.
     pub(in super::super) async fn load_spaces(&self) -> Result<(), Error> {
         let (spaces, records) =
             (self.core.store.spaces().await?, self.core.store.count_records().await?);
+        let begun = |space: &KnownSpace| Some((space.row.token.clone(), space.release?));
+        let begun: Vec<_> = spaces.iter().filter_map(begun).collect();
         self.core.books.load(spaces, records);
+        begun.into_iter().for_each(|(space, end)| self.go_on_releasing(space, end));
         let srm = self.clone();
         blocking(move || {
             for area in srm.site().namespace.areas() {

@@ -99,6 +99,14 @@ impl Srm {
         });
     }
 
+    /// What was below `from` has other names now: nobody who frees the old ones finds it.
+    pub(in super::super) fn forget_held(&self, from: &FileKey) {
+        let below = |key: &FileKey| key.area == from.area && key.path.is_within(&from.path);
+        self.core.sweep.lock().held.retain(|key| !below(key));
+        // Those that are due already are looked at again.
+        self.note_due(Millis(0));
+    }
+
     /// Removes the volatile files that are due, and tells when the next one is.
     pub(in super::super) async fn sweep_due(&self) -> Option<Millis> {
         match self.sweep_files().await {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{State, Usage, bytes};
+use super::{Area, State, Usage, bytes};
 use crate::model::{FileKey, RelPath};
 use crate::store::{Millis, ScanRow};
 
@@ -68,6 +68,12 @@ impl Usage {
     /// Wants an area counted anew.
     pub(in crate::srm) fn ask_scan(&self, area: &Arc<str>) {
         self.lock().areas.entry(Arc::clone(area)).or_default().asked = true;
+        self.wanted.notify_one();
+    }
+
+    /// An area lies elsewhere: what is known of it is of another place.
+    pub(in crate::srm) fn forget(&self, area: &Arc<str>) {
+        self.lock().areas.insert(Arc::clone(area), Area::default());
         self.wanted.notify_one();
     }
 
