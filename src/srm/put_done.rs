@@ -179,9 +179,10 @@ impl Srm {
         if live.overwrite() != OverwriteMode::WhenFilesAreDifferent {
             return HashMap::new();
         }
-        let ready = files.iter().filter_map(|n| live.file(*n)).filter(|file| {
-            file.state == FileState::SpaceAvailable && !live.is_uploading(file.n)
-        });
+        let ready = files
+            .iter()
+            .filter_map(|n| live.file(*n))
+            .filter(|file| file.state == FileState::SpaceAvailable && !live.is_uploading(file.n));
         let work = ready.filter_map(|file| self.publish_of(live, &file, readers).ok()).collect();
         let compared = self.compare_all(live, work).await.into_iter();
         compared.filter_map(|publish| Some((publish.n, publish.compared?))).collect()

@@ -17,7 +17,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 64;
 
 /// Each step leads from the schema of its index to the next; steps are only ever added.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, SPACES, COPIES, LISTINGS, ARRIVALS, RELEASES_AND_ROOTS];
+pub(super) const MIGRATIONS: &[&str] =
+    &[V1, V2, V3, V4, SPACES, COPIES, LISTINGS, ARRIVALS, RELEASES_AND_ROOTS];
 
 /// `live` is 1 until the file's state is final for its kind. `kind` and `owner` of a file repeat its
 /// request's, for the partial indices. Times are milliseconds since 1970; sizes are the 64 bits of

@@ -53,7 +53,8 @@ async fn others_do_not_wait_and_an_abort_ends_it() {
     // The file's lock is free, and the request's turn is.
     world.rm(&world.surl("other")).await.expect(INVALID_PATH);
     assert_eq!(world.srm("srmMkdir", &format!("<SURL>{surl}</SURL>")).await.code, DUPLICATION);
-    let extended = soap::token(&id) + &soap::surls(&[&surl]) + &"<newPinLifeTime>60</newPinLifeTime>";
+    let extended =
+        soap::token(&id) + &soap::surls(&[&surl]) + &"<newPinLifeTime>60</newPinLifeTime>";
     assert_eq!(world.srm("srmExtendFileLifeTime", &extended).await.code, SUCCESS);
     assert_eq!(world.abort(&id).await.code, SUCCESS);
     done.await.unwrap().unwrap().expect(ABORTED);
@@ -89,5 +90,5 @@ async fn what_changes_meanwhile_is_told() {
     let answer = done.await.unwrap().unwrap();
     answer.expect(BUSY);
     world.done(&id, &[&surl]).await.expect(SUCCESS);
-        world.tidy();
+    world.tidy();
 }

@@ -146,8 +146,9 @@ async fn a_start_that_is_put_off() {
 
 #[tokio::test]
 async fn what_is_suspended_does_not_wait_for_ever() {
-    let mut world =
-        World::with("[lifetimes]\npin_default = \"2s\"\npin_maximum = \"3s\"\nrequest_kept = \"1h\"");
+    let mut world = World::with(
+        "[lifetimes]\npin_default = \"2s\"\npin_maximum = \"3s\"\nrequest_kept = \"1h\"",
+    );
     let file = world.write("f", b"f");
     let waiting = world.bring(&[&file], &deferred(1)).await.expect(QUEUED);
     let goes_on = world.bring(&[&file], &deferred(1)).await.expect(QUEUED);

@@ -103,7 +103,8 @@ async fn a_release_that_was_killed_goes_on() {
     let mut world = small();
     let spaces = [world.space(1000, "").await, world.space(1000, "").await];
     world.storm.term();
-    let insert = "INSERT INTO file_records (area, path, space, storage_type, lifetime, expires, size)
+    let insert =
+        "INSERT INTO file_records (area, path, space, storage_type, lifetime, expires, size)
          VALUES ('TESTVO', ?1, ?2, 'DURABLE', -1, NULL, 0)";
     let mut database = world.database();
     let all = database.transaction().unwrap();

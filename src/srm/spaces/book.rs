@@ -178,11 +178,7 @@ impl Books {
     }
 
     /// Takes in what the store knows, at a start.
-    pub(in super::super) fn load(
-        &self,
-        spaces: Vec<KnownSpace>,
-        records: Vec<(Arc<str>, i64)>,
-    ) {
+    pub(in super::super) fn load(&self, spaces: Vec<KnownSpace>, records: Vec<(Arc<str>, i64)>) {
         let mut inner = self.lock();
         for (area, count) in records {
             inner.areas.entry(area).or_default().records = count;
