@@ -1,7 +1,7 @@
 //! What changes the database. Each function runs on the writer thread, inside its own savepoint:
 //! after an error nothing of it remains.
 
-use rusqlite::{Connection, OptionalExtension, ffi, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ffi, params};
 
 use super::rows::{self, write_bytes, write_protocols};
 use super::{
@@ -151,8 +151,9 @@ pub(super) fn advance(
     changes: &[Advance],
     end: Option<End>,
 ) -> Result<Vec<Advanced>, StoreError> {
+    let mut states = States::new(connection)?;
     let outcomes: Vec<Advanced> =
-        changes.iter().map(|change| advance_one(connection, change)).collect::<Result<_, _>>()?;
+        changes.iter().map(|change| states.advance(change)).collect::<Result<_, _>>()?;
     if let Some(end) = end {
         connection
             .prepare_cached(
@@ -251,23 +252,37 @@ pub(super) fn write_intent(
     Ok(IntentId(connection.last_insert_rowid()))
 }
 
-fn advance_one(connection: &Connection, change: &Advance) -> Result<Advanced, StoreError> {
-    let Some((state, kind)) = standing(connection, change.request, change.n)? else {
-        return Ok(Advanced::Gone);
-    };
-    if state != change.expect {
-        return Ok(Advanced::Found(state));
-    }
-    let row = &change.row;
-    let updated = connection
-        .prepare_cached(
+/// Writes the new states of files. Prepared once, for as many as there are.
+struct States<'a> {
+    connection: &'a Connection,
+    update: CachedStatement<'a>,
+    /// The kind of the last file's request: most often it is the next one's, too.
+    kind: Option<(RequestId, RequestKind)>,
+}
+
+impl<'a> States<'a> {
+    fn new(connection: &'a Connection) -> Result<Self, StoreError> {
+        let update = connection.prepare_cached(
             "UPDATE files SET area = ?1, path = ?2, state = ?3, live = ?4,
                  code = ?5, explanation = ?6, size = ?7,
                  expected_size = ?8, turl_protocol = ?9, turl = ?10,
                  expires = ?11
              WHERE request = ?12 AND n = ?13 AND state = ?14",
-        )?
-        .execute(params![
+        )?;
+        Ok(Self { connection, update, kind: None })
+    }
+
+    fn advance(&mut self, change: &Advance) -> Result<Advanced, StoreError> {
+        let kind = match self.kind {
+            Some((request, kind)) if request == change.request => kind,
+            _ => match standing(self.connection, change.request, change.n)? {
+                Some((_, kind)) => kind,
+                None => return Ok(Advanced::Gone),
+            },
+        };
+        self.kind = Some((change.request, kind));
+        let row = &change.row;
+        let updated = self.update.execute(params![
             row.key.as_ref().map(|key| &*key.area),
             row.key.as_ref().map(|key| key.path.as_str()),
             row.state.as_str(),
@@ -283,15 +298,20 @@ fn advance_one(connection: &Connection, change: &Advance) -> Result<Advanced, St
             change.n,
             change.expect.as_str(),
         ]);
-    match updated {
-        Ok(_) => Ok(Advanced::Yes),
-        // The primary key is not written, so that only the index of live puts can be meant.
-        Err(rusqlite::Error::SqliteFailure(error, _))
-            if error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE =>
-        {
-            Ok(Advanced::LivePut)
+        match updated {
+            Ok(0) => {
+                let found = standing(self.connection, change.request, change.n)?;
+                Ok(found.map_or(Advanced::Gone, |(state, _)| Advanced::Found(state)))
+            }
+            Ok(_) => Ok(Advanced::Yes),
+            // The primary key is not written, so that only the index of live puts can be meant.
+            Err(rusqlite::Error::SqliteFailure(error, _))
+                if error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE =>
+            {
+                Ok(Advanced::LivePut)
+            }
+            Err(error) => Err(error.into()),
         }
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,41 +1,26 @@
 //! The one thread that writes. It commits everything that waits in one transaction, so that many
 //! callers share the price of making it durable.
 
-use std::collections::VecDeque;
+mod order;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::StoreError;
+pub(super) use order::PART;
+use order::{Heavy, gather};
 
 /// Rows that may wait to be written, in each [`Lane`]: bounds memory, and the length of one commit.
 const WAITING_ROWS: u32 = 1 << 17;
 /// How long a caller waits for its turn to wait.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a commit is put off while the callers of the last one are expected back. Somebody who
-/// comes alone never waits.
-const GATHER: Duration = Duration::from_micros(500);
-/// How long units that nobody waits for are put off.
-const IDLE: Duration = Duration::from_millis(100);
-
-/// A unit of more rows is heavy: it lets those pass that are not, so that somebody's ten thousand files
-/// do not hold up everybody's one.
-const LIGHT: usize = 32;
-/// Rows of a unit that is a part of something heavy, however little it writes.
-pub(super) const PART: usize = LIGHT + 1;
-/// Rows of heavy units in one transaction, at most, where there are several: while others are about,
-/// and while nobody is.
-const STEPS: (usize, usize) = (128, 4096);
-/// Whoever wrote such a time ago is about.
-const ABOUT: Duration = Duration::from_millis(250);
-/// How long a heavy unit lets others pass.
-const AGED: Duration = Duration::from_millis(250);
 
 /// Which bound a unit falls under, and how many rows it counts for.
 #[derive(Clone, Copy, Debug)]
@@ -291,81 +276,6 @@ fn run(connection: &Connection, receiver: &Receiver<Message>, commits: &AtomicU6
         if stop {
             return;
         }
-    }
-}
-
-/// Everything that waits, and whether it is the last. `crowd` is the size of the last group: its
-/// callers have just been answered and may be on their way back. Without `wait`: what is there now.
-fn gather(receiver: &Receiver<Message>, crowd: usize, wait: bool) -> (Vec<Box<dyn Unit>>, bool) {
-    let mut group: Vec<Box<dyn Unit>> = Vec::with_capacity(crowd);
-    let mut until: Option<Instant> = None;
-    let mut awaited = false;
-    loop {
-        let message = match receiver.try_recv() {
-            Err(TryRecvError::Empty) if !wait => return (group, false),
-            Err(TryRecvError::Empty) => match until {
-                None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(_) if awaited && group.len() >= crowd => return (group, false),
-                Some(until) => {
-                    receiver.recv_timeout(until.saturating_duration_since(Instant::now()))
-                }
-            },
-            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-            Ok(message) => Ok(message),
-        };
-        match message {
-            Ok(Message::Unit(unit)) => {
-                let first = until.is_none();
-                if unit.is_awaited() && !awaited {
-                    awaited = true;
-                    until = Some(Instant::now() + GATHER);
-                } else if first {
-                    until = Some(Instant::now() + IDLE);
-                }
-                group.push(unit);
-            }
-            Err(RecvTimeoutError::Timeout) => return (group, false),
-            Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return (group, true),
-        }
-    }
-}
-
-/// Heavy units, in the order in which they came.
-#[derive(Default)]
-struct Heavy {
-    waiting: VecDeque<(Instant, Box<dyn Unit>)>,
-    /// When somebody last waited for something light.
-    light: Option<Instant>,
-}
-
-impl Heavy {
-    fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    /// Keeps back what is heavy in a group; what is to be written now.
-    fn let_pass(&mut self, group: Vec<Box<dyn Unit>>, all: bool) -> Vec<Box<dyn Unit>> {
-        let now = Instant::now();
-        let (heavy, mut light): (Vec<_>, Vec<_>) =
-            group.into_iter().partition(|unit| unit.rows() > LIGHT);
-        self.waiting.extend(heavy.into_iter().map(|unit| (now, unit)));
-        let alone = light.is_empty();
-        if light.iter().any(|unit| unit.is_awaited()) {
-            self.light = Some(now);
-        }
-        let about = self.light.is_some_and(|last| now.duration_since(last) < ABOUT);
-        let most = if about { STEPS.0 } else { STEPS.1 };
-        let mut rows = 0;
-        while let Some((came, unit)) = self.waiting.front() {
-            let fits = rows == 0 || (alone && rows + unit.rows() <= most);
-            let aged = now.duration_since(*came) >= AGED;
-            if !(all || fits && (alone || aged)) {
-                break;
-            }
-            rows += unit.rows();
-            light.extend(self.waiting.pop_front().map(|(_, unit)| unit));
-        }
-        light
     }
 }
 
