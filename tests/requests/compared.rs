@@ -54,7 +54,7 @@ async fn others_do_not_wait_and_an_abort_ends_it() {
     world.rm(&world.surl("other")).await.expect(INVALID_PATH);
     assert_eq!(world.srm("srmMkdir", &format!("<SURL>{surl}</SURL>")).await.code, DUPLICATION);
     let extended =
-        soap::token(&id) + &soap::surls(&[&surl]) + &"<newPinLifeTime>60</newPinLifeTime>";
+        soap::token(&id) + &soap::surls(&[&surl]) + "<newPinLifeTime>60</newPinLifeTime>";
     assert_eq!(world.srm("srmExtendFileLifeTime", &extended).await.code, SUCCESS);
     assert_eq!(world.abort(&id).await.code, SUCCESS);
     done.await.unwrap().unwrap().expect(ABORTED);
