@@ -27,7 +27,7 @@ use std::path::Path;
 
 use allowed::ALLOWED;
 use common::codes::part;
-use reasons::{NOT_YET, REASONS};
+use reasons::REASONS;
 
 /// By operation, level and code: the tests that received it.
 type Received = BTreeMap<(String, String, String), BTreeSet<String>>;
@@ -121,7 +121,6 @@ fn table(received: &Received, wrong: &mut String) -> String {
                         used.insert(at);
                         REASONS[at].why.to_owned()
                     }
-                    (None, None) if NOT_YET.contains(operation) => "not offered yet".to_owned(),
                     (None, None) => {
                         let _ =
                             writeln!(wrong, "{operation} {level} {code}: neither test nor reason");
@@ -130,12 +129,6 @@ fn table(received: &Received, wrong: &mut String) -> String {
                 };
                 let _ = writeln!(text, "| {level} | SRM_{code} | {told} |");
             }
-        }
-    }
-    for operation in NOT_YET {
-        let key = (operation.to_string(), "request".to_owned(), "SUCCESS".to_owned());
-        if received.contains_key(&key) {
-            let _ = writeln!(wrong, "{operation} is offered: take it off the list of what is not");
         }
     }
     for (at, reason) in REASONS.iter().enumerate() {

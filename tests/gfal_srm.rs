@@ -213,7 +213,7 @@ fn what_gfal2_itself_can_not_do() {
 #[tokio::test]
 async fn lists_that_are_not_ready_at_once() {
     // gfal2 asks for a thousand entries of a large directory at once, and takes no fewer.
-    let settings = "answer_wait = \"0s\"\n[limits]\nls_entries = 1000\n";
+    let settings = "ls_wait = \"0s\"\n[limits]\nls_entries = 1000\n";
     let world = World { storm: TestStorm::with(settings, Vec::new()) };
     let root = world.storm.root("test.vo").join("many");
     std::fs::create_dir(&root).unwrap();

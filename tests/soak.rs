@@ -56,7 +56,7 @@ const SHARERS: u64 = 4;
 /// How long the daemon lives between two kills, in milliseconds.
 const LIFE: std::ops::Range<u64> = 300..4000;
 /// Less than a full answer takes at times, so that clients see requests that wait.
-const SETTINGS: &str = "answer_wait = \"20ms\"\n";
+const SETTINGS: &str = "answer_wait = \"20ms\"\nls_wait = \"20ms\"\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_left_or_stuck() {

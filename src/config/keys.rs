@@ -169,6 +169,15 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "srm",
+        "ls_wait",
+        Kind::Duration(|c| &mut c.srm.ls_wait),
+        r#""10s""#,
+        "how long srmLs may take before it is answered with a token (srmStatusOfLsRequest) instead; longer \
+         than answer_wait, since a token costs a commit and a second call, and clients that know \
+         StoRM, which gives none, may not ask again; \"0s\" = a token at once",
+    ),
+    key(
+        "srm",
         "overwrite_default",
         Kind::Overwrite(|c| &mut c.srm.overwrite_default),
         r#""NEVER""#,
@@ -446,7 +455,7 @@ pub const KEYS: &[Key] = &[
         "ls_entries",
         Kind::Count(|c| &mut c.limits.ls_entries),
         "2000",
-        "entries in one srmLs answer",
+        "entries in one srmLs answer; gfal2 asks for 1000 of a large directory and takes no fewer",
     ),
     key(
         "limits",
@@ -499,6 +508,7 @@ pub(super) fn blank() -> Config {
         srm: SrmSection {
             listen: nowhere,
             answer_wait: Duration::ZERO,
+            ls_wait: Duration::ZERO,
             overwrite_default: OverwriteMode::Never,
             create_parents: false,
             overwrite_pinned: false,

@@ -75,6 +75,7 @@ pub struct DaemonSection {
 pub struct SrmSection {
     pub listen: SocketAddr,
     pub answer_wait: Duration,
+    pub ls_wait: Duration,
     pub overwrite_default: OverwriteMode,
     pub create_parents: bool,
     pub overwrite_pinned: bool,

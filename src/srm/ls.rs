@@ -1,5 +1,5 @@
 //! srmLs: by name, page by page, and no work per entry that was not asked for. What is not ready within
-//! `answer_wait` becomes a request with a token, of which srmStatusOfLsRequest tells.
+//! `ls_wait` becomes a request with a token, of which srmStatusOfLsRequest tells.
 //!
 //! First come names (`walk`), then what is told of those on the page (`page`). Names stand in the order
 //! of their bytes, and what a directory holds right behind it. Names that were read once are kept for
@@ -60,7 +60,7 @@ impl Srm {
             Ok(asked) => Arc::new(asked),
             Err(status) => return LsAnswer::bare(status),
         };
-        let wait = self.site().config.srm.answer_wait;
+        let wait = self.site().config.srm.ls_wait;
         if !wait.is_zero()
             && let Ok(told) = tokio::time::timeout(wait, self.list_now(who, &asked)).await
         {
@@ -174,7 +174,7 @@ impl View {
         };
         let tell = |listing: &Listing| {
             let part = (part.from, part.most);
-            let surls = asked.surls.iter().map(|surl| Ok(surl.as_str()));
+            let surls = asked.surls.iter().map(|surl| (surl.as_str(), None));
             (Pager::new(self, listing, asked.levels, part, go_on).of(surls), listing.too_deep)
         };
         if asked.levels == 0 {

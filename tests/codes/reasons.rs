@@ -30,9 +30,6 @@ const fn reason(
     Reason { operations, level, codes, why }
 }
 
-/// Operations that stormd does not offer yet.
-pub const NOT_YET: &[&str] = &["srmStatusOfLsRequest"];
-
 const READS: &str =
     "srmPrepareToGet srmStatusOfGetRequest srmBringOnline srmStatusOfBringOnlineRequest";
 const RESERVES: &str =
@@ -150,7 +147,18 @@ pub const REASONS: &[Reason] = &[
     ),
     reason("srmRm", "file", "FILE_BUSY", "srmRm aborts what runs on the file"),
     reason("srmRm srmLs", "file", "FAILURE", "only while a disk fails"),
-    reason("srmLs", "request", "REQUEST_QUEUED REQUEST_INPROGRESS", "lists are answered at once"),
+    reason(
+        "srmLs",
+        "request",
+        "REQUEST_INPROGRESS",
+        "the first answer is the list or says that it is queued; the status call tells it",
+    ),
+    reason(
+        "srmStatusOfLsRequest",
+        "request",
+        "REQUEST_TIMED_OUT",
+        "srmLs has no desiredTotalRequestTime",
+    ),
     reason(
         "srmReleaseFiles srmAbortFiles srmPutDone",
         "file",

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use super::common::client::Tls;
 use super::common::scene::Scene;
 use super::common::soap::{self, Answer};
-use super::common::wire;
+use super::common::{codes, wire};
 use super::{children, details, list, ls_pages::fill};
 
-const NEVER: &str = "answer_wait = \"0s\"\n[limits]\nls_entries = 10\n";
+const STATUS: &str = "srmStatusOfLsRequest";
+const NEVER: &str = "ls_wait = \"0s\"\n[limits]\nls_entries = 10\n";
 const QUEUED: &str = "SRM_REQUEST_QUEUED";
 const IN_PROGRESS: &str = "SRM_REQUEST_INPROGRESS";
 const SUSPENDED: &str = "SRM_REQUEST_SUSPENDED";
@@ -24,7 +25,7 @@ type Summary = (String, Option<String>, [Option<String>; 4]);
 /// srmLs that says it is queued: its token.
 #[track_caller]
 fn queued(answer: &Answer) -> String {
-    assert_eq!(answer.code, QUEUED, "{}", answer.xml);
+    assert!(codes::waited("srmLs", "request", QUEUED, &answer.xml), "{}", answer.xml);
     assert!(!answer.xml.contains("<details"), "{}", answer.xml);
     answer.token.clone().expect("a token")
 }
@@ -34,7 +35,14 @@ async fn ask(scene: &Scene, path: &str, options: &str) -> String {
 }
 
 async fn status(scene: &Scene, token: &str, options: &str) -> Answer {
-    scene.srm("srmStatusOfLsRequest", &(soap::token(token) + options)).await
+    scene.srm(STATUS, &(soap::token(token) + options)).await
+}
+
+/// It is not ready, and says why.
+async fn waits(scene: &Scene, token: &str, code: &str) {
+    let answer = status(scene, token, "").await;
+    assert!(codes::waited(STATUS, "request", code, &answer.xml), "not {code}: {}", answer.xml);
+    assert!(!answer.xml.contains("<details"), "{}", answer.xml);
 }
 
 /// A page, once it is ready.
@@ -151,7 +159,7 @@ async fn a_token_is_of_one_person_and_kind() {
     let token = ask(&scene, "/test.vo/dir", "").await;
     page(&scene, &token, "").await;
     let user2 = wire::config(Some("voms-user2"), Tls::Any);
-    for operation in ["srmStatusOfLsRequest", "srmAbortRequest", "srmSuspendRequest"] {
+    for operation in [STATUS, "srmAbortRequest", "srmSuspendRequest"] {
         let foreign = soap::once(&user2, port, operation, &soap::token(&token)).await.unwrap();
         assert_eq!(foreign.code, DENIED, "{operation}: {}", foreign.xml);
     }
@@ -214,14 +222,14 @@ async fn lists_that_wait_rest_and_end() {
     let [small, other, late] = [&dirs[..], &dirs, &dirs].map(soap::surls);
     let small = queued(&scene.srm("srmLs", &small).await);
     let other = queued(&scene.srm("srmLs", &other).await);
-    assert_eq!(status(&scene, &small, "").await.code, QUEUED);
+    waits(&scene, &small, QUEUED).await;
     assert_eq!(summary(&scene, &small).await, summed(QUEUED, [3, 0, 3, 0]));
     // What has begun is not suspended.
     let suspend = async |token: &str| scene.srm("srmSuspendRequest", &soap::token(token)).await;
     assert_eq!(suspend(&slow[0]).await.code, "SRM_FAILURE");
     for token in [&small, &other] {
         assert_eq!(suspend(token).await.code, SUCCESS);
-        assert_eq!(status(&scene, token, "").await.code, SUSPENDED);
+        waits(&scene, token, SUSPENDED).await;
     }
     // Others have a worker left.
     let user2 = wire::config(Some("voms-user2"), Tls::Any);
@@ -234,15 +242,14 @@ async fn lists_that_wait_rest_and_end() {
     while call("srmStatusOfLsRequest", soap::token(&theirs)).await.code != "SRM_PARTIAL_SUCCESS" {
         assert!(Instant::now() < end, "the lists of one user are in the way of others");
     }
-    assert_eq!(status(&scene, &slow[2], "").await.code, IN_PROGRESS);
+    waits(&scene, &slow[2], IN_PROGRESS).await;
 
     // A walk that is aborted ends: its worker takes what is next.
     for token in &slow {
         scene.abort(token).await;
-        let answer = status(&scene, token, "").await;
-        assert_eq!((answer.code.as_str(), details(&answer).len()), ("SRM_ABORTED", 0));
+        waits(&scene, token, "SRM_ABORTED").await;
     }
-    assert_eq!(status(&scene, &small, "").await.code, SUSPENDED);
+    waits(&scene, &small, SUSPENDED).await;
     let began = Instant::now();
     assert_eq!(scene.srm("srmResumeRequest", &soap::token(&small)).await.code, SUCCESS);
     assert_eq!(page(&scene, &small, "").await.code, "SRM_PARTIAL_SUCCESS");
@@ -253,10 +260,10 @@ async fn lists_that_wait_rest_and_end() {
     assert_eq!(scene.srm("srmAbortFiles", &part).await.code, SUCCESS);
     let slow = busy(&scene).await;
     let waiting = ask(&scene, "/test.vo/dir", "").await;
-    assert_eq!(status(&scene, &waiting, "").await.code, QUEUED);
+    waits(&scene, &waiting, QUEUED).await;
     scene.storm.kill9();
     scene.storm.restart();
-    assert_eq!(status(&scene, &other, "").await.code, SUSPENDED);
+    waits(&scene, &other, SUSPENDED).await;
     assert_eq!(summary(&scene, &other).await, summed(SUSPENDED, [3, 0, 2, 1]));
     assert!([QUEUED, IN_PROGRESS].contains(&&*status(&scene, &waiting, "").await.code));
     for token in &slow {
@@ -276,7 +283,7 @@ async fn lists_that_wait_rest_and_end() {
 /// Forgotten with what was asked for.
 #[tokio::test]
 async fn old_lists_are_forgotten() {
-    let kept = "answer_wait = \"0s\"\n[lifetimes]\nrequest_kept = \"2s\"\n";
+    let kept = "ls_wait = \"0s\"\n[lifetimes]\nrequest_kept = \"2s\"\n";
     let mut scene = Scene::with(kept, Vec::new(), |_| ());
     let token = ask(&scene, "/test.vo/dir", "").await;
     assert_eq!(page(&scene, &token, "").await.code, SUCCESS);
@@ -288,10 +295,9 @@ async fn old_lists_are_forgotten() {
     }
     scene.storm.term();
     let path = scene.storm.dir().join("var");
-    let found = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let mut found = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     let database = found
-        .filter(|path| std::fs::read(path).is_ok_and(|text| text.starts_with(b"SQLite format 3")))
-        .next()
+        .find(|path| std::fs::read(path).is_ok_and(|text| text.starts_with(b"SQLite format 3")))
         .map(|path| rusqlite::Connection::open(path).unwrap());
     let count = "SELECT count(*) FROM listings";
     let left: i64 = database.unwrap().query_row(count, [], |row| row.get(0)).unwrap();
@@ -302,14 +308,14 @@ async fn old_lists_are_forgotten() {
 #[tokio::test]
 async fn files_of_one_type() {
     for wait in ["20s", "0s"] {
-        let settings = format!("answer_wait = \"{wait}\"\n");
+        let settings = format!("ls_wait = \"{wait}\"\n");
         let scene = Scene::with(&settings, Vec::new(), |storm| {
             std::fs::create_dir(storm.root("test.vo").join("dir/empty")).unwrap();
         });
         for (name, kind) in [("dir/v", "VOLATILE"), ("dir/d", "DURABLE"), ("dir/p", "PERMANENT")] {
-            put(&scene, name, kind, true).await;
+            put(&scene, name, kind, 1000, true).await;
         }
-        put(&scene, "dir/live", "VOLATILE", false).await;
+        put(&scene, "dir/live", "VOLATILE", 1000, false).await;
         let told = async |path: &str, kind: &str, options: &str| {
             let options = format!("<fileStorageType>{kind}</fileStorageType>{options}");
             let answer = list(&scene, path, &options).await;
@@ -335,15 +341,22 @@ async fn files_of_one_type() {
         // An area in which no file was ever of another type.
         let answer = told("/open", "DURABLE", "").await;
         assert_eq!((answer.code.as_str(), details(&answer).len()), (SUCCESS, 1));
+        // A durable file whose lifetime is over stays, and is no failure.
+        put(&scene, "over", "DURABLE", 1, true).await;
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        let full = "<fullDetailedList>true</fullDetailedList>";
+        let answer = told("/test.vo", "DURABLE", full).await;
+        assert_eq!(answer.code, SUCCESS, "{}", answer.xml);
+        assert_eq!(children(&answer, "/test.vo"), ["dir", "over:SRM_FILE_LIFETIME_EXPIRED"]);
     }
 }
 
-/// A put of a type; done where asked.
-async fn put(scene: &Scene, name: &str, kind: &str, done: bool) {
+/// A put of a type, with a lifetime; done where asked.
+async fn put(scene: &Scene, name: &str, kind: &str, seconds: u32, done: bool) {
     let surl = scene.storm.surl(&format!("/test.vo/{name}"));
     let inner = soap::prepare_to_put(&[&surl], None)
         + &format!(
-            "<desiredFileLifeTime>1000</desiredFileLifeTime>\
+            "<desiredFileLifeTime>{seconds}</desiredFileLifeTime>\
              <desiredFileStorageType>{kind}</desiredFileStorageType>"
         );
     let token = scene.srm("srmPrepareToPut", &inner).await.token.unwrap();

@@ -29,8 +29,8 @@ pub(super) struct Pager<'a> {
     listing: &'a Listing,
     levels: usize,
     go_on: &'a (dyn Fn() -> bool + Sync),
-    /// Names before the page, and those that it may still tell.
-    skip: usize,
+    /// The place of its first name in the list, and how many it may still tell.
+    begin: usize,
     left: usize,
     gone: Vec<usize>,
     cut: bool,
@@ -66,22 +66,30 @@ impl<'a> Pager<'a> {
         (from, count): (usize, usize),
         go_on: &'a (dyn Fn() -> bool + Sync),
     ) -> Self {
-        let skip = from.saturating_sub(listing.first);
+        // All that do not count stand first: they lead to the first that does.
+        let ways = listing.names.len() - listing.counted;
+        let begin = ways + from.saturating_sub(listing.first);
         let levels = usize::try_from(levels.min(LEVELS)).unwrap_or(0);
-        Self { view, listing, levels, go_on, skip, left: count, gone: Vec::new(), cut: false }
+        Self { view, listing, levels, go_on, begin, left: count, gone: Vec::new(), cut: false }
     }
 
-    /// The page. Of a SURL that comes as a detail no more is told than that. Blocks.
+    /// The page. Of a SURL with a detail of its own no more is told than that. Blocks.
     pub(super) fn of<'s>(
         mut self,
-        surls: impl Iterator<Item = Result<&'s str, PathDetail>>,
+        surls: impl Iterator<Item = (&'s str, Option<PathDetail>)>,
     ) -> Page {
         let mut details = Vec::new();
         let mut begin = 0;
-        for (n, surl) in surls.enumerate() {
+        for (n, (surl, own)) in surls.enumerate() {
             let top = self.listing.tops.get(n);
             let (end, unread) = top.map_or((begin, false), |top| (top.end, top.unread));
-            details.push(surl.map_or_else(|own| own, |surl| self.surl(surl, begin..end, unread)));
+            details.push(match own {
+                Some(own) => {
+                    self.gone.extend(begin..end);
+                    own
+                }
+                None => self.surl(surl, begin..end, unread),
+            });
             begin = end;
         }
         Page { details, gone: self.gone, cut: self.cut || self.listing.more }
@@ -126,16 +134,16 @@ impl<'a> Pager<'a> {
     fn names(&mut self, top: Node, range: Range<usize>) -> PathDetail {
         let mut open = Vec::new();
         let mut top = top;
-        let mut above: Vec<usize> = Vec::new();
-        for at in range {
+        let begin = self.begin.clamp(range.start, range.end);
+        let mut above = self.above(range.start, begin);
+        for at in begin..range.end {
             let Some(named) = self.listing.names.get(at) else { break };
-            above.truncate(named.depth.saturating_sub(1));
-            if named.marks == Marks::Way || self.skip > 0 {
-                self.skip -= usize::from(named.marks != Marks::Way);
-            } else if self.left == 0 {
+            if self.left == 0 {
                 self.cut = true;
                 break;
-            } else if (self.go_on)() && self.climb(&mut top, &mut open, &above) {
+            }
+            above.truncate(named.depth.saturating_sub(1));
+            if (self.go_on)() && self.climb(&mut top, &mut open, &above) {
                 let parent = open.last_mut().unwrap_or(&mut top);
                 if let Some(node) = self.child(parent, at, named) {
                     match node.inside {
@@ -151,6 +159,21 @@ impl<'a> Pager<'a> {
             done.close(open.last_mut().unwrap_or(&mut top));
         }
         top.finish()
+    }
+
+    /// The places of what holds a name, from the top down; `from` is the first name below its SURL.
+    fn above(&self, from: usize, at: usize) -> Vec<usize> {
+        let depth_of = |place: usize| self.listing.names.get(place).map_or(1, |named| named.depth);
+        let (mut above, mut depth, mut place) = (Vec::new(), depth_of(at), at);
+        while depth > 1 && place > from {
+            place -= 1;
+            if depth_of(place) < depth {
+                depth = depth_of(place);
+                above.push(place);
+            }
+        }
+        above.reverse();
+        above
     }
 
     /// Closes what is open and does not hold the next name, and opens what does; false where that

@@ -184,7 +184,7 @@ impl Srm {
         .await
     }
 
-    /// The names that are kept, or are read anew within `answer_wait`.
+    /// The names that are kept, or are read anew within `ls_wait`.
     async fn listing_of(
         &self,
         live: &Arc<Live>,
@@ -202,7 +202,7 @@ impl Srm {
         }
         let mut made = self.read_again(live, who, asked, part.from)?;
         pass_on();
-        let wait = self.site().config.srm.answer_wait;
+        let wait = self.site().config.srm.ls_wait;
         // Whether it came to an end does not matter: what is there is told.
         let _ = tokio::time::timeout(wait, made.changed()).await;
         Ok(kept())
@@ -252,9 +252,9 @@ impl Srm {
             let _turn = turn;
             let cap = view.site.config.limits.ls_entries;
             let span = (part.from, part.most);
-            let surls = (0..).zip(&asked.surls).map(|(n, surl)| match live.file(n) {
-                Some(file) if !is_wanted(&file) => Err(failed(&file)),
-                _ => Ok(surl.as_str()),
+            let surls = (0..).zip(&asked.surls).map(|(n, surl)| {
+                let file = live.file(n).filter(|file| !is_wanted(file));
+                (surl.as_str(), file.map(|file| failed(&file)))
             });
             let page = Pager::new(&view, &listing, asked.levels, span, &|| true).of(surls);
             if !page.gone.is_empty() {

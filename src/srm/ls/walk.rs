@@ -344,3 +344,42 @@ fn holds_something(directory: &dyn Directory) -> Result<bool, DriverError> {
     }
     Ok(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_follow_each_other_and_leave_nothing_out() {
+        const BYTES: usize = 300;
+        let names: Vec<String> = (0..1000_u32).map(|n| format!("{:x}", n * 7919 % 1009)).collect();
+        let (mut all, mut after, mut passes) = (Vec::new(), None::<String>, 0);
+        loop {
+            let mut window = Window {
+                names: Names::default(),
+                after: after.as_deref(),
+                last: None,
+                more: false,
+            };
+            for name in &names {
+                window.push(name, None);
+                if window.names.bytes() > 2 * BYTES {
+                    window.cut(BYTES);
+                }
+                assert!(window.names.bytes() <= 2 * BYTES);
+            }
+            window.names.sort();
+            passes += 1;
+            all.extend(window.names.iter().map(|named| named.name.to_owned()));
+            let more = window.more;
+            after = window.names.last().map(|named| named.name.to_owned());
+            if !more {
+                break;
+            }
+        }
+        let mut sorted = names.clone();
+        sorted.sort();
+        assert_eq!(all, sorted);
+        assert!(passes > 10, "{passes}");
+    }
+}

@@ -358,7 +358,7 @@ async fn a_row_that_does_not_read_is_told() {
         ("UPDATE files SET state = 'ASLEEP'", "ASLEEP"),
         ("UPDATE files SET path = '../../etc/shadow'", "shadow"),
         ("UPDATE files SET n = -1", "file -1"),
-        ("UPDATE requests SET kind = 'STAT'", "STAT"),
+        ("UPDATE requests SET kind = 'MKDIR'", "MKDIR"),
         ("UPDATE requests SET fqans = '{'", "fqans"),
         ("UPDATE requests SET protocols = 'https,smb'", "smb"),
         ("UPDATE requests SET ended = 3", "end_code"),

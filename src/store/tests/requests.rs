@@ -1,7 +1,7 @@
 //! What is asked of requests beside their files: summaries, tokens, suspension, files that come later.
 
 use super::*;
-use crate::store::Summary;
+use crate::store::{ListingRow, Summary};
 
 #[tokio::test]
 async fn a_summary_counts_by_state() {
@@ -89,4 +89,24 @@ async fn files_are_added_with_their_directory_or_not_at_all() {
     let again = store.expand(request, vec![ready], vec![found(3)]).await;
     assert_eq!(again.unwrap(), [Advanced::Found(Pinned)]);
     assert_eq!(store.load(&token(1)).await.unwrap().unwrap().files, expected);
+}
+
+#[tokio::test]
+async fn what_a_list_asked_for_is_kept_as_long_as_its_request() {
+    let store = TestStore::new();
+    let wide = ListingRow { levels: i32::MAX, offset: 7, count: Some(usize::MAX >> 1), full: true };
+    let plain = ListingRow { levels: 0, offset: 0, count: None, full: false };
+    for (number, listing) in [(1, wide), (2, plain)] {
+        let end = Some((StatusCode::Aborted, Millis(number as i64)));
+        let row = RequestRow { ended: end, ..request(number, RequestKind::Ls) };
+        let files = vec![FileRow { state: FileState::Aborted, ..file(0, "a") }];
+        let id = store.submit_listing(row, files, listing).await.unwrap();
+        assert_eq!(store.listing(id).await.unwrap(), Some(listing));
+    }
+    let ids = [1, 2].map(RequestId);
+    assert_eq!(store.purge(Millis(2), 10).await.unwrap(), 1);
+    assert_eq!(store.listing(ids[0]).await.unwrap(), None);
+    assert_eq!(store.listing(ids[1]).await.unwrap(), Some(plain));
+    let get = store.submit(request(3, RequestKind::Get), vec![file(0, "a")]).await.unwrap();
+    assert_eq!(store.listing(get).await.unwrap(), None);
 }
