@@ -3,6 +3,7 @@
 
 mod deeds;
 mod facts;
+mod stops;
 mod world;
 
 use std::sync::{Arc, LazyLock};
