@@ -4,6 +4,7 @@
 mod deeds;
 mod facts;
 mod stops;
+mod sweeps;
 mod world;
 
 use std::sync::{Arc, LazyLock};
