@@ -6,7 +6,9 @@ mod access;
 mod acl;
 mod answer;
 mod api;
+mod aside;
 mod bring_online;
+mod carry;
 mod changes;
 mod checks;
 mod checksum;
@@ -68,6 +70,7 @@ use crate::scheduler::{Bulk, Pool, Timer};
 use crate::store::{Millis, Store, StoreError};
 
 pub use api::*;
+pub use carry::{Carried, Carry};
 pub use error::{Error, ErrorKind};
 pub use explain::Asked;
 pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};
@@ -110,6 +113,9 @@ struct Core {
     /// Long reads end when it is cancelled.
     stopping: CancellationToken,
     locks: Locks,
+    /// Held while a directory is moved, or replaced by what is moved: two that wait for each other's
+    /// trees would wait for ever.
+    tree_turn: Mutex<()>,
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
     snapshots: Snapshots,
@@ -178,6 +184,7 @@ impl Srm {
             store,
             requests: Requests::new(),
             locks: Locks::new(),
+            tree_turn: Mutex::new(()),
             area_tokens: std::sync::Mutex::default(),
             snapshots: Snapshots::default(),
             turns: Turns::default(),
