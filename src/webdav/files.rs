@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::future::Future;
 
-use crate::model::Identity;
-use crate::srm::{Entry, Error, Lister, Published, Reader, Srm, Target, Upload, WriteOptions};
+use crate::model::{Identity, Stfn};
+use crate::srm::{Carried, Carry, Entry, Error, Lister, Published, Reader, Srm, Target, Upload, WriteOptions};
 
 /// The core's data path. [`Srm`] says what each method does.
 pub trait Files: Send + Sync + 'static {
@@ -49,7 +49,28 @@ pub trait Files: Send + Sync + 'static {
         options: WriteOptions,
     ) -> impl Future<Output = Result<Self::Upload, Error>> + Send;
 
-    /// Removes a file or an empty directory.
+    /// True when `host` and `port` are those of our own HTTP doors.
+    fn is_own_address(&self, host: &str, port: Option<u16>) -> bool;
+
+    /// Moves a file or directory.
+    fn move_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> impl Future<Output = Result<Carried, Error>> + Send;
+
+    /// Copies a file or directory.
+    fn copy_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> impl Future<Output = Result<Carried, Error>> + Send;
+
+    /// Removes a file, or a directory with all below it.
     fn remove(
         &self,
         who: &Identity,
@@ -104,6 +125,30 @@ impl Files for Srm {
         options: WriteOptions,
     ) -> Result<Upload, Error> {
         Srm::create(self, who, target, options).await
+    }
+
+    fn is_own_address(&self, host: &str, port: Option<u16>) -> bool {
+        Srm::is_own_address(self, host, port)
+    }
+
+    async fn move_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> Result<Carried, Error> {
+        Srm::move_to(self, who, from, to, carry).await
+    }
+
+    async fn copy_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> Result<Carried, Error> {
+        Srm::copy_to(self, who, from, to, carry).await
     }
 
     async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {

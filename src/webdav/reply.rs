@@ -8,7 +8,7 @@ use crate::model::Identity;
 use crate::srm::{Error, ErrorKind};
 
 /// The methods of this door.
-pub(super) const ALLOW: &str = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, PROPFIND";
+pub(super) const ALLOW: &str = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, COPY, MOVE, PROPFIND";
 /// The compliance class of RFC 4918 18.
 pub(super) const DAV: &str = "1";
 
@@ -21,6 +21,8 @@ pub(super) enum Operation {
     Put,
     Delete,
     MakeDirectory,
+    Move,
+    Copy,
     PropFind,
     /// Not offered.
     Other,
@@ -34,6 +36,8 @@ impl Operation {
             "PUT" => Operation::Put,
             "DELETE" => Operation::Delete,
             "MKCOL" => Operation::MakeDirectory,
+            "MOVE" => Operation::Move,
+            "COPY" => Operation::Copy,
             "PROPFIND" => Operation::PropFind,
             _ => Operation::Other,
         }
