@@ -16,6 +16,7 @@ mod tests;
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::model::RelPath;
@@ -129,7 +130,7 @@ pub enum DriverError {
 #[derive(Debug)]
 pub struct Unpublished {
     /// Open for reading and writing, empty.
-    pub file: File,
+    pub file: Arc<File>,
     /// The hidden name it bears where the file system has no unnamed files; `None` for one that
     /// vanishes by itself when it is closed.
     pub hidden: Option<RelPath>,

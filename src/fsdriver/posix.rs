@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags, XattrFlags};
 use rustix::io::Errno;
@@ -110,12 +111,15 @@ impl Driver for Posix {
         hidden: Option<&RelPath>,
     ) -> Result<Unpublished, DriverError> {
         if let Some(hidden) = hidden {
-            return Ok(Unpublished { file: self.create(hidden)?, hidden: Some(hidden.clone()) });
+            return Ok(Unpublished {
+                file: Arc::new(self.create(hidden)?),
+                hidden: Some(hidden.clone()),
+            });
         }
         let parent = self.root.resolve(directory, OFlags::PATH | OFlags::DIRECTORY)?;
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
         match rustix::fs::openat(&parent, ".", flags, Mode::from_raw_mode(0o660)) {
-            Ok(fd) => Ok(Unpublished { file: File::from(fd), hidden: None }),
+            Ok(fd) => Ok(Unpublished { file: Arc::new(File::from(fd)), hidden: None }),
             // Kernels and file systems without O_TMPFILE answer in several ways.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Err(DriverError::NotSupported),
             Err(error) => Err(error.into()),

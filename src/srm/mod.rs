@@ -45,6 +45,8 @@ mod submit;
 mod summary;
 mod suspend;
 mod target;
+#[cfg(test)]
+mod tests;
 mod transition;
 mod turns;
 mod upload;
@@ -76,7 +78,7 @@ use checksum::Checksums;
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
-use spaces::{Books, Sweep};
+use spaces::{Books, Sweep, Uploads};
 use turns::Turns;
 use usage::Usage;
 
@@ -120,6 +122,8 @@ struct Core {
     file_timer: OnceLock<Timer>,
     /// What is promised in each area.
     books: Arc<Books>,
+    /// Uploads to our own doors.
+    uploads: Arc<Uploads>,
     /// Held by whoever reserves, changes or releases a space.
     space_turn: Mutex<()>,
     sweep: Sweep,
@@ -182,6 +186,7 @@ impl Srm {
             timer: OnceLock::new(),
             file_timer: OnceLock::new(),
             books: Arc::default(),
+            uploads: Arc::default(),
             space_turn: Mutex::new(()),
             sweep: Sweep::new(),
         };

@@ -14,6 +14,7 @@ mod sweep;
 mod target;
 #[cfg(test)]
 mod tests;
+mod under_way;
 mod words;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ pub(super) use find::Found;
 pub(super) use hold::Hold;
 use reserve::seconds;
 pub(super) use sweep::Sweep;
+pub(super) use under_way::{UnderWay, Uploads};
 
 impl Srm {
     /// srmGetSpaceTokens: with a description the spaces that bear it, else all that the caller may

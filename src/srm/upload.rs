@@ -11,7 +11,7 @@ use super::files::{
 };
 use super::live::Live;
 use super::requests::Holder;
-use super::spaces::Hold;
+use super::spaces::{Hold, UnderWay};
 use super::{
     Entry, Error, ErrorKind, Precondition, Published, Srm, Target, WriteOptions, blocking,
     to_the_end,
@@ -24,7 +24,9 @@ use crate::store::{Intent, IntentId};
 /// A write under way. Dropped unpublished, it leaves nothing behind.
 pub struct Upload {
     /// Where the bytes go: open for writing, empty.
-    pub file: File,
+    pub file: Arc<File>,
+    /// What has come of it by now counts once while the disk is full.
+    under_way: UnderWay,
     /// The name the file has where the file system knows no unnamed ones.
     named: Option<Named>,
     place: Place,
@@ -41,7 +43,7 @@ enum Place {
         /// The group that reads it.
         reader: Option<u32>,
         /// Room that is kept for it.
-        hold: Hold,
+        hold: Arc<Hold>,
     },
     /// The hidden file of a live put.
     Transfer { area: Arc<StorageArea>, hidden: RelPath, put: Uploading, stfn: Stfn },
@@ -89,11 +91,13 @@ impl Srm {
         })?;
         let hidden = hidden_for_upload(&parent);
         let hold = self.room_for_upload(&located, options.expected_size.unwrap_or(1)).await?;
+        let hold = Arc::new(hold);
         let (file, named) = self.begin(&located.area, parent, hidden).await?;
+        let under_way = self.core.uploads.enter(&located.area.name, Some(&hold), &file);
         let may_replace = site.permit(who, &located, Needs::DELETE).is_ok();
         let precondition = options.precondition;
         let place = Place::Plain { located, precondition, may_replace, reader, hold };
-        Ok(Upload { file, named, place, srm: self.clone() })
+        Ok(Upload { file, under_way, named, place, srm: self.clone() })
     }
 
     async fn create_transfer(
@@ -112,8 +116,10 @@ impl Srm {
         let passing = hidden_for_upload(&parent);
         self.room_for_transfer(&located.area, &put.0, options.expected_size.unwrap_or(1)).await?;
         let (file, named) = self.begin(&located.area, parent, passing).await?;
+        let hold = put.0.live.hold(put.0.n);
+        let under_way = self.core.uploads.enter(&located.area.name, hold.as_ref(), &file);
         let place = Place::Transfer { area: located.area, hidden, put, stfn: stfn.clone() };
-        Ok(Upload { file, named, place, srm: self.clone() })
+        Ok(Upload { file, under_way, named, place, srm: self.clone() })
     }
 
     /// An empty file in `directory` that nobody sees.
@@ -122,7 +128,7 @@ impl Srm {
         area: &Arc<StorageArea>,
         directory: RelPath,
         hidden: RelPath,
-    ) -> Result<(File, Option<Named>), Error> {
+    ) -> Result<(Arc<File>, Option<Named>), Error> {
         let (place, above) = (Arc::clone(area), directory.clone());
         let unnamed = blocking(move || match place.driver.begin(&above, None) {
             Ok(unpublished) => Ok(Some(unpublished.file)),
@@ -204,13 +210,13 @@ impl Upload {
     }
 
     async fn run(self, size: u64, adler32: u32) -> Result<Published, Error> {
-        let Upload { file, named, place, srm } = self;
+        let Upload { file, under_way, named, place, srm } = self;
         let hidden = named.as_ref().map(|named| named.path.clone());
         let file = Unpublished { file, hidden };
         let adler32 = format!("{adler32:08x}");
         let published = match place {
             Place::Plain { located, precondition, may_replace, reader, hold } => {
-                let hold = srm.fit_upload(&located.area, hold, size).await?;
+                srm.fit_upload(&located.area, &hold, size).await?;
                 let judge = move |there: Option<&Entry>| match there {
                     Some(_) if !may_replace => Err(Error::new(
                         ErrorKind::Denied,
@@ -229,6 +235,7 @@ impl Upload {
                 publish_transfer(file, area, hidden, &put, &stfn, adler32).await
             }
         };
+        drop(under_way);
         if let (Ok(_), Some(named)) = (&published, named) {
             named.forget().await;
         }

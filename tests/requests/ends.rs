@@ -210,13 +210,21 @@ async fn clients_that_hang_up() {
         tokio::time::sleep(Duration::from_millis(2 + 4 * round)).await;
         drop(conn);
         // Its work, or what is left of it, comes to an end.
-        let published = || list.iter().filter(|surl| world.disk(name_of(surl)).exists()).count();
-        let mut before = usize::MAX;
-        while published() != before {
+        let there = |surl: &&str| world.disk(name_of(surl)).exists();
+        let published = || list.iter().filter(|surl| there(surl)).count();
+        let (mut before, mut left) = (usize::MAX, 100);
+        let status = loop {
+            let status = world.put_status(id).await;
+            let mut told = status.files.iter().zip(&list);
+            // What is published is told of a moment later.
+            let agrees = told.all(|(file, surl)| file.code != READY || !there(surl));
+            left -= 1;
+            if left == 0 || (agrees && published() == before) {
+                break status;
+            }
             before = published();
             tokio::time::sleep(Duration::from_millis(150)).await;
-        }
-        let status = world.put_status(id).await;
+        };
         for (file, surl) in status.files.iter().zip(&list) {
             let there = world.disk(name_of(surl)).exists();
             match file.code.as_str() {

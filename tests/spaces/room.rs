@@ -1,6 +1,8 @@
 //! What is promised to one is nobody else's, at every door; and what is used is what is there.
 
-use crate::common::soap;
+use std::time::Duration;
+
+use crate::common::{soap, wait_until};
 use crate::small::*;
 use crate::world::*;
 
@@ -185,4 +187,32 @@ async fn the_file_system_holds_what_is_promised() {
     World::stored(&world.http("PUT", turl(&second), &vec![7; 2_000_000]).await);
     world.done(token(&live), &[&f]).await.expect(SUCCESS);
     world.done(token(&second), &[&g]).await.expect(SUCCESS);
+    world.rm(&f).await.expect(SUCCESS);
+    world.rm(&g).await.expect(SUCCESS);
+
+    // Also while it comes, to a path and to a TURL.
+    let free = || {
+        let known = rustix::fs::statvfs(&disk.mount).unwrap();
+        known.f_bavail * known.f_frsize
+    };
+    let whole = free();
+    let settled = || wait_until(Duration::from_secs(10), || free() + 100_000 > whole);
+    let (dav, content) = (world.storm.url("/disk/dav"), vec![7; 4_000_000]);
+    for to_turl in [false, true] {
+        let live = match to_turl {
+            true => Some(world.put_sized(&f, 4_000_000, "").await.expect(READY)),
+            false => None,
+        };
+        let url = live.as_ref().map_or(dav.as_str(), turl);
+        let coming = world.half_upload(url, &content).await;
+        assert!(wait_until(Duration::from_secs(10), || free() + 1_500_000 < whole));
+        let fits = world.put_sized(&g, 1_800_000, "").await.expect(READY);
+        assert_eq!(world.abort(token(&fits)).await.code, SUCCESS);
+        world.put_sized(&g, 4_000_000, "").await.expect(NO_FREE);
+        drop(coming);
+        assert!(settled(), "{to_turl}: {} of {whole} are free", free());
+        if let Some(live) = live {
+            assert_eq!(world.abort(token(&live)).await.code, SUCCESS);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Room for writers, at every door alike: what is kept for them, and what an area has.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::access::driver_error;
@@ -10,12 +11,10 @@ use super::super::requests::{Holder, now};
 use super::super::{Error, ErrorKind, Srm, blocking};
 use super::hold::Hold;
 use super::limits::Limits;
+use super::under_way::bytes_on_disk;
 use crate::model::{FileKey, RelPath, RequestKind, SpaceToken};
 use crate::namespace::{Located, StorageArea};
 use crate::store::KnownSpace;
-
-/// Blocks of `st_blocks`.
-const BLOCK: u64 = 512;
 
 impl Srm {
     /// What is promised, as the store knows it; at a start. Releases that a stop cut short go on.
@@ -136,15 +135,14 @@ impl Srm {
     pub(in super::super) async fn fit_upload(
         &self,
         area: &Arc<StorageArea>,
-        hold: Hold,
+        hold: &Arc<Hold>,
         bytes: u64,
-    ) -> Result<Arc<Hold>, Error> {
-        let hold = Arc::new(hold);
-        if bytes > hold.bytes() {
-            let grown = Arc::clone(&hold);
-            self.with_room(area, move |limits| grown.grow(limits, bytes, now())).await?;
+    ) -> Result<(), Error> {
+        if bytes <= hold.bytes() {
+            return Ok(());
         }
-        Ok(hold)
+        let grown = Arc::clone(hold);
+        self.with_room(area, move |limits| grown.grow(limits, bytes, now())).await
     }
 
     /// Room for an upload to a put's TURL.
@@ -183,17 +181,24 @@ impl Srm {
         })
     }
 
-    /// What live puts have written of what is kept for them.
+    /// What live puts and uploads have written of what is kept for them.
     fn written(&self, area: &StorageArea) -> u64 {
         let puts = self.core.requests.puts_below(&area.name, &RelPath::root());
-        puts.iter().filter_map(|key| self.written_of(area, key)).sum()
+        let named = puts.iter().filter_map(|key| self.written_of(area, key));
+        let unnamed = self.core.uploads.written(area);
+        // By what is kept: a put may have a hidden file, and another upload to its TURL under way.
+        let mut written: HashMap<*const Hold, (Arc<Hold>, u64)> = HashMap::new();
+        for (hold, bytes) in named.chain(unnamed) {
+            written.entry(Arc::as_ptr(&hold)).or_insert((hold, 0)).1 += bytes;
+        }
+        written.into_values().map(|(hold, bytes)| bytes.min(hold.bytes())).sum()
     }
 
-    fn written_of(&self, area: &StorageArea, key: &FileKey) -> Option<u64> {
+    fn written_of(&self, area: &StorageArea, key: &FileKey) -> Option<(Arc<Hold>, u64)> {
         let holder = self.core.requests.put_on(key)?;
-        let kept = holder.live.hold(holder.n)?.bytes();
+        let hold = holder.live.hold(holder.n)?;
         let hidden = hidden_name(&key.path, holder.live.token(), holder.n)?;
         let stat = area.driver.stat(&hidden).ok()?;
-        Some(stat.blocks.saturating_mul(BLOCK).min(kept))
+        Some((hold, bytes_on_disk(&stat)))
     }
 }
