@@ -1,7 +1,8 @@
-//! Many clients at once, each with random deeds, while the daemon is killed (`kill -9`) at random
-//! moments and started again. Every answer is checked against a small model of what may have
-//! happened; at the end everything must be accounted for: nothing acknowledged is lost, nothing is
-//! left behind, nothing is stuck.
+//! Many clients at once, each with random deeds (requests of every kind, spaces, names, files), while
+//! the daemon is killed (`kill -9`) at random moments and started again. Every answer is checked
+//! against a small model of what may have happened; at the end everything must be accounted for:
+//! nothing acknowledged is lost, nothing is left behind, nothing is stuck, and what is used is what is
+//! there.
 //!
 //! `make soak KILLS=100 SEED=7`. The same seed gives each client the same choices; what the daemon
 //! is doing when it is killed is up to the machine.
@@ -11,6 +12,8 @@ mod common;
 
 #[path = "soak/asking.rs"]
 mod asking;
+#[path = "soak/between.rs"]
+mod between;
 #[path = "soak/content.rs"]
 mod content;
 #[path = "soak/history.rs"]
@@ -19,18 +22,34 @@ mod history;
 mod judge;
 #[path = "soak/knowing.rs"]
 mod knowing;
+#[path = "soak/life.rs"]
+mod life;
 #[path = "soak/link.rs"]
 mod link;
 #[path = "soak/looking.rs"]
 mod looking;
 #[path = "soak/own.rs"]
 mod own;
+#[path = "soak/pacing.rs"]
+mod pacing;
+#[path = "soak/reserving.rs"]
+mod reserving;
 #[path = "soak/rules.rs"]
 mod rules;
 #[path = "soak/shared.rs"]
 mod shared;
+#[path = "soak/sharing.rs"]
+mod sharing;
+#[path = "soak/space_rules.rs"]
+mod space_rules;
+#[path = "soak/spaces.rs"]
+mod spaces;
 #[path = "soak/tally.rs"]
 mod tally;
+#[path = "soak/telling.rs"]
+mod telling;
+#[path = "soak/uploading.rs"]
+mod uploading;
 #[path = "soak/world.rs"]
 mod world;
 
@@ -44,6 +63,7 @@ use fastrand::Rng;
 use history::History;
 use link::{Link, Phase};
 use own::Own;
+use reserving::Reserving;
 use shared::Shared;
 use tally::Tally;
 use tokio::sync::watch;
@@ -53,10 +73,42 @@ use tokio::task::JoinSet;
 const OWNERS: u64 = 8;
 /// Clients on the paths that all share.
 const SHARERS: u64 = 4;
+/// Clients that contend for one small area.
+const RESERVERS: u64 = 2;
 /// How long the daemon lives between two kills, in milliseconds.
 const LIFE: std::ops::Range<u64> = 300..4000;
 /// Less than a full answer takes at times, so that clients see requests that wait.
 const SETTINGS: &str = "answer_wait = \"20ms\"\nls_wait = \"20ms\"\n";
+
+/// What the clients surely come to, in some answer of these.
+const MET: [(&[&str], &str); 9] = [
+    (&["srmPutDone"], "SRM_SUCCESS"),
+    (&["srmCopy", "srmStatusOfCopyRequest"], "SRM_SUCCESS"),
+    (&["srmBringOnline", "srmStatusOfBringOnlineRequest"], "SRM_SUCCESS"),
+    (&["srmChangeSpaceForFiles", "srmStatusOfChangeSpaceForFilesRequest"], "SRM_SUCCESS"),
+    (&["srmStatusOfBringOnlineRequest"], "SRM_REQUEST_SUSPENDED"),
+    (&["srmResumeRequest"], "SRM_SUCCESS"),
+    (&["srmExtendFileLifeTime"], "SRM_SUCCESS"),
+    (&["srmReserveSpace"], "SRM_NO_FREE_SPACE"),
+    (&["srmReleaseSpace"], "SRM_SUCCESS"),
+];
+
+/// Bytes of the VO's area: enough for all clients.
+const AREA: u64 = 200_000_000;
+
+/// The VO's area is of limited size; the area open to all too, and small, and of another class.
+fn areas() -> Vec<(&'static str, &'static str, String)> {
+    let size = "<TotalOnlineSize unit=\"GB\" limited-size=\"false\">100</TotalOnlineSize>";
+    let limited = |bytes: u64| {
+        let text = size.replace("GB", "Byte").replace("false", "true");
+        text.replace(">100<", &format!(">{bytes}<"))
+    };
+    vec![
+        ("TESTVO", size, limited(AREA)),
+        ("OPEN", size, limited(reserving::POOL)),
+        ("OPEN", "<RetentionPolicy>replica<", "<RetentionPolicy>output<".to_owned()),
+    ]
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_left_or_stuck() {
@@ -68,6 +120,7 @@ async fn nothing_is_lost_left_or_stuck() {
     let mut storm = TestStorm::set_up(Setup {
         settings: SETTINGS.to_owned(),
         gridmap: accounts::grid_mapfile(),
+        changes: areas(),
         ..Setup::default()
     });
     let tally = Arc::new(Tally::default());
@@ -99,8 +152,22 @@ async fn nothing_is_lost_left_or_stuck() {
             board: Arc::clone(&board),
             person,
             written: 0,
+            copying: None,
         };
         clients.spawn(sharer.run());
+    }
+    let ledger = reserving::Ledger::default();
+    for n in 0..RESERVERS {
+        let reserving = Reserving {
+            link: link(usize::from(n % 2 == 1)),
+            rng: rng.fork(),
+            name: format!("pool {n}"),
+            ledger: Arc::clone(&ledger),
+            tokens: Vec::new(),
+            asked: None,
+            next: 0,
+        };
+        clients.spawn(reserving.run());
     }
     for starts in 2..kills + 2 {
         let life = Duration::from_millis(rng.u64(LIFE));
@@ -124,6 +191,7 @@ async fn nothing_is_lost_left_or_stuck() {
     shared::last_look(&mut link(0), &history).await;
     judge::judge(&mut storm, &people[0], &tally).await;
     let count = |kind| tally.count(kind);
+    print!("{}", tally.told());
     println!("{} answers, {:.1} s", tally.answers(), started.elapsed().as_secs_f64());
     println!(
         "violations={} lost={} orphans={} stuck={} drift={} seed={seed}",
@@ -134,5 +202,9 @@ async fn nothing_is_lost_left_or_stuck() {
         count("drift")
     );
     assert_eq!(tally.all(), 0, "see above; again with: make soak KILLS={kills} SEED={seed}");
+    for (operations, code) in MET {
+        let met = operations.iter().any(|operation| tally.met(operation, code));
+        assert!(met || kills < 5, "{operations:?} never came to {code}: too little was done");
+    }
     assert!(tally.answers() > 100, "the clients did nothing");
 }

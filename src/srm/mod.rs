@@ -45,6 +45,8 @@ mod submit;
 mod summary;
 mod suspend;
 mod target;
+#[cfg(test)]
+mod tests;
 mod transition;
 mod turns;
 mod upload;

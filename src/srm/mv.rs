@@ -90,7 +90,7 @@ impl Srm {
             let looked = source.clone();
             let is_file = blocking(move || Ok(looked.area.driver.file_size(&looked.path))).await?;
             let is_file = matches!(is_file, Ok(Some(_)));
-            let (mut announced, mut closed) = (Vec::new(), None);
+            let (mut announced, mut closed, mut records) = (Vec::new(), None, None);
             // Whoever moves or removes a directory above waits until this is over.
             let _changing = srm.core.usage.change(vec![from.clone(), to.clone()])?;
             let stood = [srm.core.usage.stands(&from), srm.core.usage.stands(&to)];
@@ -100,22 +100,23 @@ impl Srm {
             }
             // What was announced is settled, whatever fails.
             let moved = async {
+                // Before its ends, so that a start after a kill moves a record before it sees that
+                // the file is gone from the old name.
+                records = srm.announce_move(&from, &to).await?;
                 for end in [&source, &target].into_iter().filter(|_| is_file) {
                     announced.push(srm.announce(end, None).await?);
                 }
-                let records = srm.announce_move(&from, &to).await?;
-                let moved = blocking(move || {
+                blocking(move || {
                     rename(&source, &target)?;
                     let paths = [&source.path, &target.path];
                     Ok(if sync { sync_names(&source.area, &paths) } else { Ok(()) })
                 })
-                .await;
-                if let Some(intent) = records {
-                    srm.settle_move(&from, &to, intent, moved.is_ok()).await;
-                }
-                moved
+                .await
             }
             .await;
+            if let Some(intent) = records {
+                srm.settle_move(&from, &to, intent, moved.is_ok()).await;
+            }
             for file in announced {
                 srm.settle(file).await;
             }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::access::driver_error;
 use super::acl::of_published;
 use super::compare::Compared;
-use super::files::{Mark, Old, Replaced, Seal, discard, published_by, seal, set_mark, sync_names};
+use super::files::{
+    Mark, Old, Replaced, Seal, discard, discard_successor, published_by, seal, set_mark, sync_names,
+};
 use super::{Error, ErrorKind, blocking};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{OverwriteMode, Protocol, RelPath, RequestToken};
@@ -223,7 +225,7 @@ impl Publish {
             Err(error) => return Err(driver_error(error, &self.target)),
         }
         // A second upload may have left its passing name. The put is done all the same.
-        if let Err(error) = discard(&self.area, &self.hidden) {
+        if let Err(error) = discard_successor(&self.area, &self.hidden) {
             tracing::warn!(%error, "hidden file of a put left behind");
         }
         Ok(())

@@ -159,7 +159,8 @@ impl Srm {
                 let (old, new) = (from.path.clone(), to.path.clone());
                 let is_there = move |path: &RelPath| match area.driver.stat(path) {
                     Ok(_) => Ok(true),
-                    Err(DriverError::NotFound) => Ok(false),
+                    // A file may stand where a directory above it was.
+                    Err(DriverError::NotFound | DriverError::NotADirectory) => Ok(false),
                     Err(error) => Err(driver_error(error, path)),
                 };
                 let moved = blocking(move || Ok(!is_there(&old)? && is_there(&new)?)).await?;

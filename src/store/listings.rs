@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::writer::Lane;
-use super::{FileRow, RequestId, RequestRow, Store, StoreError, write};
+use super::{FileRow, RequestId, RequestRow, Store, StoreError, arrivals, write};
 
 /// What was asked for beside SURLs and storage type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,9 @@ impl Store {
         files: Vec<FileRow>,
         listing: ListingRow,
     ) -> Result<RequestId, StoreError> {
+        if files.len() > arrivals::STEP {
+            return self.submit_by_steps(request, files, Some(listing)).await;
+        }
         let owner = self.owner();
         let rows = files.len() + 2;
         let work = move |connection: &Connection| {
@@ -45,7 +48,7 @@ impl Store {
     }
 }
 
-fn insert(
+pub(super) fn insert(
     connection: &Connection,
     request: RequestId,
     listing: ListingRow,

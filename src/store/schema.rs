@@ -13,6 +13,9 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x7374_6f72;
 /// How long another process may keep the file locked.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// Pages of the log (4 KiB each) after which they go into the database: what changes often goes there
+/// once for many changes.
+const CHECKPOINT: i64 = 8192;
 /// Statements kept prepared per connection.
 const STATEMENTS: usize = 64;
 
@@ -277,6 +280,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))
 }
 

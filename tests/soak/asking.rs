@@ -1,15 +1,13 @@
 //! How a client in its own directory makes requests, feeds them and asks about them.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::common::soap::{self, Answer};
-use crate::common::wire;
-use crate::content;
-use crate::link::{Cut, Link, Window};
-use crate::own::{Ended, Known, Own, Place};
+use crate::link::{Cut, Window};
+use crate::own::{Ended, Known, Own};
 use crate::rules::WAITS;
-use crate::world::{Ends, File, Kind, Over, Request, State, World};
+use crate::spaces::{MOST, element};
+use crate::world::{Ends, File, Kind, Over, Request, State, Stop, World, within};
 
 /// Requests that a client remembers.
 const REMEMBERED: usize = 6;
@@ -22,71 +20,152 @@ const PAUSE: Duration = Duration::from_millis(20);
 impl Own {
     pub async fn prepare_put(&mut self) -> Result<(), Cut> {
         let names = self.any_names();
-        let over = [Over::Never, Over::Always, Over::Always, Over::Different][self.rng.usize(0..4)];
+        let over = self.any_over();
         let made = self.rng.u32(0..4) == 0;
-        let sized = !made && self.rng.u32(0..4) == 0;
+        let gives = self.any_gives();
+        let mut sized = (!made && self.rng.u32(0..4) == 0).then_some(10);
+        if gives.space.is_some() && self.rng.u32(0..10) == 0 {
+            sized = Some(MOST + 1);
+        }
         let surls: Vec<String> = names.iter().map(|name| self.surl(name)).collect();
-        let mut inner = soap::prepare_to_put(&surls, sized.then_some(10));
+        let mut inner = soap::prepare_to_put(&surls, sized);
         if made {
             inner = inner.replace(">https<", ">file<");
         }
-        let mode = match over {
-            Over::Never => "NEVER",
-            Over::Always => "ALWAYS",
-            Over::Different => "WHEN_FILES_ARE_DIFFERENT",
-        };
-        inner += &format!("<overwriteOption>{mode}</overwriteOption>");
-        self.prepare(Kind::Put { over, made, sized }, names, inner).await
+        inner += &over.element();
+        inner += &self.giving(&gives, "desiredFileLifeTime", "desiredFileStorageType");
+        self.prepare(Kind::Put { over, made, sized, gives }, alone(names), inner).await
     }
 
+    /// srmPrepareToGet or srmBringOnline.
     pub async fn prepare_get(&mut self) -> Result<(), Cut> {
-        let names = self.any_names();
+        let names = self.names_there();
         let surls: Vec<String> = names.iter().map(|name| self.surl(name)).collect();
-        self.prepare(Kind::Get, names, soap::prepare_to_get(&surls)).await
+        let inner = soap::prepare_to_get(&surls);
+        let kind = if self.rng.u32(0..3) == 0 { Kind::Bring } else { Kind::Get };
+        self.prepare(kind, alone(names), inner).await
     }
 
-    async fn prepare(&mut self, kind: Kind, names: Vec<String>, inner: String) -> Result<(), Cut> {
+    pub async fn prepare_copy(&mut self) -> Result<(), Cut> {
+        let names = [self.name_there(), self.any_name(), self.name_there(), self.any_name()];
+        let mut pairs: Vec<_> =
+            names.chunks(2).map(|p| (p[1].clone(), Some(p[0].clone()))).collect();
+        // Which of two is done first is up to the daemon.
+        let meets = |a: &String, b: &String| within(a, b) || within(b, a);
+        if names[..2].iter().any(|a| names[2..].iter().any(|b| meets(a, b))) {
+            pairs.truncate(1);
+        }
+        let (over, gives) = (self.any_over(), self.any_gives());
+        let mut inner = String::from("<arrayOfFileRequests>");
+        for (target, source) in &pairs {
+            let (source, target) =
+                (self.surl(source.as_deref().unwrap_or_default()), self.surl(target));
+            inner += &format!(
+                "<requestArray><sourceSURL>{source}</sourceSURL>\
+                 <targetSURL>{target}</targetSURL></requestArray>"
+            );
+        }
+        inner += "</arrayOfFileRequests>";
+        inner += &over.element();
+        inner += &self.giving(&gives, "desiredTargetSURLLifeTime", "targetFileStorageType");
+        self.prepare(Kind::Copy { over, gives }, pairs, inner).await
+    }
+
+    fn any_over(&mut self) -> Over {
+        [Over::Never, Over::Always, Over::Always, Over::Different][self.rng.usize(0..4)]
+    }
+
+    /// Asks, and waits for the answer; or stops or suspends at once what was asked for.
+    pub async fn prepare(
+        &mut self,
+        kind: Kind,
+        files: Vec<(String, Option<String>)>,
+        mut inner: String,
+    ) -> Result<(), Cut> {
+        let haste = self.rng.u32(0..12);
+        let rests = matches!(kind, Kind::Bring | Kind::Copy { .. });
+        // It may rest longer than the space is there.
+        let suspends = (haste == 1 || (haste < 4 && rests)) && kind.space().is_none();
+        if suspends && kind == Kind::Bring {
+            inner += "<deferredStartTime>2</deferredStartTime>";
+        }
+        let Some((number, answer)) = self.submit(kind, files, inner).await? else {
+            return Ok(());
+        };
+        match haste {
+            0 if !suspends => self.stop(number).await,
+            _ if suspends => self.suspend(number).await,
+            _ => self.await_answer(number, Some(answer)).await,
+        }
+    }
+
+    /// Its number and the first answer; `None` when it was refused as a whole.
+    async fn submit(
+        &mut self,
+        kind: Kind,
+        files: Vec<(String, Option<String>)>,
+        inner: String,
+    ) -> Result<Option<(u32, Answer)>, Cut> {
         let seconds = self.rng.u64(3..8);
         let lifetime = Duration::from_secs(seconds);
-        let inner = format!("{inner}<desiredPinLifeTime>{seconds}</desiredPinLifeTime>");
-        let operation = if kind == Kind::Get { "srmPrepareToGet" } else { "srmPrepareToPut" };
         let number = self.next;
         self.next += 1;
-        let inner = inner + &self.label(number);
+        let inner = match &kind {
+            Kind::Change { .. } => inner,
+            Kind::Copy { .. } => inner + &self.label(number),
+            Kind::Bring => inner + &self.label(number) + &element("desiredLifeTime", seconds),
+            _ => inner + &self.label(number) + &element("desiredPinLifeTime", seconds),
+        };
         let sent = Instant::now();
         let queued = |world: &World| {
-            let file = |path: &String| File {
+            let file = |(path, source): &(String, Option<String>)| File {
                 path: path.clone(),
+                source: source.clone(),
                 state: State::Queued,
+                since: sent,
                 data: None,
                 doubtful: false,
                 ends: Ends::after(Window { sent, read: sent }, lifetime),
             };
-            let files = names.iter().map(file).collect();
-            let request = Request { kind: kind.clone(), files, lifetime, aborted: false };
+            let files = files.iter().map(file).collect();
+            let request = Request {
+                kind: kind.clone(),
+                files,
+                lifetime,
+                aborted: false,
+                stop: Stop::No,
+                suspended: false,
+            };
             let mut world = world.clone();
             world.requests.insert(number, request);
             world
         };
+        let operation = kind.operation();
         let answer = match self.link.srm(operation, &inner).await {
             Ok((answer, _)) => answer,
             Err(cut) => {
+                self.note(format!("{operation} {files:?} as {number}: cut off"));
+                if matches!(kind, Kind::Change { .. }) {
+                    // It bears no label: nobody can tell whether, and when, it is done.
+                    self.worlds.clear();
+                    return Err(cut);
+                }
                 let known = Known { sent, token: None, waits: true, turls: Vec::new() };
                 self.known.insert(number, known);
                 let asked: Vec<World> = self.worlds.iter().map(queued).collect();
                 self.worlds.extend(asked);
-                self.note(format!("{operation} {names:?} as {number}: cut off"));
                 return Err(cut);
             }
         };
-        if answer.token.is_none() || answer.files.len() != names.len() {
+        if answer.token.is_none() || answer.files.len() != files.len() {
             self.keep(operation, &format!("{} without files", answer.code), &|_| None);
-            return Ok(());
+            return Ok(None);
         }
+        self.note(format!("{operation} {kind:?} {files:?} as {number}"));
         let known = Known { sent, token: answer.token.clone(), waits: true, turls: Vec::new() };
         self.known.insert(number, known);
         self.worlds = self.worlds.iter().map(queued).collect();
-        self.await_answer(number, Some(answer)).await
+        Ok(Some((number, answer)))
     }
 
     fn label(&self, number: u32) -> String {
@@ -126,8 +205,8 @@ impl Own {
         Ok(())
     }
 
-    /// Asks until the request waits for nothing any more.
-    async fn await_answer(&mut self, number: u32, first: Option<Answer>) -> Result<(), Cut> {
+    /// Asks until the request waits for nothing any more, or rests.
+    pub async fn await_answer(&mut self, number: u32, first: Option<Answer>) -> Result<(), Cut> {
         let begun = Instant::now();
         let mut answer = match first {
             Some(answer) => answer,
@@ -151,15 +230,14 @@ impl Own {
         for (at, file) in answer.files.iter().enumerate() {
             let place = (number, at);
             let what = format!("request {number} {}", file.surl);
-            self.keep(&what, &file.code, &|world| {
-                let mut world = world.clone().work(place);
-                let lifetime = world.requests[&number].lifetime;
-                world.change(place, |file| file.ends = Ends::after(window, lifetime));
+            self.keep_all(&what, &file.code, &|world| {
                 // It may have been ready, and its time over, before the daemon was killed.
                 let fits = |world: &World| world.status(place).contains(&file.code.as_str());
-                world.pass(window).into_iter().find(fits)
+                let came = world.came(place, window).into_iter();
+                came.flat_map(|world| world.pass(window)).filter(fits).collect()
             });
         }
+        self.worlds.iter_mut().for_each(|world| world.came_all(number));
         self.take_turls(number, &answer);
         Ok(())
     }
@@ -172,8 +250,8 @@ impl Own {
     }
 
     async fn ask_status(&mut self, number: u32) -> Result<(Answer, Window), Cut> {
-        let get = self.worlds.first().is_some_and(|w| w.requests[&number].kind == Kind::Get);
-        let operation = if get { "srmStatusOfGetRequest" } else { "srmStatusOfPutRequest" };
+        let kind = self.worlds.first().map(|world| world.requests[&number].kind.clone());
+        let operation = kind.unwrap_or(Kind::Get).status();
         let inner = self.token(number);
         self.link.srm(operation, &inner).await
     }
@@ -200,62 +278,12 @@ impl Own {
         Ok(())
     }
 
-    /// Writes to a TURL, open or closed.
-    pub async fn upload(&mut self) -> Result<(), Cut> {
-        let Some(number) = self.any_request(Some(true)) else { return Ok(()) };
-        let turls: Vec<(usize, String)> = self.known[&number]
-            .turls
-            .iter()
-            .enumerate()
-            .filter_map(|(at, turl)| Some((at, turl.clone()?)))
-            .collect();
-        for (at, turl) in turls {
-            if self.worlds.is_empty() {
-                break;
-            }
-            let (place, content) = ((number, at), self.new_content());
-            if let Some(rest) = turl.strip_prefix("file://") {
-                self.write(place, rest, content);
-                continue;
-            }
-            let (_, target) = wire::split_url(&turl);
-            let bytes = content::bytes(content);
-            if self.rng.u32(0..12) == 0 {
-                self.link.half_upload(&target, &bytes).await;
-                self.torn = Some(Instant::now());
-                continue;
-            }
-            let path = self.worlds[0].file(place).path.clone();
-            self.over_http("PUT", &target, &bytes, &|world| world.upload(&path, content)).await?;
-        }
-        Ok(())
-    }
-
-    /// As a mover on this machine: in place.
-    fn write(&mut self, place: Place, rest: &str, content: u64) {
-        let at = rest.find('/').unwrap_or_default();
-        let path = PathBuf::from(format!("/{}", rest[at..].trim_start_matches('/')));
-        let sent = Instant::now();
-        let wrote = Link::write(&path, &content::bytes(content));
-        self.pass(Window { sent, read: Instant::now() });
-        self.keep(&format!("writing {}", path.display()), &wrote.to_string(), &|world| {
-            let file = world.file(place);
-            let there = file.state == State::Live && !file.doubtful;
-            let mut world = world.clone();
-            if there && wrote {
-                world.change(place, |file| file.data = Some(content));
-            }
-            // It may have been opened just before its time was over.
-            (there == wrote || (wrote && file_ended(&world, place))).then_some(world)
-        });
-    }
-
     /// Forgets what has ended, but for its token.
     pub fn forget_ended(&mut self) {
         let over = |world: &World, number: u32| {
             world.requests.get(&number).is_none_or(|request| {
                 let files = &request.files;
-                files.iter().all(|f| !matches!(f.state, State::Queued | State::Live))
+                files.iter().all(|f| !f.state.is_open())
             })
         };
         let mut spare = self.known.len().saturating_sub(REMEMBERED);
@@ -264,12 +292,12 @@ impl Own {
                 continue;
             }
             spare -= 1;
-            let get =
-                self.worlds.iter().find_map(|w| Some(w.requests.get(&number)?.kind == Kind::Get));
+            let mut kinds = self.worlds.iter().filter_map(|w| w.requests.get(&number));
+            let status = kinds.next().map(|request| request.kind.status());
             self.worlds.iter_mut().for_each(|world| drop(world.requests.remove(&number)));
             let token = self.known.remove(&number).and_then(|known| known.token);
-            if let (Some(get), Some(token)) = (get, token) {
-                self.ended.push(Ended { get, token, codes: Vec::new() });
+            if let (Some(status), Some(token)) = (status, token) {
+                self.ended.push(Ended { status, token, codes: Vec::new() });
             }
         }
         if self.ended.len() > ENDED {
@@ -288,9 +316,8 @@ impl Own {
     }
 
     pub async fn recheck_one(&mut self, at: usize) -> Result<(), Cut> {
-        let Ended { get, token, .. } = self.ended[at].clone();
-        let operation = if get { "srmStatusOfGetRequest" } else { "srmStatusOfPutRequest" };
-        let (answer, _) = self.link.srm(operation, &soap::token(&token)).await?;
+        let Ended { status, token, .. } = self.ended[at].clone();
+        let (answer, _) = self.link.srm(status, &soap::token(&token)).await?;
         let files = answer.files.iter().map(|file| file.code.clone());
         let codes: Vec<String> = std::iter::once(answer.code.clone()).chain(files).collect();
         let before = &mut self.ended[at].codes;
@@ -306,10 +333,11 @@ impl Own {
     }
 }
 
-fn file_ended(world: &World, place: Place) -> bool {
-    matches!(world.file(place).state, State::Expired)
-}
-
 fn waits(answer: &Answer) -> bool {
     answer.files.iter().any(|file| WAITS.contains(&file.code.as_str()))
+}
+
+/// Paths without a source.
+fn alone(names: Vec<String>) -> Vec<(String, Option<String>)> {
+    names.into_iter().map(|name| (name, None)).collect()
 }

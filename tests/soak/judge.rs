@@ -6,6 +6,7 @@ use rustls::ClientConfig;
 
 use crate::common::{TestStorm, leftovers};
 use crate::common::{soap, usage};
+use crate::spaces::{element, reserving, strings};
 use crate::tally::Tally;
 
 /// Counts what is left of requests that have all ended.
@@ -31,6 +32,27 @@ pub async fn judge(storm: &mut TestStorm, who: &Arc<ClientConfig>, tally: &Tally
     if known != held {
         tally.wrong("drift", format!("{held} bytes are there, {known} are known"));
     }
+    // Nothing is promised to anybody: what is left can be reserved to the last byte.
+    for (class, free) in [("REPLICA", crate::AREA - held), ("OUTPUT", crate::reserving::POOL)] {
+        let mut codes = Vec::new();
+        for bytes in [free, 1] {
+            let inner = reserving(class, bytes, bytes, "the end");
+            let answer = soap::once(who, storm.ports.srm, "srmReserveSpace", &inner).await.unwrap();
+            codes.push(answer.code);
+        }
+        if codes != ["SRM_SUCCESS", "SRM_NO_FREE_SPACE"] {
+            tally.wrong("drift", format!("{free} bytes of {class} should be free: {codes:?}"));
+        }
+        let inner = element("userSpaceTokenDescription", "the end");
+        let found = soap::once(who, storm.ports.srm, "srmGetSpaceTokens", &inner).await.unwrap();
+        for token in strings(&found.xml) {
+            let inner = element("spaceToken", token);
+            let answer = soap::once(who, storm.ports.srm, "srmReleaseSpace", &inner).await.unwrap();
+            if answer.code != "SRM_SUCCESS" {
+                tally.violation(format!("an empty space is not released: {}", answer.xml));
+            }
+        }
+    }
     let (ended, _) = tokio::task::block_in_place(|| storm.term());
     if !ended.success() {
         tally.violation(format!("the daemon ended with {ended}"));
@@ -41,21 +63,53 @@ pub async fn judge(storm: &mut TestStorm, who: &Arc<ClientConfig>, tally: &Tally
         tally.wrong("orphans", format!("{path}: {told}"));
     }
     for (kind, what, query) in [
-        ("orphans", "intents", "SELECT count(*) FROM intents"),
-        ("orphans", "ACL leases", "SELECT count(*) FROM acl_leases"),
-        ("orphans", "ACL entries", "SELECT count(*) FROM acl_entries"),
-        ("stuck", "files that have not ended", "SELECT count(*) FROM files WHERE live = 1"),
+        (
+            "orphans",
+            "an intent",
+            "SELECT kind || ' ' || hidden_path || ' ' || coalesce(target_path, '') FROM intents",
+        ),
         (
             "stuck",
-            "requests that have not ended",
-            "SELECT count(*) FROM requests WHERE ended IS NULL",
+            "a file",
+            "SELECT requests.kind || ' ' || token || ' ' || surl || ' ' || state || ' ' || suspended
+             FROM files JOIN requests ON id = request WHERE live = 1",
         ),
+        (
+            "stuck",
+            "a request",
+            "SELECT kind || ' ' || token || ' ' || coalesce(description, '') FROM requests
+             WHERE ended IS NULL",
+        ),
+    ] {
+        for row in rows(&database, query) {
+            tally.wrong(kind, format!("{what} is left: {row}"));
+        }
+    }
+    // What is remembered of files is of files that are there, in no space any more, and as large.
+    let query = "SELECT area || ' ' || path || ' ' || size || ' ' || coalesce(space, '-') FROM file_records";
+    for record in rows(&database, query) {
+        let parts: Vec<&str> = record.split(' ').collect();
+        let found = storm.root("test.vo").join(parts[1]).metadata().map(|data| data.len());
+        if parts[3] != "-" || found.as_ref().ok() != parts[2].parse().ok().as_ref() {
+            tally.wrong("drift", format!("the record {record}: {found:?}"));
+        }
+    }
+    for (kind, what, query) in [
+        ("orphans", "ACL leases", "SELECT count(*) FROM acl_leases"),
+        ("orphans", "spaces", "SELECT count(*) FROM spaces"),
+        ("orphans", "ACL entries", "SELECT count(*) FROM acl_entries"),
     ] {
         let found: i64 = database.query_row(query, [], |row| row.get(0)).unwrap();
         for n in 0..found {
             tally.wrong(kind, format!("{} of {found} {what}", n + 1));
         }
     }
+}
+
+fn rows(database: &rusqlite::Connection, query: &str) -> Vec<String> {
+    let mut prepared = database.prepare(query).unwrap();
+    let rows = prepared.query_map([], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
 }
 
 fn database(storm: &TestStorm) -> rusqlite::Connection {

@@ -74,7 +74,7 @@ impl Link {
         match Box::pin(asked).await {
             Ok(_) if self.is_another() => Err(Cut),
             Ok(answer) => {
-                self.tally.asked();
+                self.tally.asked(operation, answer.file_code());
                 if answer.code == "FAULT" || answer.code == "SRM_INTERNAL_ERROR" {
                     let xml: String = answer.xml.chars().take(800).collect();
                     self.tally.violation(format!("{operation}: {xml}"));
@@ -109,7 +109,7 @@ impl Link {
         match Box::pin(asked).await {
             Ok(_) if self.is_another() => Err(Cut),
             Ok(response) => {
-                self.tally.asked();
+                self.tally.asked(method, &response.status.to_string());
                 if response.status >= 500 {
                     self.tally.violation(format!("{method} {path}: {}", response.status));
                 }

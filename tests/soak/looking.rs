@@ -7,10 +7,14 @@ use crate::common::soap;
 use crate::content;
 use crate::link::{Cut, Window};
 use crate::own::Own;
-use crate::world::{Kind, Node, State, World};
+use crate::rules::{BUSY, LATE, SUCCESS};
+use crate::world::{Kind, Node, World};
 
 /// How long a request without a token, whose answer was lost, may take to end by itself.
 const ENDS: Duration = Duration::from_secs(60);
+
+/// Of a file that is just over.
+const EITHER: &[&str] = &["SRM_SUCCESS", "SRM_FILE_LIFETIME_EXPIRED"];
 
 /// What a list says of a path: its code, and the size of a file.
 type Listed = BTreeMap<String, (String, Option<u64>)>;
@@ -59,7 +63,7 @@ impl Own {
             }
         }
         self.keep("srmLs", &format!("{} {found:?}", answer.code), &|world| {
-            world.lists(&found).then(|| world.clone())
+            world.lists(&found, window).then(|| world.clone())
         });
         Ok(())
     }
@@ -71,6 +75,7 @@ impl Own {
         for number in known.map(|(number, _)| *number).collect::<Vec<_>>() {
             self.status_of(number).await?;
         }
+        self.look_at_spaces().await?;
         let files = self.worlds.iter().flat_map(|world| world.nodes.keys().cloned());
         for path in files.collect::<std::collections::BTreeSet<String>>() {
             self.read_at(&path, false).await?;
@@ -88,11 +93,11 @@ impl Own {
             if self.worlds.is_empty() || self.known[&number].token.is_none() {
                 continue;
             }
-            if self.worlds[0].requests[&number].kind == Kind::Get && self.rng.bool() {
+            if self.worlds[0].requests[&number].kind.pins() && self.rng.bool() {
                 let count = self.worlds[0].requests[&number].files.len();
                 let places: Vec<_> = (0..count).map(|at| (number, at)).collect();
                 let inner = self.token(number);
-                self.per_file("srmReleaseFiles", &inner, &places, World::release).await?;
+                self.per_file("srmReleaseFiles", &inner, &places, &World::release).await?;
             } else {
                 self.abort(number).await?;
             }
@@ -103,6 +108,7 @@ impl Own {
             self.pass(Window { sent: Instant::now(), read: Instant::now() });
         }
         self.observe().await?;
+        self.release_all().await?;
         for at in 0..self.ended.len() {
             self.recheck_one(at).await?;
         }
@@ -115,10 +121,10 @@ impl World {
     /// What GET gives: the status, and the content where it is 200.
     fn reads(&self, path: &str, turl: bool) -> (u16, Option<u64>) {
         let stored = match self.nodes.get(path) {
-            Some(Node::File(content)) => (200, Some(*content)),
+            Some(Node::File(stored)) => (200, Some(stored.content)),
             _ => (404, None),
         };
-        if !turl || self.is_pinned(path) {
+        if !turl || self.is_got(path) {
             return stored;
         }
         let Some(put) = self.put_on(path) else { return (403, None) };
@@ -132,25 +138,31 @@ impl World {
     }
 
     /// True when this is what a list of everything shows.
-    fn lists(&self, found: &Listed) -> bool {
+    fn lists(&self, found: &Listed, window: Window) -> bool {
         let all = |path: &String| !path.is_empty();
-        let mut wanted: BTreeMap<&String, (&str, Option<u64>)> = BTreeMap::new();
+        let mut wanted: BTreeMap<&String, (&[&str], Option<u64>)> = BTreeMap::new();
         for (path, node) in &self.nodes {
-            let size = match node {
-                Node::File(content) => Some(content::bytes(*content).len() as u64),
-                Node::Dir => None,
+            let (size, life) = match node {
+                Node::File(stored) => (Some(stored.size()), stored.life.as_ref()),
+                Node::Dir => (None, None),
             };
             let busy = self.put_on(path).is_some();
-            let code = if busy { "SRM_FILE_BUSY" } else { "SRM_SUCCESS" };
+            let code = match life.map_or(Some(false), |life| life.is_over(window)) {
+                _ if busy => BUSY,
+                Some(false) => SUCCESS,
+                Some(true) => LATE,
+                None => EITHER,
+            };
             wanted.insert(path, (code, size));
         }
         for put in self.puts_below("") {
-            wanted.entry(&self.file(put).path).or_insert(("SRM_FILE_BUSY", None));
+            wanted.entry(&self.file(put).path).or_insert((BUSY, None));
         }
         wanted.len() == found.keys().filter(|path| all(path)).count()
             && wanted.iter().all(|(path, (code, size))| {
                 found.get(*path).is_some_and(|(said, length)| {
-                    said == code && (size.is_none() || *code != "SRM_SUCCESS" || size == length)
+                    code.contains(&said.as_str())
+                        && (size.is_none() || *code == BUSY || size == length)
                 })
             })
     }
@@ -158,6 +170,6 @@ impl World {
     /// Something has not ended.
     fn is_busy(&self) -> bool {
         let mut files = self.requests.values().flat_map(|request| &request.files);
-        files.any(|file| matches!(file.state, State::Queued | State::Live))
+        files.any(|file| file.state.is_open()) || self.has_lives()
     }
 }

@@ -10,7 +10,8 @@ use crate::common::soap;
 use crate::content;
 use crate::link::{Cut, Link};
 use crate::rules::Outcome;
-use crate::world::{Kind, Request, SLACK, State, World};
+use crate::spaces::Reserved;
+use crate::world::{Request, SLACK, State, World};
 
 /// What is done to files and directories, few so that they meet.
 const NAMES: [&str; 7] = ["a", "b", "d", "d/a", "d/b", "e", "e/a"];
@@ -31,7 +32,8 @@ pub struct Known {
 /// A request that has ended, as it was last told: that never changes.
 #[derive(Clone, Debug)]
 pub struct Ended {
-    pub get: bool,
+    /// The operation that tells it.
+    pub status: &'static str,
     pub token: String,
     pub codes: Vec<String>,
 }
@@ -48,6 +50,9 @@ pub struct Own {
     pub worlds: Vec<World>,
     pub known: BTreeMap<u32, Known>,
     pub ended: Vec<Ended>,
+    pub spaces: BTreeMap<u32, Reserved>,
+    /// Tokens of spaces of earlier directories.
+    pub left: Vec<String>,
     /// Half an upload was left at this moment.
     pub torn: Option<Instant>,
     pub closed: bool,
@@ -72,6 +77,8 @@ impl Own {
             worlds: Vec::new(),
             known: BTreeMap::new(),
             ended: Vec::new(),
+            spaces: BTreeMap::new(),
+            left: Vec::new(),
             torn: None,
             closed: false,
             next: 0,
@@ -87,6 +94,7 @@ impl Own {
             let closing = self.link.phase.borrow().closing;
             let done = async {
                 self.resolve().await?;
+                self.resolve_spaces().await?;
                 if closing { self.close().await } else { self.turn().await }
             };
             match done.await {
@@ -111,27 +119,32 @@ impl Own {
         }
         let path = self.any_name();
         match self.rng.u32(0..100) {
-            0..16 => self.prepare_put().await,
-            16..30 => self.upload().await,
-            30..46 => self.put_done().await,
-            46..49 => self.abort_request().await,
-            49..52 => self.of_files("srmAbortFiles", World::abort_file).await,
-            52..60 => self.prepare_get().await,
-            60..66 => self.read(&path).await,
-            66..69 => self.of_files("srmReleaseFiles", World::release).await,
-            69..74 => self.status().await,
-            74..78 => self.list().await,
-            78..83 => self.rm(&path).await,
-            83..88 => self.mv(&path).await,
-            88..92 => self.one("srmMkdir", &path, "", &|world: &World| world.mkdir(&path)).await,
-            92..95 => {
+            0..14 => self.prepare_put().await,
+            14..26 => self.upload().await,
+            26..40 => self.put_done().await,
+            40..42 => self.abort_request().await,
+            42..44 => self.of_files("srmAbortFiles", &World::abort_file).await,
+            44..51 => self.prepare_get().await,
+            51..56 => self.prepare_copy().await,
+            56..60 => self.read(&path).await,
+            60..63 => self.of_files("srmReleaseFiles", &World::release).await,
+            63..65 => self.extend_pins().await,
+            65..67 => self.extend_file().await,
+            67..69 => self.resume().await,
+            69..73 => self.status().await,
+            73..76 => self.list().await,
+            76..80 => self.rm(&path).await,
+            80..84 => self.mv(&path).await,
+            84..87 => self.one("srmMkdir", &path, "", &|world: &World| world.mkdir(&path)).await,
+            87..89 => {
                 let all = self.rng.bool();
                 let more = format!("<recursive>{all}</recursive>");
                 self.one("srmRmdir", &path, &more, &|world: &World| world.rmdir(&path, all)).await
             }
-            95..98 => self.dav(&path, true).await,
-            98..99 => self.dav(&path, false).await,
-            99 if self.rng.bool() => self.observe().await,
+            89..92 => self.dav(&path, true).await,
+            92..93 => self.dav(&path, false).await,
+            93..98 => self.of_spaces().await,
+            98 if self.rng.bool() => self.observe().await,
             _ => self.recheck().await,
         }
     }
@@ -145,6 +158,8 @@ impl Own {
             }
             self.known.remove(&number);
         }
+        let spaces = std::mem::take(&mut self.spaces).into_values();
+        self.left.extend(spaces.filter_map(|space| space.token));
         self.home = format!("c{}-{}", self.number, self.moves);
         self.moves += 1;
         let surl = format!("<SURL>{}{}</SURL>", self.base, self.home);
@@ -159,7 +174,7 @@ impl Own {
         format!("{}{}/{path}", self.base, self.home)
     }
 
-    fn any_name(&mut self) -> String {
+    pub fn any_name(&mut self) -> String {
         NAMES[self.rng.usize(0..NAMES.len())].to_owned()
     }
 
@@ -168,6 +183,26 @@ impl Own {
         self.rng.shuffle(&mut names);
         let count = [1, 1, 1, 2, 3][self.rng.usize(0..5)];
         names[..count].iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    /// The same, with a file first, mostly.
+    pub fn names_there(&mut self) -> Vec<String> {
+        let mut names = self.any_names();
+        let first = self.name_there();
+        names.retain(|name| *name != first);
+        names.insert(0, first);
+        names
+    }
+
+    /// Mostly a file.
+    pub fn name_there(&mut self) -> String {
+        let any = self.any_name();
+        let Some(world) = self.worlds.first().filter(|_| self.rng.u32(0..4) > 0) else {
+            return any;
+        };
+        let files: Vec<&String> =
+            world.nodes.keys().filter(|p| world.stored(p).is_some()).collect();
+        if files.is_empty() { any } else { files[self.rng.usize(0..files.len())].clone() }
     }
 
     /// A content that nobody wrote before.
@@ -180,7 +215,11 @@ impl Own {
     /// A remembered request of a kind, rather one with something under way.
     pub fn any_request(&mut self, put: Option<bool>) -> Option<u32> {
         let world = self.worlds.first()?;
-        let fits = |r: &Request| put.is_none_or(|put| (r.kind != Kind::Get) == put);
+        let fits = |r: &Request| match put {
+            Some(true) => r.kind.puts(),
+            Some(false) => r.kind.pins(),
+            None => true,
+        };
         let fitting = world.requests.iter().filter(|(n, r)| {
             fits(r) && self.known.get(*n).is_some_and(|known| known.token.is_some())
         });
@@ -196,7 +235,7 @@ impl Own {
     }
 
     /// Some files of a request.
-    fn some_files(&mut self, number: u32) -> Vec<Place> {
+    pub fn some_files(&mut self, number: u32) -> Vec<Place> {
         let count = self.worlds[0].requests[&number].files.len();
         let mut places: Vec<Place> = (0..count).map(|at| (number, at)).collect();
         if self.rng.bool() {
@@ -206,7 +245,7 @@ impl Own {
         places
     }
 
-    fn surls_of(&self, places: &[Place]) -> String {
+    pub fn surls_of(&self, places: &[Place]) -> String {
         let surls: Vec<String> =
             places.iter().map(|place| self.surl(&self.worlds[0].file(*place).path)).collect();
         soap::surls(&surls)
@@ -224,7 +263,7 @@ impl Own {
         self.asked(operation, &inner, rule).await
     }
 
-    async fn asked(
+    pub async fn asked(
         &mut self,
         operation: &str,
         inner: &str,
@@ -251,7 +290,7 @@ impl Own {
         operation: &str,
         inner: &str,
         places: &[Place],
-        rule: fn(&World, Place) -> Outcome,
+        rule: &(dyn Fn(&World, Place) -> Outcome + Sync),
     ) -> Result<(), Cut> {
         let sent = Instant::now();
         match self.link.srm(operation, inner).await {
@@ -282,7 +321,7 @@ impl Own {
     async fn of_files(
         &mut self,
         operation: &str,
-        rule: fn(&World, Place) -> Outcome,
+        rule: &(dyn Fn(&World, Place) -> Outcome + Sync),
     ) -> Result<(), Cut> {
         let put = (operation == "srmReleaseFiles").then_some(false);
         let Some(number) = self.any_request(put) else { return Ok(()) };
@@ -295,7 +334,9 @@ impl Own {
         let Some(number) = self.any_request(Some(true)) else { return Ok(()) };
         let places = self.some_files(number);
         let inner = self.token(number) + &self.surls_of(&places);
-        self.per_file("srmPutDone", &inner, &places, World::put_done).await
+        let sent = Instant::now();
+        let rule = |world: &World, place| world.put_done(place, sent);
+        self.per_file("srmPutDone", &inner, &places, &rule).await
     }
 
     pub async fn abort_request(&mut self) -> Result<(), Cut> {

@@ -1,34 +1,70 @@
-//! The rules: what each operation answers in a world, and the world after it; and in which worlds
-//! an operation may have left us whose answer was cut off.
+//! The rules of requests and names: what each operation answers in a world, and the world after it.
 
 use std::time::Instant;
 
-use crate::world::{FOR_DONE, Kind, Node, Over, SLACK, State, World, parent, within};
+use crate::life::Life;
+use crate::world::{
+    FOR_DONE, Gives, Kind, Node, Over, SLACK, State, Stored, World, parent, within,
+};
 
 /// Codes any of which fit, and the world after it.
 pub type Outcome = (&'static [&'static str], World);
 
 pub const SUCCESS: &[&str] = &["SRM_SUCCESS"];
-const FAILURE: &[&str] = &["SRM_FAILURE"];
-const BUSY: &[&str] = &["SRM_FILE_BUSY"];
-const EXISTS: &[&str] = &["SRM_DUPLICATION_ERROR"];
-const NO_PATH: &[&str] = &["SRM_INVALID_PATH"];
-const ABORTED: &[&str] = &["SRM_ABORTED"];
-const LATE: &[&str] = &["SRM_FILE_LIFETIME_EXPIRED"];
+pub const FAILURE: &[&str] = &["SRM_FAILURE"];
+pub const BUSY: &[&str] = &["SRM_FILE_BUSY"];
+pub const EXISTS: &[&str] = &["SRM_DUPLICATION_ERROR"];
+pub const NO_PATH: &[&str] = &["SRM_INVALID_PATH"];
+pub const ABORTED: &[&str] = &["SRM_ABORTED"];
+pub const LATE: &[&str] = &["SRM_FILE_LIFETIME_EXPIRED"];
+const EXCEEDS: &[&str] = &["SRM_EXCEED_ALLOCATION"];
+const RESTS: &[&str] = &["SRM_REQUEST_SUSPENDED"];
+pub const INVALID: &[&str] = &["SRM_INVALID_REQUEST"];
 const NOT_EMPTY: &[&str] = &["SRM_NON_EMPTY_DIRECTORY"];
 pub const WAITS: &[&str] = &["SRM_REQUEST_QUEUED", "SRM_REQUEST_INPROGRESS"];
 
 impl World {
-    /// A worker makes a file ready, or fails it.
-    pub fn work(self, id: (u32, usize)) -> Self {
+    /// A worker makes a file ready, copies it, or fails it.
+    pub fn work(self, id: (u32, usize), sent: Instant) -> Self {
         let mut world = self;
+        let kind = world.requests[&id.0].kind.clone();
         let path = world.file(id).path.clone();
-        let refused = match &world.requests[&id.0].kind {
-            Kind::Get => world.refuses_get(&path),
-            Kind::Put { over, .. } => world.refuses_put(&path, *over),
+        let state = match &kind {
+            Kind::Get | Kind::Bring => world.refuses_get(&path).map_or(State::Live, State::Failed),
+            Kind::Put { over, sized, gives, .. } => {
+                world.refuses_put(&path, *over, *sized, gives).map_or(State::Live, State::Failed)
+            }
+            Kind::Copy { over, gives } => match world.copy(id, *over, gives, sent) {
+                Ok(()) => State::Done,
+                Err(code) => State::Failed(code),
+            },
+            // See [`World::change_space`].
+            Kind::Change { .. } => return world,
         };
-        world.set(id, refused.map_or(State::Live, State::Failed));
+        world.set(id, state);
         world
+    }
+
+    fn copy(
+        &mut self,
+        id: (u32, usize),
+        over: Over,
+        gives: &Gives,
+        sent: Instant,
+    ) -> Result<(), &'static str> {
+        let file = self.file(id);
+        let (path, source) = (file.path.clone(), file.source.clone().unwrap_or_default());
+        let content = self.stored(&source).ok_or(NO_PATH[0])?.content;
+        let refused = self.refuses_put(&path, over, None, gives);
+        refused.map_or(Ok(()), Err)?;
+        if self.put_on(&source).is_some() {
+            return Err(BUSY[0]);
+        }
+        let same = self.stored(&path).is_some_and(|old| old.content == content);
+        if over != Over::Different || !same {
+            self.nodes.insert(path, Node::File(Stored::given(content, gives, sent)));
+        }
+        Ok(())
     }
 
     fn refuses_get(&self, path: &str) -> Option<&'static str> {
@@ -38,13 +74,23 @@ impl World {
         (!matches!(self.nodes.get(path), Some(Node::File(_)))).then_some(NO_PATH[0])
     }
 
-    fn refuses_put(&self, path: &str, over: Over) -> Option<&'static str> {
+    fn refuses_put(
+        &self,
+        path: &str,
+        over: Over,
+        sized: Option<u64>,
+        gives: &Gives,
+    ) -> Option<&'static str> {
         let never = over == Over::Never;
         match self.nodes.get(path) {
             Some(Node::Dir) => return Some(NO_PATH[0]),
             Some(Node::File(_)) if never => return Some(EXISTS[0]),
             None if !self.is_dir(parent(path)) => return Some(NO_PATH[0]),
             _ => {}
+        }
+        let total = gives.space.and_then(|space| self.spaces.get(&space)).map(|space| space.total);
+        if total.is_some_and(|total| sized.is_some_and(|size| size > total)) {
+            return Some(EXCEEDS[0]);
         }
         if self.put_on(path).is_some() {
             return Some(if never { EXISTS[0] } else { BUSY[0] });
@@ -54,28 +100,19 @@ impl World {
 
     /// What a status call says of a file.
     pub fn status(&self, id: (u32, usize)) -> &'static [&'static str] {
-        let get = self.requests[&id.0].kind == Kind::Get;
-        match self.file(id).state {
-            State::Queued => WAITS,
-            State::Live if get => &["SRM_FILE_PINNED"],
-            State::Live => &["SRM_SPACE_AVAILABLE"],
-            State::Done => SUCCESS,
-            State::Released => &["SRM_RELEASED"],
-            State::Aborted => ABORTED,
-            State::Expired => LATE,
-            State::Moved => NO_PATH,
-            State::Failed("SRM_FILE_BUSY") => BUSY,
-            State::Failed("SRM_DUPLICATION_ERROR") => EXISTS,
-            State::Failed("SRM_INVALID_PATH") => NO_PATH,
-            State::Failed(_) => FAILURE,
+        match (self.file(id).state, &self.requests[&id.0].kind) {
+            (state, _) if state != State::Live => state.code(),
+            (_, Kind::Get) => &["SRM_FILE_PINNED"],
+            (_, Kind::Bring) => SUCCESS,
+            _ => &["SRM_SPACE_AVAILABLE"],
         }
     }
 
     /// srmPutDone of one file.
-    pub fn put_done(&self, id: (u32, usize)) -> Outcome {
+    pub fn put_done(&self, id: (u32, usize), sent: Instant) -> Outcome {
         let mut world = self.clone();
         let file = self.file(id).clone();
-        let Kind::Put { made, sized, .. } = self.requests[&id.0].kind else {
+        let Kind::Put { over, made, sized, gives } = self.requests[&id.0].kind else {
             return (FAILURE, world);
         };
         let code = match file.state {
@@ -88,11 +125,17 @@ impl World {
                     None if file.doubtful && made => (None, NO_PATH),
                     None if file.doubtful => (None, FAILURE),
                     None if there => (None, SUCCESS),
-                    None if sized => (None, FAILURE),
+                    None if sized.is_some() => (None, FAILURE),
                     None => (Some(0), SUCCESS),
                 };
-                if let Some(content) = content {
-                    world.nodes.insert(file.path, Node::File(content));
+                // Two empty files are no different.
+                let same = |content: &u64| {
+                    let old = self.stored(&file.path).map(|old| old.content);
+                    over == Over::Different && old == Some(*content)
+                };
+                if let Some(content) = content.filter(|content| !same(content)) {
+                    let stored = Stored::given(content, &gives, sent);
+                    world.nodes.insert(file.path, Node::File(stored));
                 }
                 let failed = State::Failed(code[0]);
                 world.set(id, if code == SUCCESS { State::Done } else { failed });
@@ -104,7 +147,7 @@ impl World {
             State::Moved => NO_PATH,
             // One that failed at putDone for want of its directory says so again.
             State::Failed("SRM_INVALID_PATH") => &["SRM_FAILURE", "SRM_INVALID_PATH"],
-            State::Queued | State::Failed(_) | State::Released => FAILURE,
+            State::Queued | State::Suspended | State::Failed(_) | State::Released => FAILURE,
         };
         (code, world)
     }
@@ -113,7 +156,7 @@ impl World {
     pub fn abort_file(&self, id: (u32, usize)) -> Outcome {
         let mut world = self.clone();
         match self.file(id).state {
-            State::Live | State::Queued => world.set(id, State::Aborted),
+            State::Live | State::Queued | State::Suspended => world.set(id, State::Aborted),
             State::Aborted => {}
             _ => return (FAILURE, world),
         }
@@ -126,7 +169,7 @@ impl World {
         let Some(request) = world.requests.get_mut(&number) else { return (FAILURE, world) };
         let mut open = false;
         for file in &mut request.files {
-            if matches!(file.state, State::Live | State::Queued) {
+            if matches!(file.state, State::Live | State::Queued | State::Suspended) {
                 file.state = State::Aborted;
                 open = true;
             }
@@ -146,7 +189,7 @@ impl World {
                 world.set(id, State::Released);
                 SUCCESS
             }
-            State::Queued => {
+            State::Queued | State::Suspended => {
                 world.set(id, State::Aborted);
                 ABORTED
             }
@@ -292,7 +335,10 @@ impl World {
         if self.put_on(path).is_some() {
             return (&["423"], world);
         }
-        world.nodes.insert(path.to_owned(), Node::File(content));
+        // What is remembered of a file that is replaced stays.
+        let new = Stored::plain(content);
+        let stored = self.stored(path).map_or(new, |old| Stored { content, ..old.clone() });
+        world.nodes.insert(path.to_owned(), Node::File(stored));
         let pins = self.pins_within(path).into_iter().filter(|pin| self.file(*pin).path == path);
         pins.for_each(|pin| world.set(pin, State::Aborted));
         (if self.nodes.contains_key(path) { &["204"] } else { &["201"] }, world)
@@ -311,81 +357,31 @@ impl World {
     }
 }
 
-/// Where an operation that was cut off may have left us between these two worlds: each path that
-/// differs, each request whose files differ, before or after. What a put had on disk goes before
-/// its state changes (also where srmPutDone keeps the old content), and its content comes together
-/// with its state.
-pub fn between(before: &World, after: &World) -> Vec<World> {
-    let mut worlds = vec![before.clone()];
-    let fork = |worlds: &mut Vec<World>, change: &dyn Fn(&mut World)| {
-        let mut more = worlds.clone();
-        more.iter_mut().for_each(change);
-        for world in more {
-            if !worlds.contains(&world) {
-                worlds.push(world);
-            }
-        }
-    };
-    let mut published = Vec::new();
-    for (number, request) in &before.requests {
-        for (at, file) in request.files.iter().enumerate() {
-            let then = after.file((*number, at)).clone();
-            if *file == then {
-                continue;
-            }
-            let put = request.kind != Kind::Get;
-            let content = after.nodes.get(&file.path).cloned();
-            let publishes =
-                then.state == State::Done && content != before.nodes.get(&file.path).cloned();
-            if put && file.state == State::Live && !publishes {
-                fork(&mut worlds, &|world| {
-                    world.change((*number, at), |f| (f.data, f.doubtful) = (None, true));
-                });
-            }
-            // The empty file that srmPutDone makes where nothing was written.
-            if publishes && file.data.is_none() {
-                fork(&mut worlds, &|world| {
-                    world.change((*number, at), |f| f.data = Some(0));
-                });
-            }
-            if publishes {
-                published.push(file.path.clone());
-            }
-            fork(&mut worlds, &|world| {
-                world.change((*number, at), |f| *f = then.clone());
-                if let Some(content) = content.clone().filter(|_| publishes) {
-                    world.nodes.insert(file.path.clone(), content);
-                }
-            });
-        }
-        let aborted = after.requests[number].aborted;
-        if aborted != request.aborted {
-            fork(&mut worlds, &|world| {
-                if let Some(request) = world.requests.get_mut(number) {
-                    request.aborted = aborted;
-                }
-            });
+impl State {
+    /// What tells it, but for a live one.
+    fn code(self) -> &'static [&'static str] {
+        match self {
+            State::Queued | State::Live => WAITS,
+            State::Suspended => RESTS,
+            State::Done => SUCCESS,
+            State::Released => &["SRM_RELEASED"],
+            State::Aborted => ABORTED,
+            State::Expired => LATE,
+            State::Moved => NO_PATH,
+            State::Failed("SRM_FILE_BUSY") => BUSY,
+            State::Failed("SRM_DUPLICATION_ERROR") => EXISTS,
+            State::Failed("SRM_INVALID_PATH") => NO_PATH,
+            State::Failed("SRM_EXCEED_ALLOCATION") => EXCEEDS,
+            State::Failed("SRM_FILE_LIFETIME_EXPIRED") => LATE,
+            State::Failed(_) => FAILURE,
         }
     }
-    let moved = after.nodes.keys().any(|path| !before.nodes.contains_key(path))
-        && after.nodes.len() == before.nodes.len();
-    if moved {
-        // A rename is one step.
-        fork(&mut worlds, &|world| world.nodes = after.nodes.clone());
-        return worlds;
+}
+
+impl Stored {
+    /// What a request publishes.
+    fn given(content: u64, gives: &Gives, sent: Instant) -> Self {
+        let life = gives.life.map(|lifetime| Life::since(sent, lifetime));
+        Self { content, space: gives.space, life }
     }
-    let paths = before.nodes.keys().chain(after.nodes.keys()).filter(|p| !published.contains(p));
-    for path in paths.cloned().collect::<std::collections::BTreeSet<String>>() {
-        let then = after.nodes.get(&path).cloned();
-        if then == before.nodes.get(&path).cloned() {
-            continue;
-        }
-        fork(&mut worlds, &|world| {
-            match then.clone() {
-                Some(node) => world.nodes.insert(path.clone(), node),
-                None => world.nodes.remove(&path),
-            };
-        });
-    }
-    worlds
 }

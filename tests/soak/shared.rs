@@ -35,10 +35,12 @@ pub struct Shared {
     pub board: Arc<std::sync::Mutex<[Option<String>; 2]>>,
     pub person: usize,
     pub written: u64,
+    /// How its copy that is not answered yet is labelled.
+    pub copying: Option<String>,
 }
 
 /// A change that was asked for and not answered yet.
-type Asked = Option<(String, u64)>;
+pub type Asked = Option<(String, u64)>;
 
 impl Shared {
     /// Works until there are no more kills.
@@ -48,6 +50,9 @@ impl Shared {
             let done = self.turn(&mut asked).await;
             if done.is_err() {
                 self.link.resume().await;
+                while self.copying.is_some() && self.settle_copy(&mut asked).await.is_err() {
+                    self.link.resume().await;
+                }
                 if let Some((path, id)) = asked {
                     self.history.doubt(&path, id);
                 }
@@ -82,8 +87,9 @@ impl Shared {
     async fn turn(&mut self, asked: &mut Asked) -> Result<(), Cut> {
         let path = PATHS[self.rng.usize(0..PATHS.len())];
         match self.rng.u32(0..100) {
-            0..35 => self.put(path, asked).await,
-            35..55 => self.get(path).await,
+            0..32 => self.put(path, asked).await,
+            32..49 => self.get(path).await,
+            49..55 => self.copy(path, asked).await,
             55..63 => self.dav_put(path, asked).await,
             63..75 => self.read(&format!("/test.vo/{HOME}/{path}"), path).await,
             75..80 => {
@@ -97,7 +103,7 @@ impl Shared {
         }
     }
 
-    fn surl(&self, path: &str) -> String {
+    pub fn surl(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
@@ -172,7 +178,7 @@ impl Shared {
     }
 
     /// A request of one file, until it waits no more.
-    async fn prepare(
+    pub async fn prepare(
         &mut self,
         operation: &str,
         status: &str,
@@ -194,39 +200,24 @@ impl Shared {
     }
 
     /// True for the first of these codes; another than these is wrong.
-    fn one_of(&self, answer: &Answer, codes: &[&str]) -> bool {
+    pub fn one_of(&self, answer: &Answer, codes: &[&str]) -> bool {
         if !codes.contains(&answer.file_code()) {
             self.link.tally.violation(format!("none of {codes:?}: {}", answer.xml));
         }
         answer.file_code() == codes[0]
     }
 
-    async fn get(&mut self, path: &str) -> Result<(), Cut> {
-        let surl = self.surl(path);
-        let seconds = LIFETIME.as_secs();
-        let inner = soap::prepare_to_get(&[&surl])
-            + &format!("<desiredPinLifeTime>{seconds}</desiredPinLifeTime>");
-        let Some((answer, _)) =
-            self.prepare("srmPrepareToGet", "srmStatusOfGetRequest", &inner).await?
-        else {
-            return Ok(());
-        };
-        let codes = ["SRM_FILE_PINNED", "SRM_FILE_BUSY", "SRM_INVALID_PATH", "SRM_ABORTED"];
-        if self.one_of(&answer, &codes)
-            && let Some(turl) = answer.files.first().and_then(|file| file.turl.clone())
-        {
-            self.read(&wire::split_url(&turl).1, path).await?;
-        }
-        if self.rng.u32(0..10) > 0 {
-            let inner = soap::token(self.own.as_deref().unwrap_or_default());
-            self.link.srm("srmReleaseFiles", &inner).await?;
-        }
-        self.own = None;
-        Ok(())
+    /// GET: what it gives must be the whole of something that may be there.
+    pub async fn read(&mut self, target: &str, path: &str) -> Result<(), Cut> {
+        self.read_content(target, path).await.map(|_| ())
     }
 
-    /// GET: what it gives must be the whole of something that may be there.
-    async fn read(&mut self, target: &str, path: &str) -> Result<(), Cut> {
+    /// The same, and what it was; the inner `None` is no file.
+    pub async fn read_content(
+        &mut self,
+        target: &str,
+        path: &str,
+    ) -> Result<Option<Option<u64>>, Cut> {
         let (response, window) = self.link.http("GET", target, b"").await?;
         let found = match response.status {
             200 => match content::read(&response.body) {
@@ -235,16 +226,16 @@ impl Shared {
                     let size = response.body.len();
                     let text = format!("GET {target}: {size} bytes that nobody wrote so");
                     self.link.tally.violation(text);
-                    return Ok(());
+                    return Ok(None);
                 }
             },
             // The TURL was closed, and tells of its put's own file.
-            403 => return Ok(()),
-            404 if target.starts_with("/fileTransfer") => return Ok(()),
+            403 => return Ok(None),
+            404 if target.starts_with("/fileTransfer") => return Ok(None),
             404 => None,
             status => {
                 self.link.tally.violation(format!("GET {target}: {status} {}", response.text()));
-                return Ok(());
+                return Ok(None);
             }
         };
         // Of a person's put at work its TURL gives what was uploaded.
@@ -253,7 +244,7 @@ impl Shared {
         {
             self.link.tally.violation(format!("GET {target}: {wrong}"));
         }
-        Ok(())
+        Ok(Some(found))
     }
 
     async fn list(&mut self, path: &str) -> Result<(), Cut> {

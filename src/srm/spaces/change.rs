@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::MutexGuard;
+
 use super::super::access::{Needs, driver_error, owner};
 use super::super::checks::not_in_request;
 use super::super::files::is_hidden;
@@ -78,33 +80,37 @@ impl Srm {
         for n in files {
             let Some(file) = live.file(*n).filter(|file| waits(file)) else { continue };
             let done = self.change_surl(who, &file.surl, target.as_ref(), live, *n).await;
-            let _turn = live.turn.lock().await;
-            // It may have been aborted meanwhile.
-            let Some(file) = live.file(*n).filter(|file| waits(file)) else { continue };
-            let change = match done {
+            let (turn, change) = match done {
                 // The next start does it: it is left queued.
                 Ok(None) => break,
-                Ok(Some((key, text))) => {
+                Ok(Some(Done { key, text, turn })) => {
                     let row = FileRow { key: Some(key), ..FileRow::clone(&file) };
-                    Change::new(&row, Event::Ready, text)
+                    (turn, Change::new(&row, Event::Ready, text))
                 }
-                Err(error) => Change::failed(&file, &error),
+                Err(error) => (None, Change::failed(&file, &error)),
             };
+            let _turn = match turn {
+                Some(turn) => turn,
+                None => live.turn.lock().await,
+            };
+            // It may have been aborted meanwhile.
+            if !is_wanted(live, *n) {
+                continue;
+            }
             self.settle_work(live, vec![change]).await?;
         }
         Ok(())
     }
 
-    async fn change_surl(
+    async fn change_surl<'l>(
         &self,
         who: &Identity,
         surl: &str,
         target: Option<&SpaceToken>,
-        live: &Live,
+        live: &'l Live,
         n: u32,
-    ) -> Result<Option<(FileKey, String)>, Error> {
-        let go_on =
-            || !self.core.stopping.is_cancelled() && live.file(n).is_some_and(|f| waits(&f));
+    ) -> Result<Option<Done<'l>>, Error> {
+        let go_on = || !self.core.stopping.is_cancelled() && is_wanted(live, n);
         let site = self.site();
         let located = site.reach_surl(who, surl, Needs::CHANGE)?;
         let looked = located.clone();
@@ -117,13 +123,13 @@ impl Srm {
             Ok(Kind::Directory) => {
                 site.permit_tree(who, &located, Needs::CHANGE)?;
                 let text = self.change_tree(&located, target, &go_on).await?;
-                Ok(text.map(|text| (key, text)))
+                Ok(text.map(|text| Done { key, text, turn: None }))
             }
             // A put that is not done may have no file yet.
             Err(error) if self.core.requests.put_on(&key).is_none() => Err(error),
             _ => {
-                self.change_file(&located.area, &key, target).await?;
-                Ok(Some((key, "the file is in the space".to_owned())))
+                let turn = self.change_file(&located.area, &key, target, Some((live, n))).await?;
+                Ok(Some(Done { key, text: "the file is in the space".to_owned(), turn }))
             }
         }
     }
@@ -150,8 +156,8 @@ impl Srm {
                     continue;
                 }
                 let key = FileKey { area: Arc::clone(&area.name), path };
-                match self.change_file(area, &key, target).await {
-                    Ok(()) => changed += 1,
+                match self.change_file(area, &key, target, None).await {
+                    Ok(_) => changed += 1,
                     Err(error) => {
                         failed += 1;
                         first.get_or_insert(error);
@@ -171,12 +177,15 @@ impl Srm {
         }
     }
 
-    async fn change_file(
+    /// `named`: the file of a request that this file is, which must still be wanted when the change is
+    /// written; and nobody aborts it between that and its end: its turn is given back.
+    async fn change_file<'l>(
         &self,
         area: &Arc<StorageArea>,
         key: &FileKey,
         target: Option<&SpaceToken>,
-    ) -> Result<(), Error> {
+        named: Option<(&'l Live, u32)>,
+    ) -> Result<Option<MutexGuard<'l, ()>>, Error> {
         let _guard = self.core.locks.lock(key).await;
         // No directory above is moved or removed until the file's record is written.
         let _changing = self.core.usage.change(vec![key.clone()])?;
@@ -195,7 +204,7 @@ impl Srm {
         let old = self.core.store.record(key).await?;
         let from = old.as_ref().and_then(|record| record.space.clone());
         if from.as_ref() == target {
-            return Ok(());
+            return Ok(None);
         }
         if old.as_ref().and_then(|record| record.expires).is_some_and(|at| at <= now()) {
             return Err(Error::new(ErrorKind::Expired, "the file's lifetime is over"));
@@ -214,6 +223,17 @@ impl Srm {
         let _hold = blocking(move || looking.within(&place, shifted)).await?;
         let new = self.moved_record(old.as_ref(), target, bytes);
         let due = new.as_ref().and_then(|record| record.expires);
+        let turn = match named {
+            Some((live, n)) => {
+                let turn = live.turn.lock().await;
+                if !is_wanted(live, n) {
+                    self.core.books.unshift(&area.name, &shift);
+                    return Err(Error::new(ErrorKind::Aborted, "it was aborted meanwhile"));
+                }
+                Some(turn)
+            }
+            None => None,
+        };
         let replaced = self.core.store.replace_record(key.clone(), old, new).await;
         self.core.books.unshift(&area.name, &shift);
         match replaced? {
@@ -221,7 +241,7 @@ impl Srm {
             None => return Err(Error::new(ErrorKind::Busy, "the file changed meanwhile")),
         }
         due.into_iter().for_each(|at| self.note_due(at));
-        Ok(())
+        Ok(turn)
     }
 
     /// The record of a file that comes into a space, or leaves all.
@@ -246,6 +266,19 @@ impl Srm {
         let expires = self.within_space(space.as_ref(), old.expires);
         Some(FileRecord { space, expires, size, ..old })
     }
+}
+
+/// What one SURL came to.
+struct Done<'l> {
+    key: FileKey,
+    text: String,
+    /// The request's, where it is held already.
+    turn: Option<MutexGuard<'l, ()>>,
+}
+
+/// True until somebody aborts it.
+fn is_wanted(live: &Live, n: u32) -> bool {
+    live.file(n).is_some_and(|file| waits(&file))
 }
 
 /// Files and directories in a directory; links are not followed.

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use super::super::access::driver_error;
 use super::super::files::sync_names;
 use super::super::requests::now;
-use super::super::{Error, Srm, blocking, to_the_end};
+use super::super::{Error, ErrorKind, Srm, blocking, to_the_end};
 use crate::fsdriver::DriverError;
 use crate::model::{FileKey, FileStorageType, RelPath, Stfn};
 use crate::namespace::Located;
@@ -21,6 +21,8 @@ const STEP: usize = 200;
 const LANES: usize = 8;
 /// When what could not be removed (its disk is away) is tried again.
 const AGAIN: i64 = 60_000;
+/// The same, where a directory above it is being moved or removed.
+const SOON: i64 = 250;
 
 /// How far the volatile files that are due have been looked at.
 pub(in super::super) struct Sweep {
@@ -122,7 +124,7 @@ impl Srm {
     pub(in super::super) async fn sweep_files(&self) -> Result<Swept, Error> {
         let _turn = self.core.sweep.turn.lock().await;
         let mut swept = Swept::default();
-        let mut failed: Option<Millis> = None;
+        let (mut failed, mut again): (Option<Millis>, _) = (None, AGAIN);
         loop {
             let after = self.core.sweep.lock().begin();
             // One moment for both: what comes due between two would be neither found nor waited for.
@@ -141,7 +143,11 @@ impl Srm {
                     Ok(true) => swept.removed += 1,
                     Ok(false) => {}
                     Err(error) => {
-                        tracing::error!(%error, "an expired file is left behind");
+                        if error.kind == ErrorKind::Busy {
+                            again = SOON;
+                        } else {
+                            tracing::error!(%error, "an expired file is left behind");
+                        }
                         failed = Some(failed.map_or(at, |before| before.min(at)));
                     }
                 }
@@ -151,7 +157,7 @@ impl Srm {
         if let Some(at) = failed {
             let mut state = self.core.sweep.lock();
             state.low = Some(state.low.map_or(at, |low| low.min(at)));
-            let again = Millis(now().0 + AGAIN);
+            let again = Millis(now().0 + again);
             swept.next = Some(swept.next.map_or(again, |next| next.min(again)));
         }
         Ok(swept)

@@ -107,6 +107,11 @@ async fn what_a_list_asked_for_is_kept_as_long_as_its_request() {
     assert_eq!(store.purge(Millis(2), 10).await.unwrap(), 1);
     assert_eq!(store.listing(ids[0]).await.unwrap(), None);
     assert_eq!(store.listing(ids[1]).await.unwrap(), Some(plain));
+    // Of so many SURLs that they are written by steps.
+    let files = (0..1000).map(|n| file(n, "a")).collect();
+    let many = store.submit_listing(request(4, RequestKind::Ls), files, wide).await.unwrap();
+    assert_eq!(store.listing(many).await.unwrap(), Some(wide));
+    assert_eq!(store.load(&token(4)).await.unwrap().unwrap().files.len(), 1000);
     let get = store.submit(request(3, RequestKind::Get), vec![file(0, "a")]).await.unwrap();
     assert_eq!(store.listing(get).await.unwrap(), None);
 }
