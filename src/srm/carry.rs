@@ -45,6 +45,8 @@ struct Way {
     target: Located,
     /// What stands at the target by now.
     existing: Option<Kind>,
+    /// What stands there when it comes to it may be replaced.
+    replace: bool,
 }
 
 impl Srm {
@@ -73,7 +75,7 @@ impl Srm {
             Ok(way) => way,
             Err(nowhere) => return Ok(nowhere),
         };
-        let created = self.move_located(way.source, way.target, way.existing.is_some()).await?;
+        let created = self.move_located(way.source, way.target, way.replace).await?;
         Ok(Carried::Done { created, failed: Vec::new() })
     }
 
@@ -160,9 +162,13 @@ impl Srm {
                 let why = format!("{} exists, and Overwrite: F forbids to replace it", target.stfn);
                 return Err(Error::new(ErrorKind::Exists, why));
             }
-            site.permit_tree(who, &target, Needs::DELETE)?;
         }
-        Ok(Ok(Way { source, target, existing }))
+        let may_go = site.permit_tree(who, &target, Needs::DELETE);
+        let replace = carry.overwrite && may_go.is_ok();
+        if existing.is_some() {
+            may_go?;
+        }
+        Ok(Ok(Way { source, target, existing, replace }))
     }
 }
 
@@ -176,9 +182,10 @@ struct Copying {
 
 impl Copying {
     /// A file that was asked for by name.
-    async fn file_onto(&self, Way { source, target, existing }: Way) -> Result<Carried, Error> {
+    async fn file_onto(&self, way: Way) -> Result<Carried, Error> {
+        let Way { source, target, existing, replace } = way;
         if existing != Some(Kind::Directory) {
-            let created = self.file(source, &target, existing.is_some()).await?;
+            let created = self.file(source, &target, replace).await?;
             return Ok(Carried::Done { created, failed: Vec::new() });
         }
         let aside = self.step_aside(&target).await?;
@@ -201,7 +208,8 @@ impl Copying {
         });
         let options = WriteOptions {
             expected_size: Some(size.await?),
-            precondition: (!replace).then(|| Box::new(|there: Option<&_>| there.is_none()) as Box<_>),
+            precondition: (!replace)
+                .then(|| Box::new(|there: Option<&_>| there.is_none()) as Box<_>),
         };
         let place = Target::Stfn(target.stfn.clone());
         let upload = self.srm.create(&self.who, &place, options).await?;

@@ -48,7 +48,9 @@ pub(super) fn destination(
         return place::locate(text);
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        return Err(bad("is neither an address, http://… or https://…, nor a path that begins with /"));
+        return Err(bad(
+            "is neither an address, http://… or https://…, nor a path that begins with /",
+        ));
     };
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let authority = Authority::from_str(authority).map_err(|_| bad("names no host"))?;
@@ -88,9 +90,7 @@ mod tests {
         let asked = Authority::from_static("se.example:8443");
         let own = |host: &str, port| host == "alias.example" && matches!(port, None | Some(8085));
         match destination(&headers, Some(&asked), own) {
-            Ok(place) => {
-                Ok((place.target.stfn().as_str().to_owned(), place.prefix, place.slash))
-            }
+            Ok(place) => Ok((place.target.stfn().as_str().to_owned(), place.prefix, place.slash)),
             Err(refusal) => Err(refusal.status.as_u16()),
         }
     }

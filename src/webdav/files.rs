@@ -4,7 +4,9 @@ use std::fs::File;
 use std::future::Future;
 
 use crate::model::{Identity, Stfn};
-use crate::srm::{Carried, Carry, Entry, Error, Lister, Published, Reader, Srm, Target, Upload, WriteOptions};
+use crate::srm::{
+    Carried, Carry, Entry, Error, Lister, Published, Reader, Srm, Target, Upload, WriteOptions,
+};
 
 /// The core's data path. [`Srm`] says what each method does.
 pub trait Files: Send + Sync + 'static {

@@ -28,7 +28,7 @@ struct Level {
 
 impl Copying {
     pub(super) async fn directory(&self, way: Way, deep: bool) -> Result<Carried, Error> {
-        let Way { source, target, existing } = way;
+        let Way { source, target, existing, .. } = way;
         let top = Level::open(source, target.clone()).await?.ok_or_else(|| {
             Error::new(ErrorKind::Denied, "the source belongs to another storage area")
         })?;

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::model::{Identity, Stfn};
 use crate::srm::{
-    Carried, Carry, Entry, EntryKind, Error, ErrorKind, Lister, Published, Reader, Target, WriteOptions,
+    Carried, Carry, Entry, EntryKind, Error, ErrorKind, Lister, Published, Reader, Target,
+    WriteOptions,
 };
 use crate::webdav::{Files, UploadHandle};
 
