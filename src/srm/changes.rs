@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::MutexGuard;
 
 use super::access::driver_error;
-use super::aside::{bring_back, hide};
+use super::files::{bring_back, hide};
 use super::usage::{Changing, Resized, Stand};
 use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{Directory, DriverError, Kind};
@@ -127,6 +127,20 @@ impl Srm {
         }
     }
 
+    /// Announces that what stands at a path gets a hidden name, and which.
+    pub(super) async fn announce_hidden(
+        &self,
+        located: &Located,
+    ) -> Result<(RelPath, IntentId), Error> {
+        let tree = located.key();
+        let parent = located.path.parent().unwrap_or_else(RelPath::root);
+        let hidden = parent.join(&format!("{HIDDEN_PREFIX}rm.{}", uuid::Uuid::new_v4()));
+        let key = FileKey { path: hidden.clone(), ..tree.clone() };
+        let intent = Intent::RemoveTree { hidden: key, tree };
+        let (intent, _) = self.core.store.settle_and_announce(Settled::default(), intent).await?;
+        Ok((hidden, intent))
+    }
+
     /// A directory and all below it goes: in one step for everybody who looks, whatever happens
     /// meanwhile. Nothing below it changes until then; `guard` is its lock, which is let go of as soon
     /// as the name is free.
@@ -146,7 +160,8 @@ impl Srm {
             false => Vec::new(),
         };
         let (hidden, intent) = self.announce_hidden(located).await?;
-        if let Err(error) = hide(located, &hidden).await {
+        let (from, to) = (located.clone(), hidden.clone());
+        if let Err(error) = blocking(move || hide(&from, &to)).await {
             self.settle_all(&[], vec![intent]).await;
             return Err(error);
         }

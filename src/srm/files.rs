@@ -9,7 +9,7 @@ use super::acl::Accounts;
 use super::{Entry, EntryKind, Error, ErrorKind};
 use crate::fsdriver::{Acl, Driver, DriverError, Kind, Stat};
 use crate::model::{HIDDEN_PREFIX, RelPath, RequestToken};
-use crate::namespace::StorageArea;
+use crate::namespace::{Located, StorageArea};
 
 /// Eight lower-case hex digits, as StoRM writes it.
 const ADLER32: &str = "user.storm.checksum.adler32";
@@ -228,6 +228,30 @@ fn remove_hidden<const N: usize>(
         }
     }
     Ok(())
+}
+
+/// Gives what stands at a path a hidden name. Blocks.
+pub(super) fn hide(located: &Located, hidden: &RelPath) -> Result<(), Error> {
+    let renamed = located.area.driver.rename(&located.path, hidden, false);
+    renamed.map_err(|error| driver_error(error, &located.stfn))
+}
+
+/// The way back from [`hide`], unless another one bears the name by now. Blocks.
+pub(super) fn bring_back(
+    area: &StorageArea,
+    hidden: &RelPath,
+    name: &RelPath,
+) -> Result<(), Error> {
+    area.driver.rename(hidden, name, false).map_err(|error| driver_error(error, name))
+}
+
+/// Removes a hidden file or link; false where a directory bears the name. Blocks.
+pub(super) fn remove_if_file(area: &StorageArea, hidden: &RelPath) -> Result<bool, Error> {
+    match area.driver.remove_file(hidden) {
+        Ok(()) | Err(DriverError::NotFound) => Ok(true),
+        Err(DriverError::IsADirectory) => Ok(false),
+        Err(error) => Err(driver_error(error, &area.name)),
+    }
 }
 
 /// Makes names that changed in the directories of `paths` last beyond a crash.

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::access::driver_error;
-use super::aside::{bring_back, remove_if_file};
-use super::files::{discard, discard_successor, hidden_name, published_by, sync_names};
+use super::files::{
+    bring_back, discard, discard_successor, hidden_name, published_by, remove_if_file, sync_names,
+};
 use super::live::Live;
 use super::submit::waits;
 use super::transition::Change;
