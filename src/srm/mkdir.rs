@@ -49,7 +49,7 @@ impl Srm {
             }
             let site = srm.site();
             srm.core.usage.will_make(&key.area, &key.path);
-            blocking(move || {
+            let made = blocking(move || {
                 make(&located)?;
                 let accounts = Accounts::new(&site, &who);
                 accounts.dress_directory(&located.area, &located.path);
@@ -58,8 +58,9 @@ impl Srm {
                 } else {
                     Ok(())
                 }
-            })
-            .await
+            });
+            made.await?;
+            srm.forget_properties(&key).await
         })
         .await
     }

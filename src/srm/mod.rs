@@ -14,6 +14,7 @@ mod compare;
 mod copy;
 mod copy_work;
 mod data;
+mod dav;
 mod directories;
 mod discovery;
 mod error;
@@ -67,7 +68,10 @@ use crate::namespace::{Namespace, StorageArea};
 use crate::scheduler::{Bulk, Pool, Timer};
 use crate::store::{Millis, Store, StoreError};
 
+pub use crate::store::DeadProperty;
+
 pub use api::*;
+pub use dav::{Beside, BesideOf, PropertyPatch, Quota, Wanted};
 pub use error::{Error, ErrorKind};
 pub use explain::Asked;
 pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};
@@ -75,6 +79,7 @@ pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
 pub use upload::Upload;
 
 use checksum::Checksums;
+use dav::Dav;
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
@@ -127,6 +132,7 @@ struct Core {
     /// Held by whoever reserves, changes or releases a space.
     space_turn: Mutex<()>,
     sweep: Sweep,
+    dav: Dav,
 }
 
 /// Configuration, namespace and policy that belong together.
@@ -189,6 +195,7 @@ impl Srm {
             uploads: Arc::default(),
             space_turn: Mutex::new(()),
             sweep: Sweep::new(),
+            dav: Dav::default(),
         };
         Self { core: Arc::new(core) }
     }

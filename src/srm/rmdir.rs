@@ -64,7 +64,9 @@ impl Srm {
                 if recursive {
                     srm.remove_tree(&located, guard).await?;
                 } else {
+                    let key = located.key();
                     blocking(move || remove_empty(&located)).await?;
+                    srm.settle_directory_gone(key).await;
                     drop(guard);
                 }
                 let last =

@@ -260,6 +260,9 @@ impl Srm {
         let looked = located.clone();
         let existing = blocking(move || look(&looked)).await?;
         judge(existing.as_ref())?;
+        if existing.is_none() {
+            self.forget_properties(&key).await?;
+        }
         // Replacing takes two steps on a file without a name: announced, so that a crash in
         // between leaves nothing behind.
         let passing = existing

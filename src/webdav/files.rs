@@ -4,7 +4,10 @@ use std::fs::File;
 use std::future::Future;
 
 use crate::model::Identity;
-use crate::srm::{Entry, Error, Lister, Published, Reader, Srm, Target, Upload, WriteOptions};
+use crate::srm::{
+    BesideOf, Entry, Error, Lister, PropertyPatch, Published, Reader, Srm, Target, Upload, Wanted,
+    WriteOptions,
+};
 
 /// The core's data path. [`Srm`] says what each method does.
 pub trait Files: Send + Sync + 'static {
@@ -62,6 +65,22 @@ pub trait Files: Send + Sync + 'static {
         who: &Identity,
         target: &Target,
     ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// What PROPFIND tells beside what the file system knows.
+    fn beside(
+        &self,
+        who: &Identity,
+        target: &Target,
+        wanted: Wanted,
+    ) -> impl Future<Output = Option<BesideOf>> + Send;
+
+    /// Sets and removes dead properties.
+    fn patch_properties(
+        &self,
+        who: &Identity,
+        target: &Target,
+        patch: PropertyPatch,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// A write under way. Dropped unpublished, it leaves nothing behind; it may be dropped on the
@@ -112,6 +131,19 @@ impl Files for Srm {
 
     async fn make_directory(&self, who: &Identity, target: &Target) -> Result<(), Error> {
         Srm::make_directory(self, who, target).await
+    }
+
+    async fn beside(&self, who: &Identity, target: &Target, wanted: Wanted) -> Option<BesideOf> {
+        Srm::beside(self, who, target, wanted).await
+    }
+
+    async fn patch_properties(
+        &self,
+        who: &Identity,
+        target: &Target,
+        patch: PropertyPatch,
+    ) -> Result<(), Error> {
+        Srm::patch_properties(self, who, target, patch).await
     }
 }
 

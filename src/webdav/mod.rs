@@ -16,9 +16,13 @@ mod multistatus;
 mod place;
 mod propfind;
 mod propfind_request;
+mod property;
+mod proppatch;
+mod proppatch_request;
 mod put;
 mod range;
 mod reply;
+mod xml;
 #[cfg(test)]
 mod tests;
 
@@ -134,6 +138,7 @@ async fn dispatch<F: Files>(
         Operation::Delete => delete(call).await,
         Operation::MakeDirectory => make_directory(call, body).await,
         Operation::PropFind => propfind::propfind(call, body).await,
+        Operation::PropPatch => proppatch::proppatch(call, body).await,
         Operation::Other => Err(Refusal::method(format!(
             "{} is not offered here: use {}",
             method.as_str().chars().take(32).collect::<String>(),

@@ -8,7 +8,7 @@ use crate::model::Identity;
 use crate::srm::{Error, ErrorKind};
 
 /// The methods of this door.
-pub(super) const ALLOW: &str = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, PROPFIND";
+pub(super) const ALLOW: &str = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, PROPFIND, PROPPATCH";
 /// The compliance class of RFC 4918 18.
 pub(super) const DAV: &str = "1";
 
@@ -22,6 +22,7 @@ pub(super) enum Operation {
     Delete,
     MakeDirectory,
     PropFind,
+    PropPatch,
     /// Not offered.
     Other,
 }
@@ -35,6 +36,7 @@ impl Operation {
             "DELETE" => Operation::Delete,
             "MKCOL" => Operation::MakeDirectory,
             "PROPFIND" => Operation::PropFind,
+            "PROPPATCH" => Operation::PropPatch,
             _ => Operation::Other,
         }
     }

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::model::Identity;
+use crate::model::{Identity, RelPath};
 use crate::srm::{
-    Entry, EntryKind, Error, ErrorKind, Lister, Published, Reader, Target, WriteOptions,
+    Beside, BesideOf, DeadProperty, Entry, EntryKind, Error, ErrorKind, Lister, PropertyPatch,
+    Published, Quota, Reader, Target, Wanted, WriteOptions,
 };
 use crate::webdav::{Files, UploadHandle};
 
@@ -28,6 +29,7 @@ pub(super) struct Fake {
     pub(super) expected: Mutex<Option<u64>>,
     pub(super) created: AtomicUsize,
     pub(super) calls: AtomicUsize,
+    properties: Mutex<HashMap<RelPath, Vec<DeadProperty>>>,
 }
 
 impl Fake {
@@ -42,6 +44,7 @@ impl Fake {
             expected: Mutex::new(None),
             created: AtomicUsize::new(0),
             calls: AtomicUsize::new(0),
+            properties: Mutex::default(),
         }
     }
 
@@ -185,6 +188,36 @@ impl Files for Fake {
         let path = self.enter(who, target)?;
         parent_is_there(&path)?;
         fs::create_dir(path).map_err(|e| error(&e))
+    }
+
+    async fn beside(&self, _: &Identity, target: &Target, _: Wanted) -> Option<BesideOf> {
+        let base = RelPath::parse(target.stfn().as_str().trim_start_matches('/')).unwrap();
+        let known = self.properties.lock().unwrap().clone();
+        Some(Box::new(move |below| {
+            let properties = known.get(&base.descend(below)).cloned().unwrap_or_default();
+            Ok(Beside { properties, quota: Some(Quota { used: 5, available: 7 }) })
+        }))
+    }
+
+    async fn patch_properties(
+        &self,
+        who: &Identity,
+        target: &Target,
+        patch: PropertyPatch,
+    ) -> Result<(), Error> {
+        let path = self.enter(who, target)?;
+        self.entry(&path)?;
+        let base = RelPath::parse(target.stfn().as_str().trim_start_matches('/')).unwrap();
+        let mut known = self.properties.lock().unwrap();
+        let list = known.entry(base).or_default();
+        for change in patch.changes {
+            list.retain(|one| (&one.namespace, &one.name) != (&change.namespace, &change.name));
+            list.extend(change.element.is_some().then_some(change));
+        }
+        if let Some(at) = patch.modified {
+            File::open(path).unwrap().set_modified(at).unwrap();
+        }
+        Ok(())
     }
 }
 
