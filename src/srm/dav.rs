@@ -2,7 +2,9 @@
 //! Both lie in the store; what every write has to ask is in memory.
 
 mod beside;
+mod locks;
 mod properties;
+mod table;
 
 use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
@@ -10,13 +12,17 @@ use std::sync::{PoisonError, RwLock};
 use super::{Error, Srm};
 
 pub use beside::{Beside, BesideOf, Quota, Wanted};
+pub use locks::LockWanted;
+pub(super) use locks::{Submitted, Touch};
 pub use properties::PropertyPatch;
+use table::Table;
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct Dav {
     /// Areas in which something bears dead properties, or did since the start.
     bearing: RwLock<HashSet<String>>,
+    table: Table,
 }
 
 impl Dav {

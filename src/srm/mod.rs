@@ -68,10 +68,10 @@ use crate::namespace::{Namespace, StorageArea};
 use crate::scheduler::{Bulk, Pool, Timer};
 use crate::store::{Millis, Store, StoreError};
 
-pub use crate::store::DeadProperty;
+pub use crate::store::{DavLock, DeadProperty};
 
 pub use api::*;
-pub use dav::{Beside, BesideOf, PropertyPatch, Quota, Wanted};
+pub use dav::{Beside, BesideOf, LockWanted, PropertyPatch, Quota, Wanted};
 pub use error::{Error, ErrorKind};
 pub use explain::Asked;
 pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};
@@ -79,7 +79,7 @@ pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
 pub use upload::Upload;
 
 use checksum::Checksums;
-use dav::Dav;
+use dav::{Dav, Submitted, Touch};
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
@@ -96,6 +96,8 @@ const LISTS: usize = 4;
 #[derive(Clone)]
 pub struct Srm {
     core: Arc<Core>,
+    /// Lock tokens that came with the request for which this handle is.
+    submitted: Option<Arc<Submitted>>,
 }
 
 struct Core {
@@ -197,7 +199,7 @@ impl Srm {
             sweep: Sweep::new(),
             dav: Dav::default(),
         };
-        Self { core: Arc::new(core) }
+        Self { core: Arc::new(core), submitted: None }
     }
 
     /// Takes over a new configuration: requests that come from now on see it whole. An area that it

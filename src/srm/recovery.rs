@@ -27,6 +27,7 @@ impl Srm {
         self.load_spaces().await?;
         self.load_dav().await?;
         self.finish_intents().await?;
+        self.load_locks().await?;
         self.load_leases().await?;
         let (mut standing, mut waiting) = (HashSet::new(), Vec::new());
         let mut after = RequestId(0);

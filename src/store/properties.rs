@@ -133,11 +133,7 @@ fn find(connection: &Connection, key: &FileKey) -> Result<Vec<DeadProperty>, Sto
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn patch(
-    connection: &Connection,
-    key: &FileKey,
-    change: &DeadProperty,
-) -> Result<(), StoreError> {
+fn patch(connection: &Connection, key: &FileKey, change: &DeadProperty) -> Result<(), StoreError> {
     let DeadProperty { namespace, name, element } = change;
     let (area, path) = (&*key.area, key.path.as_str());
     match element {

@@ -4,8 +4,8 @@
 use bytes::Bytes;
 
 use super::blocking::Source;
-use super::propfind_request::{Asked, PropertyName};
 use super::property::{COMMON, Property, write_name};
+use super::propfind_request::{Asked, PropertyName};
 use crate::model::RelPath;
 use crate::srm::{Beside, BesideOf, DeadProperty, Entry, EntryKind, Error, Wanted};
 use crate::web::encode_path;
@@ -25,10 +25,13 @@ pub(super) struct Writer {
     all_dead: bool,
     /// What is missing is not told (`Brief`, `Prefer: return=minimal`).
     brief: bool,
+    /// Stands before the path of a lock.
+    prefix: &'static str,
 }
 
 impl Writer {
-    pub(super) fn new(asked: &Asked, brief: bool) -> Self {
+    /// `prefix` is what stood before the StFN in the request.
+    pub(super) fn new(asked: &Asked, brief: bool, prefix: &'static str) -> Self {
         let (mut known, names): (Vec<_>, &[_]) = match asked {
             Asked::Names => (COMMON.to_vec(), &[]),
             Asked::All(include) => (COMMON.to_vec(), include),
@@ -48,7 +51,8 @@ impl Writer {
             }
         }
         let named = matches!(asked, Asked::These(_));
-        Self { known, dead, names_only: *asked == Asked::Names, named, all_dead: !named, brief }
+        let names_only = *asked == Asked::Names;
+        Self { known, dead, names_only, named, all_dead: !named, brief, prefix }
     }
 
     /// What the core has to look for.
@@ -56,6 +60,7 @@ impl Writer {
         let any = |list: &[Property]| self.known.iter().any(|one| list.contains(one));
         Wanted {
             properties: self.all_dead || !self.dead.is_empty(),
+            locks: any(&[Property::LockDiscovery, Property::SupportedLock]),
             quota: any(&[Property::QuotaAvailable, Property::QuotaUsed]),
         }
     }
@@ -68,7 +73,7 @@ impl Writer {
         out.push_str("<d:propstat><d:prop>");
         let bare = out.len();
         for property in &self.known {
-            match property.value(entry, beside) {
+            match property.value(entry, beside, self.prefix) {
                 Some(_) if self.names_only => property.write(out, ""),
                 Some(value) => property.write(out, &value),
                 None if self.named => property.write(&mut missing, ""),
@@ -98,9 +103,8 @@ impl Writer {
             }
         }
         for name in &self.dead {
-            let is_it = |one: &&DeadProperty| {
-                one.namespace == name.namespace && one.name == name.local
-            };
+            let is_it =
+                |one: &&DeadProperty| one.namespace == name.namespace && one.name == name.local;
             match beside.properties.iter().find(is_it).and_then(|one| one.element.as_ref()) {
                 // Told with all others.
                 Some(_) if self.all_dead => {}
@@ -189,8 +193,8 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::webdav::propfind_request::DAV;
     use crate::webdav::property::STORM;
+    use crate::webdav::propfind_request::DAV;
 
     fn entry(name: &str, kind: EntryKind) -> Entry {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
@@ -212,7 +216,7 @@ mod tests {
 
     fn written(asked: &Asked, entry: Entry, children: Vec<Entry>) -> String {
         let children: Children = Box::new(children.into_iter().map(Ok));
-        let mut source = written_by(Writer::new(asked, false), entry, Some(children));
+        let mut source = written_by(Writer::new(asked, false, ""), entry, Some(children));
         let mut out = String::new();
         while let Some(piece) = source.next().unwrap() {
             out.push_str(std::str::from_utf8(&piece).unwrap());
@@ -233,7 +237,7 @@ mod tests {
              <d:response><d:href>/webdav/vo/</d:href><d:propstat><d:prop>\
              <d:displayname>vo</d:displayname>\
              <d:getlastmodified>Sun, 06 Nov 1994 08:49:37 GMT</d:getlastmodified>\
-             <d:resourcetype><d:collection/></d:resourcetype></d:prop>\
+             <d:resourcetype><d:collection/></d:resourcetype><d:lockdiscovery/><d:supportedlock/></d:prop>\
              <d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response>\n\
              <d:response><d:href>/webdav/vo/a%0A%3Cb%3E.txt</d:href><d:propstat><d:prop>\
              <d:creationdate>1994-11-06T08:49:37Z</d:creationdate>\
@@ -242,7 +246,7 @@ mod tests {
              <d:getcontenttype>text/plain; charset=utf-8</d:getcontenttype>\
              <d:getetag>&quot;e1&quot;</d:getetag>\
              <d:getlastmodified>Sun, 06 Nov 1994 08:49:37 GMT</d:getlastmodified>\
-             <d:resourcetype/></d:prop>\
+             <d:resourcetype/><d:lockdiscovery/><d:supportedlock/></d:prop>\
              <d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response>\n\
              </d:multistatus>\n"
         );
@@ -254,13 +258,13 @@ mod tests {
         let asked = Asked::These(vec![
             name(DAV, "getcontentlength"),
             name(STORM, "Checksum"),
-            name(DAV, "supportedlock"),
+            name(DAV, "acl"),
             name("u\"v", "x"),
             name("", "y"),
-            name(DAV, "supportedlock"),
+            name(DAV, "acl"),
         ]);
         let out = written(&asked, entry("f", EntryKind::File), vec![]);
-        let unknown = "<d:supportedlock/><x xmlns=\"u&quot;v\"/><y xmlns=\"\"/>";
+        let unknown = "<d:acl/><x xmlns=\"u&quot;v\"/><y xmlns=\"\"/>";
         assert!(
             out.contains(&format!(
                 "<d:propstat><d:prop><d:getcontentlength>5</d:getcontentlength>\
@@ -285,7 +289,8 @@ mod tests {
         let out = written(&Asked::Names, entry("d", EntryKind::Directory), vec![]);
         assert!(
             out.contains(
-                "<d:prop><d:displayname/><d:getlastmodified/><d:resourcetype/></d:prop>\
+                "<d:prop><d:displayname/><d:getlastmodified/><d:resourcetype/><d:lockdiscovery/>\
+                 <d:supportedlock/></d:prop>\
                  <d:status>HTTP/1.1 200 OK</d:status>"
             ),
             "{out}"
@@ -298,7 +303,7 @@ mod tests {
             (0..2000).map(|i| entry(&format!("f{i}"), EntryKind::File)).collect();
         let children: Children = Box::new(children.into_iter().map(Ok));
         let top = entry("", EntryKind::Directory);
-        let writer = Writer::new(&Asked::All(vec![]), false);
+        let writer = Writer::new(&Asked::All(vec![]), false, "");
         let mut source = Multistatus::new(writer, "/", top, Some(children), None);
         let mut pieces = 0;
         let mut count = 0;

@@ -27,7 +27,7 @@ pub(super) async fn propfind<F: Files>(call: Call<'_, F>, body: &mut Incoming) -
         .map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, why))?;
     let (entry, children) = look(&call, depth).await?;
     let base = format!("{}{}", call.place.prefix, call.place.target.stfn());
-    let writer = Writer::new(&asked, brief(call.headers));
+    let writer = Writer::new(&asked, brief(call.headers), call.place.prefix);
     let beside = call.files.beside(call.who, &call.place.target, writer.wanted()).await;
     let source = Multistatus::new(writer, &base, entry, children, beside);
     let body = BlockingBody::start(source)

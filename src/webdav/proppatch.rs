@@ -5,8 +5,8 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 
 use super::files::Files;
-use super::propfind::small_body;
 use super::property::write_name;
+use super::propfind::small_body;
 use super::proppatch_request::{Change, Deed, parse};
 use super::reply::{Operation, Refusal};
 use super::{Call, Handled, Incoming, place};

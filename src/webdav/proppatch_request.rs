@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use super::propfind_request::{DAV, PropertyName};
 use super::property::Property;
+use super::propfind_request::{DAV, PropertyName};
 use super::xml::{self, Element};
 
 /// Where Windows keeps times and attributes of files.
@@ -70,7 +70,9 @@ fn change(property: &Element, set: bool, kept: impl FnOnce() -> String) -> Chang
         // What rclone and ownCloud's clients send.
         (None, "lastmodified") if name.namespace == DAV && set => {
             match property.text().trim().parse() {
-                Ok(seconds) => after_1970(seconds).map_or(Deed::NoTime, |at| Deed::Modified(at, None)),
+                Ok(seconds) => {
+                    after_1970(seconds).map_or(Deed::NoTime, |at| Deed::Modified(at, None))
+                }
                 Err(_) => modified(None),
             }
         }

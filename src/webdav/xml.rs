@@ -280,15 +280,19 @@ mod tests {
     #[test]
     fn what_is_kept_stands_for_itself() {
         assert_eq!(
-            kept("<u xmlns='DAV:' xmlns:z='urn:z' xmlns:y='urn:y'><p xml:lang='de'>\
-                  <z:a>1 &amp; <![CDATA[<2>]]>&#10;<z:b c=\"'\"/></z:a></p></u>"),
+            kept(
+                "<u xmlns='DAV:' xmlns:z='urn:z' xmlns:y='urn:y'><p xml:lang='de'>\
+                  <z:a>1 &amp; <![CDATA[<2>]]>&#10;<z:b c=\"'\"/></z:a></p></u>"
+            ),
             "<z:a xmlns=\"DAV:\" xmlns:z=\"urn:z\" xml:lang=\"de\">1 &amp; &lt;2&gt;&#10;\
              <z:b c=\"&#39;\"/></z:a>"
         );
         // A prefix that only content refers to, and one that is declared anew.
         assert_eq!(
-            kept("<d:u xmlns:d='DAV:' xmlns:t='urn:t' xmlns:z='urn:old'><d:p>\
-                  <z:a xmlns:z='urn:new' xml:lang='en'>t:int</z:a></d:p></d:u>"),
+            kept(
+                "<d:u xmlns:d='DAV:' xmlns:t='urn:t' xmlns:z='urn:old'><d:p>\
+                  <z:a xmlns:z='urn:new' xml:lang='en'>t:int</z:a></d:p></d:u>"
+            ),
             "<z:a xmlns:z=\"urn:new\" xml:lang=\"en\" xmlns:t=\"urn:t\">t:int</z:a>"
         );
         assert_eq!(kept("<u xmlns='DAV:'><p><a xmlns=''/></p></u>"), "<a xmlns=\"\"/>");
@@ -296,7 +300,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_reads_as_before() {
-        let root = parse(b"<d:u xmlns:d='DAV:' xmlns:q='u&amp;v'><d:p><q:a>&lt;x&gt;</q:a></d:p></d:u>");
+        let root =
+            parse(b"<d:u xmlns:d='DAV:' xmlns:q='u&amp;v'><d:p><q:a>&lt;x&gt;</q:a></d:p></d:u>");
         let root = root.unwrap();
         let property = root.children().next().unwrap().children().next().unwrap();
         let again = parse(property.portable(&[&root]).as_bytes()).unwrap();

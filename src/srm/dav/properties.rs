@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::super::access::{Needs, driver_error};
 use super::super::files::set_modified;
-use super::super::{Error, ErrorKind, Srm, Target, blocking, to_the_end};
+use super::super::{Error, ErrorKind, Srm, Target, Touch, blocking, to_the_end};
 use crate::fsdriver::Kind;
 use crate::model::{FileKey, Identity};
 use crate::namespace::Located;
@@ -51,6 +51,7 @@ impl Srm {
     async fn patch_located(&self, located: Located, patch: PropertyPatch) -> Result<(), Error> {
         let key = located.key();
         let _guard = self.core.locks.lock(&key).await;
+        self.unlocked(&key, Touch::Content)?;
         let (looked, modified) = (located.clone(), patch.modified);
         let look = move || {
             let told = |error| driver_error(error, &looked.stfn);
