@@ -127,7 +127,8 @@ async fn what_is_locked_is_busy_at_every_door() {
     rm(&scene, path).await.expect("SRM_FILE_BUSY");
     mv(&scene, path, "/test.vo/moved").await.expect("SRM_FILE_BUSY");
     mv(&scene, "/test.vo/dir", "/test.vo/moved").await.expect("SRM_FILE_BUSY");
-    let tree = format!("<SURL>{}</SURL><recursive>true</recursive>", scene.storm.surl("/test.vo/dir"));
+    let tree =
+        format!("<SURL>{}</SURL><recursive>true</recursive>", scene.storm.surl("/test.vo/dir"));
     scene.srm("srmRmdir", &tree).await.expect("SRM_FAILURE");
     scene.unchanged();
 
@@ -182,7 +183,8 @@ async fn a_locked_directory_guards_what_is_in_it() {
     let taken = lock(&scene, dir, &[("depth", "0")]).await;
     // Its members may change; which there are may not.
     assert_eq!(status(&scene, "PUT", file, &[], "x").await, 204);
-    for (method, path) in [("PUT", "/test.vo/dir/b"), ("DELETE", file), ("MKCOL", "/test.vo/dir/c")] {
+    for (method, path) in [("PUT", "/test.vo/dir/b"), ("DELETE", file), ("MKCOL", "/test.vo/dir/c")]
+    {
         assert_eq!(status(&scene, method, path, &[], "").await, 423, "{method}");
     }
     let mkdir = format!("<SURL>{}</SURL>", scene.storm.surl("/test.vo/dir/c"));
@@ -293,7 +295,8 @@ async fn properties_go_the_way_of_their_file() {
     assert_eq!(status(&scene, "PUT", file, &[], "other").await, 204);
     mv(&scene, "/test.vo/dir", "/test.vo/moved").await.expect("SRM_SUCCESS");
     mv(&scene, "/test.vo/moved/file", "/test.vo/moved/renamed").await.expect("SRM_SUCCESS");
-    let ask_for = "<d:propfind xmlns:d='DAV:' xmlns:q='urn:z'><d:prop><q:a/><q:none/></d:prop></d:propfind>";
+    let ask_for =
+        "<d:propfind xmlns:d='DAV:' xmlns:q='urn:z'><d:prop><q:a/><q:none/></d:prop></d:propfind>";
     let value = "<z:a xmlns:z=\"urn:z\">1</z:a></d:prop><d:status>HTTP/1.1 200";
     for path in ["/test.vo/moved/", "/test.vo/moved/renamed"] {
         let told = properties(&scene, path, ask_for).await;
@@ -303,11 +306,14 @@ async fn properties_go_the_way_of_their_file() {
     let told = properties(&scene, "/test.vo/moved/renamed", names).await;
     assert!(told.contains("<a xmlns=\"urn:z\"/><gone xmlns=\"urn:z\"/>"), "{told}");
     // All or nothing, in the order of the request.
-    let bad = patch("<d:remove><d:prop><z:gone/></d:prop></d:remove><d:set><d:prop><d:getetag>x\
-                     </d:getetag></d:prop></d:set>");
+    let bad = patch(
+        "<d:remove><d:prop><z:gone/></d:prop></d:remove><d:set><d:prop><d:getetag>x\
+                     </d:getetag></d:prop></d:set>",
+    );
     let answer =
         ask(&scene.voms, &scene, "PROPPATCH", "/test.vo/moved/renamed", &[], &bad).await.text();
-    let (first, second) = (answer.find("424 Failed").unwrap(), answer.find("403 Forbidden").unwrap());
+    let (first, second) =
+        (answer.find("424 Failed").unwrap(), answer.find("403 Forbidden").unwrap());
     assert!(first < second && answer.contains("cannot-modify-protected-property"), "{answer}");
     let told = properties(&scene, "/test.vo/moved/renamed", "").await;
     assert!(told.contains("<z:gone"), "{told}");
@@ -347,7 +353,10 @@ async fn times_and_space_as_mounts_want_them() {
     assert!(before.header("digest").is_some());
     assert_eq!(before.header("digest"), after.header("digest"));
     let told = properties(&scene, file, "").await;
-    assert!(told.contains("Win32FileAttributes xmlns:w=\"urn:schemas-microsoft-com:\">00000020"), "{told}");
+    assert!(
+        told.contains("Win32FileAttributes xmlns:w=\"urn:schemas-microsoft-com:\">00000020"),
+        "{told}"
+    );
     // As rclone sends it.
     let set = patch("<d:set><d:prop><d:lastmodified>1000000000</d:lastmodified></d:prop></d:set>");
     assert_eq!(status(&scene, "PROPPATCH", file, &[], &set).await, 207);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::MutexGuard;
 
 use super::access::driver_error;
+use super::aside::{bring_back, hide};
 use super::usage::{Changing, Resized, Stand};
 use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{Directory, DriverError, Kind};
@@ -151,18 +152,8 @@ impl Srm {
             true => self.core.store.records_below(&tree).await?,
             false => Vec::new(),
         };
-        let parent = located.path.parent().unwrap_or_else(RelPath::root);
-        let hidden = parent.join(&format!("{HIDDEN_PREFIX}rm.{}", uuid::Uuid::new_v4()));
-        let intent = Intent::RemoveTree {
-            hidden: FileKey { path: hidden.clone(), ..tree.clone() },
-            tree: tree.clone(),
-        };
-        let (intent, _) = self.core.store.settle_and_announce(Settled::default(), intent).await?;
-        let (from, to) = (located.clone(), hidden.clone());
-        let renamed = blocking(move || {
-            from.area.driver.rename(&from.path, &to, false).map_err(|e| driver_error(e, &from.stfn))
-        });
-        if let Err(error) = renamed.await {
+        let (hidden, intent) = self.announce_hidden(located).await?;
+        if let Err(error) = hide(located, &hidden).await {
             self.settle_all(&[], vec![intent]).await;
             return Err(error);
         }
@@ -199,8 +190,7 @@ impl Srm {
     ) {
         let path = tree.path.clone();
         let left = blocking(move || {
-            let back = area.driver.rename(&hidden, &path, false);
-            back.map_err(|error| driver_error(error, &path))?;
+            bring_back(&area, &hidden, &path)?;
             let Some(mut records) = records else { return Ok((0, Vec::new())) };
             let stands = |key: &FileKey| matches!(area.driver.file_size(&key.path), Ok(Some(_)));
             records.retain(|(key, _)| stands(key));

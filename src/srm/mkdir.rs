@@ -2,6 +2,7 @@
 
 use super::access::{Needs, driver_error};
 use super::acl::Accounts;
+use super::data::waypoint;
 use super::files::sync_names;
 use super::{Error, ErrorKind, Srm, Target, Touch, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
@@ -38,8 +39,21 @@ impl Srm {
             ));
         };
         self.admit(who).await?;
-        let located = self.site().reach(who, stfn, Needs::MAKE_DIRECTORY)?;
-        self.make_located(who, located).await
+        let site = self.site();
+        let exists = || Error::new(ErrorKind::Exists, format!("{stfn} is there already"));
+        let located = match site.reach(who, stfn, Needs::MAKE_DIRECTORY) {
+            Ok(located) => located,
+            Err(error) => return Err(waypoint(&site, who, stfn).map_or(error, |_| exists())),
+        };
+        let made = self.make_located(who, located.clone()).await;
+        match made {
+            // A file stands in its place, or in that of a directory above it.
+            Err(error) if error.kind == ErrorKind::NotADirectory => {
+                let there = blocking(move || Ok(located.area.driver.stat(&located.path).is_ok()));
+                Err(if there.await? { exists() } else { error })
+            }
+            made => made,
+        }
     }
 
     async fn make_located(&self, who: &Identity, located: Located) -> Result<(), Error> {

@@ -6,7 +6,9 @@ mod access;
 mod acl;
 mod answer;
 mod api;
+mod aside;
 mod bring_online;
+mod carry;
 mod changes;
 mod checks;
 mod checksum;
@@ -71,6 +73,7 @@ use crate::store::{Millis, Store, StoreError};
 pub use crate::store::{DavLock, DeadProperty};
 
 pub use api::*;
+pub use carry::{Carried, Carry};
 pub use dav::{Beside, BesideOf, LockWanted, PropertyPatch, Quota, Wanted};
 pub use error::{Error, ErrorKind};
 pub use explain::Asked;
@@ -117,6 +120,9 @@ struct Core {
     /// Long reads end when it is cancelled.
     stopping: CancellationToken,
     locks: Locks,
+    /// Held while a directory is moved, or replaced by what is moved: two that wait for each other's
+    /// trees would wait for ever.
+    tree_turn: Mutex<()>,
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
     snapshots: Snapshots,
@@ -186,6 +192,7 @@ impl Srm {
             store,
             requests: Requests::new(),
             locks: Locks::new(),
+            tree_turn: Mutex::new(()),
             area_tokens: std::sync::Mutex::default(),
             snapshots: Snapshots::default(),
             turns: Turns::default(),

@@ -62,7 +62,7 @@ impl Srm {
         FilesAnswer { status, files: Some(files) }
     }
 
-    /// DELETE: a file, an empty directory, or what was uploaded to a TURL.
+    /// DELETE: a file, a directory with all below it (RFC 4918 9.6.1), or what was uploaded to a TURL.
     pub async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {
         self.admit(who).await?;
         let stfn = match target {
@@ -74,7 +74,10 @@ impl Srm {
         let path = located.path.clone();
         let kind = blocking(move || Ok(driver.driver.stat(&path).map(|stat| stat.kind))).await?;
         match kind {
-            Ok(Kind::Directory) => self.remove_directory_located(located, false).await,
+            Ok(Kind::Directory) => {
+                self.site().permit_tree(who, &located, Needs::DELETE)?;
+                self.remove_directory_located(located, true).await
+            }
             _ => {
                 self.remove_located(located.clone()).await?;
                 self.sync_removed(vec![(0, located)]).await.map_err(|(_, error)| error)

@@ -44,7 +44,7 @@ impl Srm {
             }
             _ => {
                 let until = expiry(self.site().pin_lifetime(Some(-1))).filter(|_| suspended);
-                self.core.store.suspend(live.id, until).await?;
+                self.core.store.suspend(live.id, until, live.len()).await?;
                 live.set_suspended(until);
                 if let Some(at) = until {
                     self.wake_at(at);

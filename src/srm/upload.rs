@@ -207,14 +207,14 @@ impl Upload {
     /// Publishes `size` bytes with that checksum under the target's name, in one rename.
     /// It goes to its end, also when its client hangs up meanwhile.
     pub async fn publish(self, size: u64, adler32: u32) -> Result<Published, Error> {
-        to_the_end(self.run(size, adler32)).await
+        to_the_end(self.run(size, Some(format!("{adler32:08x}")))).await
     }
 
-    async fn run(self, size: u64, adler32: u32) -> Result<Published, Error> {
+    /// As [`Upload::publish`]; the checksum, 8 hex digits, where it is known.
+    pub(super) async fn run(self, size: u64, adler32: Option<String>) -> Result<Published, Error> {
         let Upload { file, under_way, named, place, srm } = self;
         let hidden = named.as_ref().map(|named| named.path.clone());
         let file = Unpublished { file, hidden };
-        let adler32 = format!("{adler32:08x}");
         let published = match place {
             Place::Plain { located, precondition, may_replace, reader, hold } => {
                 srm.fit_upload(&located.area, &hold, size).await?;
@@ -279,7 +279,7 @@ impl Srm {
             let told = |e| driver_error(e, &located.stfn);
             let directory = located.path.parent().unwrap_or_else(RelPath::root);
             let acl = Some(of_published(&located.area, &directory, reader)?);
-            let seal_of = Seal { adler32: Some(adler32.clone()), mark: None, acl, sync };
+            let seal_of = Seal { adler32: adler32.clone(), mark: None, acl, sync };
             seal(&located.area, &file.file, &seal_of)?;
             let stat = driver.stat_file(&file.file).map_err(told)?;
             if stat.size != size {
@@ -301,7 +301,7 @@ impl Srm {
                 sync_names(&located.area, &[&located.path])?;
             }
             let name = located.stfn.name().unwrap_or_default();
-            let entry = entry(name, &stat, Some(adler32));
+            let entry = entry(name, &stat, adler32);
             let entry = entry.ok_or_else(|| Error::new(ErrorKind::Internal, "not a file"))?;
             Ok(Published { created: passing.is_none(), entry })
         })
@@ -327,7 +327,7 @@ impl Srm {
 /// What is known of a body once it is there.
 struct Whole {
     size: u64,
-    adler32: String,
+    adler32: Option<String>,
     reader: Option<u32>,
 }
 
@@ -338,7 +338,7 @@ async fn publish_transfer(
     hidden: RelPath,
     put: &Uploading,
     stfn: &Stfn,
-    adler32: String,
+    adler32: Option<String>,
 ) -> Result<Published, Error> {
     let live: &Arc<Live> = &put.0.live;
     let _turn = live.turn.lock().await;
@@ -351,7 +351,7 @@ async fn publish_transfer(
         let driver = &*area.driver;
         let told = |e| driver_error(e, &area.name);
         // putDone syncs, and sets the mark.
-        let seal_of = Seal { adler32: Some(adler32.clone()), mark: None, acl: None, sync: false };
+        let seal_of = Seal { adler32: adler32.clone(), mark: None, acl: None, sync: false };
         seal(&area, &file.file, &seal_of)?;
         match driver.link(&file, &hidden) {
             Ok(()) => {}
@@ -372,7 +372,7 @@ async fn publish_transfer(
             Err(error) => return Err(told(error)),
         }
         let stat = driver.stat_file(&file.file).map_err(told)?;
-        let entry = entry(&name, &stat, Some(adler32))
+        let entry = entry(&name, &stat, adler32)
             .ok_or_else(|| Error::new(ErrorKind::Internal, "not a file"))?;
         Ok(Published { created: true, entry })
     })

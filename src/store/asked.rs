@@ -28,14 +28,15 @@ impl Store {
     }
 
     /// Writes down that a request is suspended, and that what waits in it ends at that moment at the
-    /// latest; or that it goes on (`None`). One that has ended stays as it is.
+    /// latest; or that it goes on (`None`). One that has ended stays as it is. It has so many files.
     pub async fn suspend(
         &self,
         request: RequestId,
         until: Option<Millis>,
+        files: usize,
     ) -> Result<(), StoreError> {
         let work = move |connection: &Connection| write::suspend(connection, request, until);
-        self.inner.writer.call(Lane::Standing(1), work).await
+        self.inner.writer.call(Lane::Standing(files), work).await
     }
 
     /// The request of that token, whoever owns it, with its files counted; one snapshot.

@@ -1,7 +1,7 @@
 //! Dead properties (RFC 4918 4.2): what clients of the WebDAV door want remembered of a file or directory
 //! and nobody else understands. They follow what bears them, in the transaction that settles its change.
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use super::records::{RecordChange, bounds};
 use super::{Store, StoreError};
@@ -43,26 +43,17 @@ impl Store {
         self.write(rows, work).await
     }
 
-    /// Gives `to` and all below it what `from` and all below it bear, and nothing else.
+    /// Gives `to` what `from` bears, and nothing else.
     pub async fn copy_properties(&self, from: FileKey, to: FileKey) -> Result<(), StoreError> {
         let work = move |connection: &Connection| {
             tree_gone(connection, &to.area, &to.path)?;
-            let (below, beyond) = bounds(&from.path);
             connection
                 .prepare_cached(
                     "INSERT INTO dav_properties (area, path, namespace, name, element)
-                     SELECT ?6, ?5 || substr(path, length(?2) + 1), namespace, name, element
-                     FROM dav_properties
-                     WHERE area = ?1 AND path >= ?2 AND path < ?4 AND (path = ?2 OR path > ?3)",
+                     SELECT ?3, ?4, namespace, name, element
+                     FROM dav_properties WHERE area = ?1 AND path = ?2",
                 )?
-                .execute(params![
-                    &*from.area,
-                    from.path.as_str(),
-                    below,
-                    beyond,
-                    to.path.as_str(),
-                    &*to.area
-                ])?;
+                .execute((&*from.area, from.path.as_str(), &*to.area, to.path.as_str()))?;
             Ok(())
         };
         self.write(1, work).await

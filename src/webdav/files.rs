@@ -5,10 +5,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::Identity;
+use crate::model::{Identity, Stfn};
 use crate::srm::{
-    BesideOf, DavLock, Entry, Error, Lister, LockWanted, PropertyPatch, Published, Reader, Srm,
-    Target, Upload, Wanted, WriteOptions,
+    BesideOf, Carried, Carry, DavLock, Entry, Error, Lister, LockWanted, PropertyPatch, Published,
+    Reader, Srm, Target, Upload, Wanted, WriteOptions,
 };
 
 /// The core's data path. [`Srm`] says what each method does.
@@ -54,7 +54,28 @@ pub trait Files: Send + Sync + 'static {
         options: WriteOptions,
     ) -> impl Future<Output = Result<Self::Upload, Error>> + Send;
 
-    /// Removes a file or an empty directory.
+    /// True when `host` and `port` are those of our own HTTP doors.
+    fn is_own_address(&self, host: &str, port: Option<u16>) -> bool;
+
+    /// Moves a file or directory.
+    fn move_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> impl Future<Output = Result<Carried, Error>> + Send;
+
+    /// Copies a file or directory.
+    fn copy_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> impl Future<Output = Result<Carried, Error>> + Send;
+
+    /// Removes a file, or a directory with all below it.
     fn remove(
         &self,
         who: &Identity,
@@ -166,6 +187,30 @@ impl Files for Srm {
         options: WriteOptions,
     ) -> Result<Upload, Error> {
         Srm::create(self, who, target, options).await
+    }
+
+    fn is_own_address(&self, host: &str, port: Option<u16>) -> bool {
+        Srm::is_own_address(self, host, port)
+    }
+
+    async fn move_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> Result<Carried, Error> {
+        Srm::move_to(self, who, from, to, carry).await
+    }
+
+    async fn copy_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> Result<Carried, Error> {
+        Srm::copy_to(self, who, from, to, carry).await
     }
 
     async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {

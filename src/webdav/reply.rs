@@ -9,8 +9,8 @@ use crate::srm::{Error, ErrorKind};
 use crate::web::encode_path;
 
 /// The methods of this door.
-pub(super) const ALLOW: &str =
-    "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, PROPFIND, PROPPATCH, LOCK, UNLOCK";
+pub(super) const ALLOW: &str = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, COPY, MOVE, PROPFIND, PROPPATCH, \
+     LOCK, UNLOCK";
 /// The compliance class of RFC 4918 18.
 pub(super) const DAV: &str = "1, 2, 3";
 
@@ -23,6 +23,8 @@ pub(super) enum Operation {
     Put,
     Delete,
     MakeDirectory,
+    Move,
+    Copy,
     PropFind,
     PropPatch,
     Lock,
@@ -39,6 +41,8 @@ impl Operation {
             "PUT" => Operation::Put,
             "DELETE" => Operation::Delete,
             "MKCOL" => Operation::MakeDirectory,
+            "MOVE" => Operation::Move,
+            "COPY" => Operation::Copy,
             "PROPFIND" => Operation::PropFind,
             "PROPPATCH" => Operation::PropPatch,
             "LOCK" => Operation::Lock,

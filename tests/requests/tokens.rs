@@ -1,6 +1,12 @@
 //! Tokens: unknown, malformed, somebody else's, of the wrong kind.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use crate::common::soap;
+use crate::common::wire::Conn;
 use crate::world::*;
 
 #[tokio::test]
@@ -65,4 +71,56 @@ async fn tokens() {
         let answer = world.srm(operation, &soap::token(token(&put))).await;
         assert_eq!(answer.code, INVALID_REQUEST, "{operation}: {}", answer.xml);
     }
+}
+
+const PUTS: usize = 150;
+
+/// Who hears of a request before its own answer came finds the one that is worked on, and no copy of it
+/// from the database: an abort ends it for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_only_just_coming_in() {
+    let world = World::with("answer_wait = \"50ms\"");
+    let port = world.storm.ports.srm;
+    let surls: Vec<String> = (0..PUTS).map(|n| world.surl(&format!("f{n}"))).collect();
+    let over = Arc::new(AtomicBool::new(false));
+    let (user, all, done) = (Arc::clone(&world.user), surls.clone(), Arc::clone(&over));
+    let putting = tokio::spawn(async move {
+        let mut conn = Conn::tls(&user, port).await.unwrap();
+        let mut tokens = HashSet::new();
+        for surl in all {
+            let inner = soap::prepare_to_put(&[surl], None);
+            let answer = soap::call(&mut conn, "srmPrepareToPut", &inner).await.unwrap();
+            tokens.insert(token(&answer).to_owned());
+        }
+        done.store(true, Ordering::Relaxed);
+        tokens
+    });
+    let mut conn = Conn::tls(&world.user, port).await.unwrap();
+    let mut aborted = HashSet::new();
+    loop {
+        let last = over.load(Ordering::Relaxed);
+        let listed = soap::call(&mut conn, "srmGetRequestTokens", "").await.unwrap();
+        let listed = listed.xml.split("<tokenArray").skip(1);
+        let listed = listed.map(|xml| soap::text(xml, "requestToken").unwrap());
+        for id in listed.filter(|id| !aborted.contains(id)).collect::<Vec<_>>() {
+            let inner = soap::token(&id);
+            let mut answer = soap::call(&mut conn, "srmAbortRequest", &inner).await.unwrap();
+            while answer.explanation.contains("ask again") {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                answer = soap::call(&mut conn, "srmAbortRequest", &inner).await.unwrap();
+            }
+            assert_eq!(answer.code, SUCCESS, "{}", answer.xml);
+            aborted.insert(id);
+        }
+        if last {
+            break;
+        }
+    }
+    assert_eq!(putting.await.unwrap(), aborted);
+    for id in &aborted {
+        assert_eq!(world.put_status(id).await.code, ABORTED);
+    }
+    let surls: Vec<&str> = surls.iter().map(String::as_str).collect();
+    let again = world.put(&surls, "").await;
+    assert_eq!(codes(&again), vec![READY; PUTS], "something is left of the first ones");
 }

@@ -99,7 +99,7 @@ impl Srm {
         Ok(())
     }
 
-    /// Gives a copy, and all below it, the dead properties of what it was made of, and no others.
+    /// Gives a copy the dead properties of what it was made of, and no others.
     pub(in super::super) async fn copy_properties(
         &self,
         from: &FileKey,

@@ -14,6 +14,9 @@ use crate::srm::{
 };
 use crate::store::FileRow;
 
+/// Files of a request that keeps a worker busy for some milliseconds.
+const BUSY: usize = 200;
+
 /// What came of a step, as far as files are concerned.
 #[derive(Debug)]
 pub(super) enum Done {
@@ -92,6 +95,10 @@ impl World {
                 self.made(srm.prepare_to_put(who, self.put(&[0, 1], mode)).await.token);
             }
             Step::PutAndSuspend(file) => {
+                // The one worker has something to do, so that it waits.
+                let nowhere = PutFile { surl: Some(self.nowhere()), expected_size: None };
+                let busy = PutRequest { files: Some(vec![nowhere; BUSY]), ..PutRequest::default() };
+                srm.prepare_to_put(who, busy).await.token.expect("a request that is accepted");
                 let put = self.put(&[file], OverwriteMode::Always);
                 let token = self.made(srm.prepare_to_put(who, put).await.token);
                 srm.suspend_request(who, token.as_str()).await;

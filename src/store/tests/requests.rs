@@ -48,25 +48,25 @@ async fn a_suspension_is_kept_until_the_end() {
     let id = store.submit(request(1, RequestKind::Get), vec![file(0, "a")]).await.unwrap();
     let is_suspended =
         async |store: &Store| store.load(&token(1)).await.unwrap().unwrap().request.suspended;
-    store.suspend(id, Some(Millis(5))).await.unwrap();
+    store.suspend(id, Some(Millis(5)), 1).await.unwrap();
     let store = store.reopen();
     assert!(is_suspended(&store).await);
     // What waits in it has an end meanwhile.
     assert_eq!(store.next_due().await.unwrap(), Some(Millis(5)));
-    store.suspend(id, None).await.unwrap();
+    store.suspend(id, None, 1).await.unwrap();
     assert!(!is_suspended(&store).await);
     assert_eq!(store.next_due().await.unwrap(), None);
     let end = End { request: id, code: StatusCode::Aborted, at: Millis(9) };
     let abort = change(id, FileState::Queued, &file(0, "a"), FileState::Aborted);
     store.advance(vec![abort], Some(end)).await.unwrap();
-    store.suspend(id, Some(Millis(5))).await.unwrap();
+    store.suspend(id, Some(Millis(5)), 1).await.unwrap();
     assert!(!is_suspended(&store).await, "a request that has ended changed");
     // The end that it has anyhow is no later for it.
     let row = RequestRow { deadline: Some(Millis(7)), ..request(2, RequestKind::Get) };
     let waiting = FileRow { expires: Some(Millis(7)), ..file(0, "a") };
     let id = store.submit(row, vec![waiting]).await.unwrap();
     for (until, due) in [(Some(9), 7), (Some(3), 3), (None, 7)] {
-        store.suspend(id, until.map(Millis)).await.unwrap();
+        store.suspend(id, until.map(Millis), 1).await.unwrap();
         assert_eq!(store.next_due().await.unwrap(), Some(Millis(due)));
     }
 }

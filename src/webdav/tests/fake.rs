@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::model::{FileKey, Identity, RelPath};
+use crate::model::{FileKey, Identity, RelPath, Stfn};
 use crate::srm::{
-    Beside, BesideOf, DavLock, DeadProperty, Entry, EntryKind, Error, ErrorKind, Lister,
-    LockWanted, PropertyPatch, Published, Quota, Reader, Target, Wanted, WriteOptions,
+    Beside, BesideOf, Carried, Carry, DavLock, DeadProperty, Entry, EntryKind, Error, ErrorKind,
+    Lister, LockWanted, PropertyPatch, Published, Quota, Reader, Target, Wanted, WriteOptions,
 };
 use crate::store::Millis;
 use crate::webdav::{Files, UploadHandle};
@@ -181,10 +181,63 @@ impl Files for Fake {
         Ok(FakeUpload { file: file.map_err(|e| error(&e))?, temporary, path, sums })
     }
 
+    fn is_own_address(&self, host: &str, port: Option<u16>) -> bool {
+        host == "se.example" && port.is_none()
+    }
+
+    async fn move_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> Result<Carried, Error> {
+        let from = self.enter(who, &Target::Stfn(from.clone()))?;
+        let to = self.enter(who, &Target::Stfn(to.clone()))?;
+        parent_is_there(&to)?;
+        if from == to {
+            return Ok(Carried::Same);
+        }
+        if to.starts_with(&from) {
+            return Ok(Carried::Nested);
+        }
+        let created = !to.exists();
+        if !created && !carry.overwrite {
+            return Err(Error::new(ErrorKind::Exists, "it is there"));
+        }
+        fs::rename(from, to).map_err(|e| error(&e))?;
+        Ok(Carried::Done { created, failed: Vec::new() })
+    }
+
+    /// Files alone; of a directory every member fails.
+    async fn copy_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> Result<Carried, Error> {
+        let path = self.enter(who, &Target::Stfn(from.clone()))?;
+        let into = self.enter(who, &Target::Stfn(to.clone()))?;
+        let created = !into.exists();
+        if !path.is_dir() {
+            fs::copy(path, into).map_err(|e| error(&e))?;
+            return Ok(Carried::Done { created, failed: Vec::new() });
+        }
+        fs::create_dir(into).map_err(|e| error(&e))?;
+        let mut failed = Vec::new();
+        for name in fs::read_dir(path).unwrap().filter(|_| carry.deep) {
+            let name = name.unwrap().file_name().into_string().unwrap();
+            let full = Error::new(ErrorKind::NoFreeSpace, "full & over");
+            failed.push((to.join(&name).unwrap(), full));
+        }
+        Ok(Carried::Done { created, failed })
+    }
+
     async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {
         let path = self.enter(who, target)?;
         match path.is_dir() {
-            true => fs::remove_dir(path).map_err(|e| error(&e)),
+            true => fs::remove_dir_all(path).map_err(|e| error(&e)),
             false => fs::remove_file(path).map_err(|e| error(&e)),
         }
     }
