@@ -16,6 +16,7 @@ mod compare;
 mod copy;
 mod copy_work;
 mod data;
+mod dav;
 mod directories;
 mod discovery;
 mod error;
@@ -69,8 +70,11 @@ use crate::namespace::{Namespace, StorageArea};
 use crate::scheduler::{Bulk, Pool, Timer};
 use crate::store::{Millis, Store, StoreError};
 
+pub use crate::store::{DavLock, DeadProperty};
+
 pub use api::*;
 pub use carry::{Carried, Carry};
+pub use dav::{Beside, BesideOf, LockWanted, PropertyPatch, Quota, Wanted};
 pub use error::{Error, ErrorKind};
 pub use explain::Asked;
 pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};
@@ -78,6 +82,7 @@ pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
 pub use upload::Upload;
 
 use checksum::Checksums;
+use dav::{Dav, Submitted, Touch};
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
@@ -94,6 +99,8 @@ const LISTS: usize = 4;
 #[derive(Clone)]
 pub struct Srm {
     core: Arc<Core>,
+    /// Lock tokens that came with the request for which this handle is.
+    submitted: Option<Arc<Submitted>>,
 }
 
 struct Core {
@@ -133,6 +140,7 @@ struct Core {
     /// Held by whoever reserves, changes or releases a space.
     space_turn: Mutex<()>,
     sweep: Sweep,
+    dav: Dav,
 }
 
 /// Configuration, namespace and policy that belong together.
@@ -196,8 +204,9 @@ impl Srm {
             uploads: Arc::default(),
             space_turn: Mutex::new(()),
             sweep: Sweep::new(),
+            dav: Dav::default(),
         };
-        Self { core: Arc::new(core) }
+        Self { core: Arc::new(core), submitted: None }
     }
 
     /// Takes over a new configuration: requests that come from now on see it whole. An area that it
