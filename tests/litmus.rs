@@ -12,8 +12,8 @@ use common::{TestStorm, leftovers};
 const PROGRAMS: [(&str, u32, bool); 5] = [
     ("basic", 16, true),
     ("copymove", 13, true),
-    ("props", 30, false),
-    ("locks", 41, false),
+    ("props", 30, true),
+    ("locks", 41, true),
     ("http", 4, true),
 ];
 

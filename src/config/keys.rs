@@ -234,6 +234,14 @@ pub const KEYS: &[Key] = &[
         "bring a file to disk before it is published",
     ),
     key(
+        "http",
+        "lock_lifetime",
+        Kind::Duration(|c| &mut c.http.lock_lifetime),
+        r#""6h""#,
+        "WebDAV locks end after this, unless their owner refreshes them: what a client that asks for more, \
+         or for ever, gets",
+    ),
+    key(
         "admin",
         "listen",
         Kind::Address(|c| &mut c.admin.listen),
@@ -514,7 +522,13 @@ pub(super) fn blank() -> Config {
             overwrite_pinned: false,
             directory_writeperm: false,
         },
-        http: HttpSection { https: nowhere, plain: None, anonymous_write: false, fsync: false },
+        http: HttpSection {
+            https: nowhere,
+            plain: None,
+            anonymous_write: false,
+            fsync: false,
+            lock_lifetime: Duration::ZERO,
+        },
         admin: AdminSection { listen: nowhere },
         tls: TlsSection {
             certificate: None,

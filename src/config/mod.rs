@@ -91,6 +91,7 @@ pub struct HttpSection {
     pub plain: Option<SocketAddr>,
     pub anonymous_write: bool,
     pub fsync: bool,
+    pub lock_lifetime: Duration,
 }
 
 /// `[admin]`

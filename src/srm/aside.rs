@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::changes::Announced;
 use super::files::{bring_back, hide, remove_if_file};
 use super::usage::{Changing, Closed, Stand};
-use super::{Error, ErrorKind, Srm, blocking};
+use super::{Error, ErrorKind, Srm, Touch, blocking};
 use crate::model::{FileKey, RelPath};
 use crate::namespace::{Located, StorageArea};
 use crate::store::IntentId;
@@ -48,6 +48,7 @@ impl Srm {
             let why = "the root of a storage area makes no way for anything";
             return Err(Error::new(ErrorKind::Denied, why));
         }
+        self.unlocked(&tree, Touch::Tree)?;
         let requests = &self.core.requests;
         if requests.put_on(&tree).is_some()
             || !requests.puts_below(&tree.area, &tree.path).is_empty()
@@ -110,6 +111,7 @@ impl Srm {
                 None
             }
         };
+        self.locks_gone(&tree).await;
         self.abort_gets(self.core.requests.pins_below(&tree.area, &tree.path)).await;
         left
     }

@@ -214,6 +214,7 @@ impl Copying {
         };
         let place = Target::Stfn(target.stfn.clone());
         let upload = self.srm.create(&self.who, &place, options).await?;
+        let keys = (source.key(), target.key());
         let (srm, stop, to) = (self.srm.clone(), self.stop.clone(), target.clone());
         let copied = blocking(move || {
             let mut go_on = || !stop.is_cancelled();
@@ -227,6 +228,7 @@ impl Copying {
             let place = (Arc::clone(&target.area), target.path.clone());
             self.srm.checksum_later(owner(&self.who), vec![place]);
         }
+        self.srm.copy_properties(&keys.0, &keys.1).await?;
         Ok(published.created)
     }
 

@@ -71,7 +71,7 @@ impl Srm {
     pub(super) async fn settle_all(&self, resized: &[Resized], intents: Vec<IntentId>) {
         // What has a record keeps it, with its new size, until it is gone.
         let holds = |one: &Resized| RecordChange::Holds(one.key.clone(), one.after);
-        let known = resized.iter().filter(|one| self.core.books.has_records(&one.key.area));
+        let known = resized.iter().filter(|one| self.remembers(&one.key.area));
         self.settle_with(resized, intents, known.map(holds).collect()).await;
     }
 
@@ -103,11 +103,18 @@ impl Srm {
         from: &FileKey,
         to: &FileKey,
     ) -> Result<Option<IntentId>, Error> {
-        if !self.core.books.has_records(&from.area) {
+        if !self.remembers(&from.area) {
             return Ok(None);
         }
         let intent = Intent::Move { from: from.clone(), to: to.clone() };
         Ok(self.core.store.announce(vec![intent]).await?.first().copied())
+    }
+
+    /// An empty directory is gone, and what was remembered of it.
+    pub(super) async fn settle_directory_gone(&self, key: FileKey) {
+        if self.core.dav.has_properties(&key.area) {
+            self.settle_with(&[], Vec::new(), vec![RecordChange::TreeGone(key)]).await;
+        }
     }
 
     /// Settles what [`Srm::announce_move`] announced.

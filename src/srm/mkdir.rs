@@ -4,7 +4,7 @@ use super::access::{Needs, driver_error};
 use super::acl::Accounts;
 use super::data::waypoint;
 use super::files::sync_names;
-use super::{Error, ErrorKind, Srm, Target, blocking, to_the_end};
+use super::{Error, ErrorKind, Srm, Target, Touch, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, ReturnStatus, StatusCode};
 use crate::namespace::Located;
@@ -22,6 +22,9 @@ impl Srm {
             // srmMkdir knows no SRM_FILE_BUSY.
             Err(error) if error.kind == ErrorKind::Busy => {
                 ReturnStatus::new(StatusCode::DuplicationError, error.explanation)
+            }
+            Err(error) if error.kind == ErrorKind::Locked => {
+                ReturnStatus::new(StatusCode::Failure, error.explanation)
             }
             Err(error) => error.into(),
         }
@@ -58,12 +61,13 @@ impl Srm {
         to_the_end(async move {
             let key = located.key();
             let _guard = srm.core.locks.lock(&key).await;
+            srm.unlocked(&key, Touch::Member)?;
             if srm.core.requests.put_on(&key).is_some() {
                 return Err(Error::new(ErrorKind::Busy, "an SRM put on this path is not done"));
             }
             let site = srm.site();
             srm.core.usage.will_make(&key.area, &key.path);
-            blocking(move || {
+            let made = blocking(move || {
                 make(&located)?;
                 let accounts = Accounts::new(&site, &who);
                 accounts.dress_directory(&located.area, &located.path);
@@ -72,8 +76,9 @@ impl Srm {
                 } else {
                     Ok(())
                 }
-            })
-            .await
+            });
+            made.await?;
+            srm.forget_properties(&key).await
         })
         .await
     }

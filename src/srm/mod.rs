@@ -17,6 +17,7 @@ mod copy;
 mod copy_data;
 mod copy_work;
 mod data;
+mod dav;
 mod directories;
 mod discovery;
 mod error;
@@ -70,8 +71,11 @@ use crate::namespace::{Namespace, StorageArea};
 use crate::scheduler::{Bulk, Pool, Timer};
 use crate::store::{Millis, Store, StoreError};
 
+pub use crate::store::{DavLock, DeadProperty};
+
 pub use api::*;
 pub use carry::{Carried, Carry};
+pub use dav::{Beside, BesideOf, LockWanted, PropertyPatch, Quota, Wanted};
 pub use error::{Error, ErrorKind};
 pub use explain::Asked;
 pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};
@@ -79,6 +83,7 @@ pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
 pub use upload::Upload;
 
 use checksum::Checksums;
+use dav::{Dav, Submitted, Touch};
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
@@ -95,6 +100,8 @@ const LISTS: usize = 4;
 #[derive(Clone)]
 pub struct Srm {
     core: Arc<Core>,
+    /// Lock tokens that came with the request for which this handle is.
+    submitted: Option<Arc<Submitted>>,
 }
 
 struct Core {
@@ -134,6 +141,7 @@ struct Core {
     /// Held by whoever reserves, changes or releases a space.
     space_turn: Mutex<()>,
     sweep: Sweep,
+    dav: Dav,
 }
 
 /// Configuration, namespace and policy that belong together.
@@ -197,8 +205,9 @@ impl Srm {
             uploads: Arc::default(),
             space_turn: Mutex::new(()),
             sweep: Sweep::new(),
+            dav: Dav::default(),
         };
-        Self { core: Arc::new(core) }
+        Self { core: Arc::new(core), submitted: None }
     }
 
     /// Takes over a new configuration: requests that come from now on see it whole. An area that it

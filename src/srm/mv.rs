@@ -2,7 +2,7 @@
 
 use super::access::{Needs, driver_error};
 use super::files::sync_names;
-use super::{Error, ErrorKind, Srm, blocking, to_the_end};
+use super::{Error, ErrorKind, Srm, Touch, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, RelPath, ReturnStatus};
 use crate::namespace::Located;
@@ -92,6 +92,8 @@ impl Srm {
                 false => Some(srm.core.tree_turn.lock().await),
             };
             let guards = srm.core.locks.lock_all(&[&from, &to]).await;
+            srm.unlocked(&from, Touch::Tree)?;
+            srm.unlocked(&to, Touch::Tree)?;
             if srm.core.requests.put_on(&from).is_some() || srm.core.requests.is_pinned(&from) {
                 return Err(Error::new(
                     ErrorKind::Busy,
@@ -158,6 +160,9 @@ impl Srm {
             }
             srm.core.requests.bump();
             let synced = moved?;
+            for end in [&from, &to] {
+                srm.locks_gone(end).await;
+            }
             if closed.is_some() {
                 srm.core.usage.move_tree(&from, &to, stood);
             }

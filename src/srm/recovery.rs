@@ -27,7 +27,9 @@ impl Srm {
         self.core.store.set_roots(self.site().roots()).await?;
         self.core.usage.load(self.core.store.usage().await?);
         self.load_spaces().await?;
+        self.load_dav().await?;
         self.finish_intents().await?;
+        self.load_locks().await?;
         self.load_leases().await?;
         let (mut standing, mut waiting) = (HashSet::new(), Vec::new());
         let mut after = RequestId(0);

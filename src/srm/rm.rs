@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::access::{Needs, driver_error};
 use super::checks::of_files;
 use super::files::sync_names;
-use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, Target, blocking, to_the_end};
+use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, Target, Touch, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, ReturnStatus, StatusCode};
 use crate::namespace::Located;
@@ -114,6 +114,7 @@ impl Srm {
         to_the_end(async move {
             let key = located.key();
             let _guard = srm.core.locks.lock(&key).await;
+            srm.unlocked(&key, Touch::Member)?;
             let put = srm.core.requests.put_on(&key);
             if let Some(holder) = &put {
                 srm.abort_one(&holder.live, holder.n, "File has been removed.").await?;
@@ -124,6 +125,7 @@ impl Srm {
             srm.core.requests.bump();
             match removed {
                 Ok(()) => {
+                    srm.locks_gone(&key).await;
                     srm.abort_gets(srm.core.requests.pins_on(&key)).await;
                     Ok(Removed::File)
                 }

@@ -13,7 +13,7 @@ use super::live::Live;
 use super::requests::Holder;
 use super::spaces::{Hold, UnderWay};
 use super::{
-    Entry, Error, ErrorKind, Precondition, Published, Srm, Target, WriteOptions, blocking,
+    Entry, Error, ErrorKind, Precondition, Published, Srm, Target, Touch, WriteOptions, blocking,
     to_the_end,
 };
 use crate::fsdriver::{DriverError, Kind, Unpublished};
@@ -85,6 +85,7 @@ impl Srm {
         if self.core.requests.put_on(&located.key()).is_some() {
             return Err(Error::new(ErrorKind::Busy, "an SRM put on this file is not done"));
         }
+        self.unlocked(&located.key(), touch(existing.as_ref()))?;
         judge(options.precondition.as_ref(), existing.as_ref())?;
         let parent = located.path.parent().ok_or_else(|| {
             Error::new(ErrorKind::IsADirectory, "the path is a storage area's root")
@@ -259,7 +260,11 @@ impl Srm {
         }
         let looked = located.clone();
         let existing = blocking(move || look(&looked)).await?;
+        self.unlocked(&key, touch(existing.as_ref()))?;
         judge(existing.as_ref())?;
+        if existing.is_none() {
+            self.forget_properties(&key).await?;
+        }
         // Replacing takes two steps on a file without a name: announced, so that a crash in
         // between leaves nothing behind.
         let passing = existing
@@ -400,6 +405,11 @@ fn look(located: &Located) -> Result<Option<Entry>, Error> {
         Err(DriverError::NotFound) => Ok(None),
         Err(error) => Err(driver_error(error, &located.stfn)),
     }
+}
+
+/// What a write does to what stands there.
+fn touch(existing: Option<&Entry>) -> Touch {
+    if existing.is_some() { Touch::Content } else { Touch::Member }
 }
 
 fn judge(precondition: Option<&Precondition>, existing: Option<&Entry>) -> Result<(), Error> {

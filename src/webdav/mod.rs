@@ -13,16 +13,23 @@ mod digest;
 mod file_body;
 mod files;
 mod get;
+mod if_header;
 mod listing;
+mod lock;
+mod lock_request;
 mod multistatus;
 mod place;
+mod property;
 mod propfind;
 mod propfind_request;
+mod proppatch;
+mod proppatch_request;
 mod put;
 mod range;
 mod reply;
 #[cfg(test)]
 mod tests;
+mod xml;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,15 +106,22 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
     let mut body = Incoming { body, polled: false };
     let handled = match place::locate(head.uri.path()) {
         Ok(place) => {
-            let call = Call {
-                files: door.files.as_ref(),
-                options: &door.options,
-                who: &who,
-                headers: &head.headers,
-                place,
-                asked: destination::asked(&head.uri, &head.headers),
-            };
-            dispatch(call, operation, &head.method, &mut body).await
+            let judged = if_header::judge(&door.files, operation, &who, &head.headers, &place);
+            match judged.await {
+                Ok(files) => {
+                    let call = Call {
+                        files: files.as_ref(),
+                        options: &door.options,
+                        who: &who,
+                        headers: &head.headers,
+                        place: place.clone(),
+                        asked: destination::asked(&head.uri, &head.headers),
+                    };
+                    let handled = dispatch(call, operation, &head.method, &mut body).await;
+                    lock::tell_roots(handled, files.as_ref(), &who, &place).await
+                }
+                Err(refusal) => Err(refusal),
+            }
         }
         Err(_) if operation == Operation::Options && head.uri.path() == "*" => Ok(options()),
         Err(why) => Err(why),
@@ -141,6 +155,9 @@ async fn dispatch<F: Files>(
         Operation::MakeDirectory => make_directory(call, body).await,
         Operation::Move | Operation::Copy => carry::carry(call, operation).await,
         Operation::PropFind => propfind::propfind(call, body).await,
+        Operation::Lock => lock::lock(call, body).await,
+        Operation::Unlock => lock::unlock(call).await,
+        Operation::PropPatch => proppatch::proppatch(call, body).await,
         Operation::Other => Err(Refusal::method(format!(
             "{} is not offered here: use {}",
             method.as_str().chars().take(32).collect::<String>(),

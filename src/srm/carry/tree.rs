@@ -6,7 +6,7 @@ use super::super::files::is_hidden;
 use super::super::{Error, ErrorKind, Target, blocking};
 use super::{Carried, Copying, Way, stopped};
 use crate::fsdriver::{DirEntries, DirEntry, DriverError, Kind};
-use crate::model::Stfn;
+use crate::model::{FileKey, Stfn};
 use crate::namespace::Located;
 
 /// Nobody follows a tree further down.
@@ -29,6 +29,7 @@ struct Level {
 impl Copying {
     pub(super) async fn directory(&self, way: Way, deep: bool) -> Result<Carried, Error> {
         let Way { source, target, existing, .. } = way;
+        let keys = (source.key(), target.key());
         let top = Level::open(source, target.clone()).await?.ok_or_else(|| {
             Error::new(ErrorKind::Denied, "the source belongs to another storage area")
         })?;
@@ -43,6 +44,7 @@ impl Copying {
             (None, _) => {}
         }
         made?;
+        self.srm.copy_properties(&keys.0, &keys.1).await?;
         let mut failed = Vec::new();
         if deep {
             self.members(top, &mut failed).await?;
@@ -52,6 +54,11 @@ impl Copying {
 
     async fn make_directory(&self, target: &Located) -> Result<(), Error> {
         self.srm.make_directory(&self.who, &Target::Stfn(target.stfn.clone())).await
+    }
+
+    async fn make_member(&self, from: &FileKey, target: &Located) -> Result<(), Error> {
+        self.make_directory(target).await?;
+        self.srm.copy_properties(from, &target.key()).await
     }
 
     async fn members(&self, top: Level, failed: &mut Vec<(Stfn, Error)>) -> Result<(), Error> {
@@ -115,6 +122,7 @@ impl Copying {
             failed.extend(copied.err());
             return None;
         }
+        let from_key = source.key();
         let opened = match site.permit(&self.who, &source, Needs::LIST) {
             Ok(()) if depth >= DEEPEST => Err(Error::new(
                 ErrorKind::InvalidRequest,
@@ -124,7 +132,7 @@ impl Copying {
             Err(error) => Err(error),
         };
         match opened {
-            Ok(Some(level)) => match self.make_directory(&target).await {
+            Ok(Some(level)) => match self.make_member(&from_key, &target).await {
                 Ok(()) => Some(level),
                 Err(error) => {
                     failed.push((to, error));

@@ -5,14 +5,15 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use crate::model::{Identity, Stfn};
+use crate::model::{FileKey, Identity, RelPath, Stfn};
 use crate::srm::{
-    Carried, Carry, Entry, EntryKind, Error, ErrorKind, Lister, Published, Reader, Target,
-    WriteOptions,
+    Beside, BesideOf, Carried, Carry, DavLock, DeadProperty, Entry, EntryKind, Error, ErrorKind,
+    Lister, LockWanted, PropertyPatch, Published, Quota, Reader, Target, Wanted, WriteOptions,
 };
+use crate::store::Millis;
 use crate::webdav::{Files, UploadHandle};
 
 /// Files below a temporary directory. `deny` refuses everything with that kind; a person named
@@ -29,6 +30,9 @@ pub(super) struct Fake {
     pub(super) expected: Mutex<Option<u64>>,
     pub(super) created: AtomicUsize,
     pub(super) calls: AtomicUsize,
+    pub(super) submitted: Mutex<Vec<Arc<str>>>,
+    locks: Mutex<Vec<Arc<DavLock>>>,
+    properties: Mutex<HashMap<RelPath, Vec<DeadProperty>>>,
 }
 
 impl Fake {
@@ -43,6 +47,9 @@ impl Fake {
             expected: Mutex::new(None),
             created: AtomicUsize::new(0),
             calls: AtomicUsize::new(0),
+            submitted: Mutex::default(),
+            locks: Mutex::default(),
+            properties: Mutex::default(),
         }
     }
 
@@ -239,6 +246,102 @@ impl Files for Fake {
         let path = self.enter(who, target)?;
         parent_is_there(&path)?;
         fs::create_dir(path).map_err(|e| error(&e))
+    }
+
+    fn submitting(self: &Arc<Self>, _: &Identity, tokens: Vec<Arc<str>>) -> Arc<Self> {
+        *self.submitted.lock().unwrap() = tokens;
+        Arc::clone(self)
+    }
+
+    async fn locks_over(&self, _: &Identity, _: &Target) -> Vec<Arc<DavLock>> {
+        self.locks.lock().unwrap().clone()
+    }
+
+    async fn locks_about(&self, _: &Identity, _: &Target) -> Vec<String> {
+        self.locks.lock().unwrap().iter().map(|lock| lock.root.clone()).collect()
+    }
+
+    async fn lock(
+        &self,
+        who: &Identity,
+        target: &Target,
+        wanted: LockWanted,
+    ) -> Result<(Arc<DavLock>, bool), Error> {
+        let path = self.enter(who, target)?;
+        let mut locks = self.locks.lock().unwrap();
+        if !locks.is_empty() {
+            return Err(Error::new(ErrorKind::LockConflict, "locked"));
+        }
+        let root = target.stfn().as_str().to_owned();
+        let rest = RelPath::parse(root.trim_start_matches('/')).unwrap();
+        let lock = Arc::new(DavLock {
+            token: "urn:uuid:1".into(),
+            key: FileKey { area: "fake".into(), path: rest },
+            root,
+            user: who.dn().to_owned(),
+            exclusive: wanted.exclusive,
+            infinite: wanted.infinite,
+            owner: wanted.owner,
+            expires: Millis(i64::MAX),
+        });
+        locks.push(lock.clone());
+        let made = !path.exists();
+        fs::File::options().append(true).create(true).open(path).map_err(|e| error(&e))?;
+        Ok((lock, made))
+    }
+
+    async fn refresh_lock(
+        &self,
+        _: &Identity,
+        _: &Target,
+        _: Option<std::time::Duration>,
+    ) -> Result<Arc<DavLock>, Error> {
+        let gone = || Error::new(ErrorKind::Precondition, "no lock");
+        self.locks.lock().unwrap().first().cloned().ok_or_else(gone)
+    }
+
+    async fn unlock(&self, _: &Identity, _: &Target, token: &str) -> Result<(), Error> {
+        let mut locks = self.locks.lock().unwrap();
+        let before = locks.len();
+        locks.retain(|lock| &*lock.token != token);
+        match locks.len() < before {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::LockConflict, "no such lock")),
+        }
+    }
+
+    async fn beside(&self, _: &Identity, target: &Target, _: Wanted) -> Option<BesideOf> {
+        let base = RelPath::parse(target.stfn().as_str().trim_start_matches('/')).unwrap();
+        let known = self.properties.lock().unwrap().clone();
+        Some(Box::new(move |below| {
+            let properties = known.get(&base.descend(below)).cloned().unwrap_or_default();
+            Ok(Beside {
+                properties,
+                quota: Some(Quota { used: 5, available: 7 }),
+                ..Beside::default()
+            })
+        }))
+    }
+
+    async fn patch_properties(
+        &self,
+        who: &Identity,
+        target: &Target,
+        patch: PropertyPatch,
+    ) -> Result<(), Error> {
+        let path = self.enter(who, target)?;
+        self.entry(&path)?;
+        let base = RelPath::parse(target.stfn().as_str().trim_start_matches('/')).unwrap();
+        let mut known = self.properties.lock().unwrap();
+        let list = known.entry(base).or_default();
+        for change in patch.changes {
+            list.retain(|one| (&one.namespace, &one.name) != (&change.namespace, &change.name));
+            list.extend(change.element.is_some().then_some(change));
+        }
+        if let Some(at) = patch.modified {
+            File::open(path).unwrap().set_modified(at).unwrap();
+        }
+        Ok(())
     }
 }
 
