@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use super::changes::Announced;
-use super::files::{bring_back, hide, remove_if_file};
+use super::files::{bring_back, hidden_for_removal, hide, remove_if_file};
 use super::usage::{Changing, Closed, Stand};
 use super::{Error, ErrorKind, Srm, Touch, blocking};
 use crate::model::{FileKey, RelPath};
 use crate::namespace::{Located, StorageArea};
-use crate::store::IntentId;
+use crate::store::{Intent, IntentId};
 
 /// A file or directory that made way. To be let go of, or given its name back.
 #[must_use]
@@ -65,7 +65,10 @@ impl Srm {
             false => Some(self.core.usage.close(tree.clone()).await),
         };
         let stood = self.core.usage.stands(&tree);
-        let (hidden, intent) = self.announce_hidden(located).await?;
+        let hidden = hidden_for_removal(&located.path);
+        let key = FileKey { path: hidden.clone(), ..tree.clone() };
+        let intent = Intent::MakeWay { hidden: key, tree: tree.clone() };
+        let intent = self.core.store.announce_lasting(intent).await?;
         // Later than that, so that a start brings a file back before it looks what became of it.
         let file = match is_file {
             true => match self.announce(located, None).await {

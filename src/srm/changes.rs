@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::MutexGuard;
 
 use super::access::driver_error;
-use super::files::{bring_back, hide};
+use super::files::{bring_back, hidden_for_removal, hide};
 use super::usage::{Changing, Resized, Stand};
 use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{Directory, DriverError, Kind};
@@ -134,20 +134,6 @@ impl Srm {
         }
     }
 
-    /// Announces that what stands at a path gets a hidden name, and which.
-    pub(super) async fn announce_hidden(
-        &self,
-        located: &Located,
-    ) -> Result<(RelPath, IntentId), Error> {
-        let tree = located.key();
-        let parent = located.path.parent().unwrap_or_else(RelPath::root);
-        let hidden = parent.join(&format!("{HIDDEN_PREFIX}rm.{}", uuid::Uuid::new_v4()));
-        let key = FileKey { path: hidden.clone(), ..tree.clone() };
-        let intent = Intent::RemoveTree { hidden: key, tree };
-        let (intent, _) = self.core.store.settle_and_announce(Settled::default(), intent).await?;
-        Ok((hidden, intent))
-    }
-
     /// A directory and all below it goes: in one step for everybody who looks, whatever happens
     /// meanwhile. Nothing below it changes until then; `guard` is its lock, which is let go of as soon
     /// as the name is free.
@@ -166,7 +152,12 @@ impl Srm {
             true => self.core.store.records_below(&tree).await?,
             false => Vec::new(),
         };
-        let (hidden, intent) = self.announce_hidden(located).await?;
+        let hidden = hidden_for_removal(&located.path);
+        let intent = Intent::RemoveTree {
+            hidden: FileKey { path: hidden.clone(), ..tree.clone() },
+            tree: tree.clone(),
+        };
+        let (intent, _) = self.core.store.settle_and_announce(Settled::default(), intent).await?;
         let (from, to) = (located.clone(), hidden.clone());
         if let Err(error) = blocking(move || hide(&from, &to)).await {
             self.settle_all(&[], vec![intent]).await;

@@ -41,6 +41,12 @@ pub(super) fn hidden_for_upload(directory: &RelPath) -> RelPath {
     directory.join(&format!("{HIDDEN_PREFIX}up.{}", uuid::Uuid::new_v4()))
 }
 
+/// A hidden name beside `path`, for what stands there and is to go.
+pub(super) fn hidden_for_removal(path: &RelPath) -> RelPath {
+    let directory = path.parent().unwrap_or_else(RelPath::root);
+    directory.join(&format!("{HIDDEN_PREFIX}rm.{}", uuid::Uuid::new_v4()))
+}
+
 /// True for a name of ours.
 pub(super) fn is_hidden(name: &str) -> bool {
     name.starts_with(HIDDEN_PREFIX)
