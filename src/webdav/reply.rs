@@ -143,11 +143,15 @@ impl Refusal {
                 let hrefs = self.hrefs.iter();
                 let hrefs: String =
                     hrefs.map(|path| format!("<d:href>{}</d:href>", encode_path(path))).collect();
+                let condition = match hrefs.as_str() {
+                    "" => format!("<d:{condition}/>"),
+                    hrefs => format!("<d:{condition}>{hrefs}</d:{condition}>"),
+                };
                 (
                     "application/xml; charset=utf-8",
                     format!(
                         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<d:error xmlns:d=\"DAV:\">\
-                         <d:{condition}>{hrefs}</d:{condition}></d:error>\n"
+                         {condition}</d:error>\n"
                     ),
                 )
             }

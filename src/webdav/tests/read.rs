@@ -285,7 +285,7 @@ async fn nobody_and_the_refused_get_401() {
     fake.write("/closed/f", b"");
     let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
     let answer = ask_as(&fake, refused(), get("/vo/f.txt")).await;
-    assert_eq!((answer.code(), answer.header("dav")), (401, "1"));
+    assert_eq!((answer.code(), answer.header("dav")), (401, "1, 2, 3"));
     assert_eq!(answer.text(), "your proxy expired 3 h ago: make a new one\n");
     assert_eq!(ask_as(&fake, Identity::Anonymous, get("/closed/f")).await.code(), 401);
     assert_eq!(ask_as(&fake, Identity::Anonymous, get("/vo/f.txt")).await.code(), 200);
