@@ -88,20 +88,23 @@ impl Srm {
         carry: Carry,
     ) -> Result<Carried, Error> {
         self.admit(who).await?;
-        let source = self.site().reach(who, from, Needs::LIST)?;
+        let site = self.site();
+        let source = site.locate(who, from, Needs::READ.access)?;
+        // Who may neither read nor list is not told what it is.
+        if site.permit(who, &source, Needs::LIST).is_err() {
+            site.permit(who, &source, Needs::READ)?;
+        }
         let looked = source.clone();
         let stat = blocking(move || {
             let stat = looked.area.driver.stat(&looked.path);
             stat.map_err(|error| driver_error(error, &looked.stfn))
         });
         let stat = stat.await?;
-        let needs = match stat.kind {
-            Kind::Directory => Needs::MAKE_DIRECTORY,
-            Kind::File | Kind::Other => {
-                self.site().permit(who, &source, Needs::READ)?;
-                Needs::CREATE
-            }
+        let (reads, needs) = match stat.kind {
+            Kind::Directory => (Needs::LIST, Needs::MAKE_DIRECTORY),
+            Kind::File | Kind::Other => (Needs::READ, Needs::CREATE),
         };
+        site.permit(who, &source, reads)?;
         let way = match self.way(who, source, to, needs, carry).await? {
             Ok(way) => way,
             Err(nowhere) => return Ok(nowhere),
@@ -157,11 +160,9 @@ impl Srm {
             Err(error) => Err(driver_error(error, &looked.stfn)),
         });
         let existing = found.await?;
-        if existing.is_some() {
-            if !carry.overwrite {
-                let why = format!("{} exists, and Overwrite: F forbids to replace it", target.stfn);
-                return Err(Error::new(ErrorKind::Exists, why));
-            }
+        if existing.is_some() && !carry.overwrite {
+            let why = format!("{} exists, and Overwrite: F forbids to replace it", target.stfn);
+            return Err(Error::new(ErrorKind::Exists, why));
         }
         let may_go = site.permit_tree(who, &target, Needs::DELETE);
         let replace = carry.overwrite && may_go.is_ok();

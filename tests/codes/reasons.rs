@@ -64,7 +64,7 @@ pub const REASONS: &[Reason] = &[
     reason(
         READS,
         "",
-        "SPACE_LIFETIME_EXPIRED EXCEED_ALLOCATION NO_USER_SPACE NO_FREE_SPACE",
+        "SPACE_LIFETIME_EXPIRED EXCEED_ALLOCATION NO_FREE_SPACE",
         "reading from disk takes no space",
     ),
     reason(

@@ -116,10 +116,13 @@ async fn one_user_keeps_no_more_files_than_he_may() {
             world.storm.kill9();
             world.storm.restart();
         }
+        let (get, brought) = (world.get(&[&file], "").await, world.bring(&[&file], "").await);
         for answer in [
-            world.get(&[&file], "").await,
-            world.bring(&[&file], "").await,
+            world.get_status(token(&get)).await,
+            world.bring_status(token(&brought)).await,
             world.put(&[&more], "").await,
+            get,
+            brought,
         ] {
             let told = (answer.code.as_str(), answer.file_code());
             assert_eq!(told, (NO_USER_SPACE, NO_USER_SPACE), "{}", answer.xml);
