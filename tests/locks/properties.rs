@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::common::scene::Scene;
-use crate::common::{soap, wait_until};
+use crate::common::wait_until;
 use crate::{ask, lock, mv, patch, properties, rm, status};
 
 #[tokio::test]
