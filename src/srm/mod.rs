@@ -52,6 +52,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod transition;
+mod tree;
 mod turns;
 mod upload;
 mod usage;
@@ -80,6 +81,7 @@ pub use error::{Error, ErrorKind};
 pub use explain::Asked;
 pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};
 pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
+pub use tree::{Found, Tree};
 pub use upload::Upload;
 
 use checksum::Checksums;

@@ -208,7 +208,6 @@ impl Srm {
         let options = WriteOptions {
             expected_size: Some(0),
             precondition: Some(Box::new(|there| there.is_none())),
-            ..WriteOptions::default()
         };
         let holder = self.submitting(who, tokens);
         let upload = holder.create(who, &Target::Stfn(stfn.clone()), options).await;

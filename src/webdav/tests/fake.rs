@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 use crate::model::{FileKey, Identity, RelPath, Stfn};
 use crate::srm::{
     Beside, BesideOf, Carried, Carry, DavLock, DeadProperty, Entry, EntryKind, Error, ErrorKind,
-    Lister, LockWanted, PropertyPatch, Published, Quota, Reader, Target, Wanted, WriteOptions,
+    Lister, LockWanted, PropertyPatch, Published, Quota, Reader, Target, Tree, Wanted,
+    WriteOptions,
 };
 use crate::store::Millis;
 use crate::webdav::{Files, UploadHandle};
@@ -153,6 +154,14 @@ impl Files for Fake {
         let list = fs::read_dir(&path).map_err(|e| error(&e))?;
         let children: Vec<_> = list.map(|child| self.entry(&child.unwrap().path())).collect();
         Ok(Lister { entry, children: Box::new(children.into_iter()) })
+    }
+
+    async fn tree(&self, who: &Identity, target: &Target) -> Result<Tree, Error> {
+        let entry = self.entry(&self.enter(who, target)?)?;
+        Err(match entry.kind {
+            EntryKind::Directory => Error::new(ErrorKind::NotSupported, "ask for less"),
+            EntryKind::File => Error::new(ErrorKind::NotADirectory, "a file"),
+        })
     }
 
     async fn create(

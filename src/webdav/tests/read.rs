@@ -166,7 +166,7 @@ async fn large_directories_are_pages_too() {
 }
 
 const ASKED: &str = "<d:propfind xmlns:d=\"DAV:\"><d:prop><d:resourcetype/><d:getcontentlength/>\
-                     <d:lockdiscovery/></d:prop></d:propfind>";
+                     <d:acl/></d:prop></d:propfind>";
 
 #[tokio::test]
 async fn propfind() {
@@ -194,7 +194,7 @@ async fn propfind() {
     assert_eq!(answer.header("content-type"), "application/xml; charset=utf-8");
     let missing = |names: &str| {
         format!(
-            "<d:propstat><d:prop>{names}<d:lockdiscovery/></d:prop>\
+            "<d:propstat><d:prop>{names}<d:acl/></d:prop>\
              <d:status>HTTP/1.1 404 Not Found</d:status></d:propstat></d:response>\n"
         )
     };
@@ -285,7 +285,7 @@ async fn nobody_and_the_refused_get_401() {
     fake.write("/closed/f", b"");
     let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
     let answer = ask_as(&fake, refused(), get("/vo/f.txt")).await;
-    assert_eq!((answer.code(), answer.header("dav")), (401, "1"));
+    assert_eq!((answer.code(), answer.header("dav")), (401, "1, 2, 3"));
     assert_eq!(answer.text(), "your proxy expired 3 h ago: make a new one\n");
     assert_eq!(ask_as(&fake, Identity::Anonymous, get("/closed/f")).await.code(), 401);
     assert_eq!(ask_as(&fake, Identity::Anonymous, get("/vo/f.txt")).await.code(), 200);
