@@ -14,6 +14,7 @@ mod compare;
 mod copy;
 mod copy_work;
 mod data;
+mod digest;
 mod directories;
 mod discovery;
 mod error;
@@ -29,6 +30,7 @@ mod live;
 mod ls;
 mod mkdir;
 mod mv;
+mod part;
 mod people;
 mod permission;
 mod publish;
@@ -53,7 +55,7 @@ mod upload;
 mod usage;
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -68,6 +70,7 @@ use crate::scheduler::{Bulk, Pool, Timer};
 use crate::store::{Millis, Store, StoreError};
 
 pub use api::*;
+pub use digest::Hasher;
 pub use error::{Error, ErrorKind};
 pub use explain::Asked;
 pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};

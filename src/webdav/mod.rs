@@ -13,6 +13,7 @@ mod files;
 mod get;
 mod listing;
 mod multistatus;
+mod part;
 mod place;
 mod propfind;
 mod propfind_request;
@@ -91,7 +92,7 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
     let (head, body) = request.into_parts();
     let who = head.extensions.get::<Identity>().cloned().unwrap_or(Identity::Anonymous);
     let operation = Operation::of(&head.method);
-    let mut body = Incoming { body, polled: false };
+    let mut body = Incoming { body, polled: false, trailers: None };
     let handled = match place::locate(head.uri.path()) {
         Ok(place) => {
             let call = Call {
@@ -131,6 +132,7 @@ async fn dispatch<F: Files>(
         Operation::Read if *method == Method::HEAD => get::head(call).await,
         Operation::Read => get::get(call).await,
         Operation::Put => put::put(call, body).await,
+        Operation::Patch => put::patch(call, body).await,
         Operation::Delete => delete(call).await,
         Operation::MakeDirectory => make_directory(call, body).await,
         Operation::PropFind => propfind::propfind(call, body).await,
@@ -148,6 +150,7 @@ fn options() -> Response {
     let headers = response.headers_mut();
     headers.insert(header::ALLOW, HeaderValue::from_static(reply::ALLOW));
     headers.insert("dav", HeaderValue::from_static(reply::DAV));
+    headers.insert("accept-patch", HeaderValue::from_static(part::PARTIAL));
     headers.insert("ms-author-via", HeaderValue::from_static("DAV"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     response
@@ -205,6 +208,8 @@ async fn make_directory<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Han
 struct Incoming {
     body: Body,
     polled: bool,
+    /// What came behind it.
+    trailers: Option<HeaderMap>,
 }
 
 impl Incoming {
@@ -218,7 +223,7 @@ impl Incoming {
         self.body.size_hint().exact()
     }
 
-    /// The next piece of data; `None` at the end. Trailers are passed over.
+    /// The next piece of data; `None` at the end.
     async fn piece(&mut self, idle: Duration) -> Result<Option<bytes::Bytes>, Refusal> {
         self.polled = true;
         let silent = || {
@@ -244,8 +249,8 @@ impl Incoming {
             };
             match frame.into_data() {
                 Ok(data) if !data.is_empty() => return Ok(Some(data)),
-                // Trailers, or an empty frame.
-                _ => {}
+                Ok(_) => {}
+                Err(frame) => self.trailers = frame.into_trailers().ok(),
             }
         }
     }

@@ -8,9 +8,9 @@ use crate::model::Identity;
 use crate::srm::{Error, ErrorKind};
 
 /// The methods of this door.
-pub(super) const ALLOW: &str = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, PROPFIND";
-/// The compliance class of RFC 4918 18.
-pub(super) const DAV: &str = "1";
+pub(super) const ALLOW: &str = "OPTIONS, GET, HEAD, PUT, PATCH, DELETE, MKCOL, PROPFIND";
+/// The compliance class of RFC 4918 18, and sabre/dav's PATCH.
+pub(super) const DAV: &str = "1, sabredav-partialupdate";
 
 /// What a method does, as far as the meaning of an error depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(super) enum Operation {
     /// GET and HEAD.
     Read,
     Put,
+    /// A part of a file.
+    Patch,
     Delete,
     MakeDirectory,
     PropFind,
@@ -32,6 +34,7 @@ impl Operation {
             "OPTIONS" => Operation::Options,
             "GET" | "HEAD" => Operation::Read,
             "PUT" => Operation::Put,
+            "PATCH" => Operation::Patch,
             "DELETE" => Operation::Delete,
             "MKCOL" => Operation::MakeDirectory,
             "PROPFIND" => Operation::PropFind,
@@ -146,7 +149,7 @@ pub(super) fn empty(status: StatusCode) -> Response {
 /// The status of an error. A failed PUT never gets 500, with which gfal-copy ends as if all were
 /// well; and 503 only where the core is too busy to begin.
 fn status(kind: ErrorKind, operation: Operation, who: &Identity) -> StatusCode {
-    let put = operation == Operation::Put;
+    let put = matches!(operation, Operation::Put | Operation::Patch);
     let read = matches!(operation, Operation::Read | Operation::PropFind);
     match kind {
         ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,

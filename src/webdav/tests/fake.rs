@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::SystemTime;
 
-use crate::model::Identity;
+use crate::model::{Algorithm, Digests, Identity};
 use crate::srm::{
-    Entry, EntryKind, Error, ErrorKind, Lister, Published, Reader, Target, WriteOptions,
+    Entry, EntryKind, Error, ErrorKind, Lister, Part, Published, Reader, Target, WriteOptions,
 };
 use crate::webdav::{Files, UploadHandle};
 
@@ -24,7 +25,7 @@ pub(super) struct Fake {
     pub(super) full: bool,
     /// Size that `open` tells beyond the truth.
     pub(super) lie: AtomicU64,
-    sums: std::sync::Arc<Mutex<HashMap<PathBuf, String>>>,
+    sums: std::sync::Arc<Mutex<HashMap<PathBuf, Digests>>>,
     pub(super) expected: Mutex<Option<u64>>,
     pub(super) created: AtomicUsize,
     pub(super) calls: AtomicUsize,
@@ -94,9 +95,13 @@ impl Fake {
             modified: meta.modified().unwrap(),
             created: meta.created().ok(),
             etag: format!("{}-{}-{}", meta.ino(), meta.len(), meta.mtime_nsec()),
-            adler32: self.sums.lock().unwrap().get(path).cloned(),
+            adler32: self.sums.lock().unwrap().get(path).and_then(adler32),
         })
     }
+}
+
+fn adler32(digests: &Digests) -> Option<String> {
+    digests.get(&Algorithm::Adler32).cloned()
 }
 
 fn error(error: &io::Error) -> Error {
@@ -125,8 +130,19 @@ impl Files for Fake {
         self.entry(&self.enter(who, target)?)
     }
 
-    async fn checksum(&self, _: &Identity, _: &Target, entry: &Entry) -> Option<String> {
-        entry.adler32.clone()
+    async fn checksum(
+        &self,
+        _: &Identity,
+        target: &Target,
+        _: &Entry,
+        algorithm: Algorithm,
+    ) -> Option<String> {
+        let sums = self.sums.lock().unwrap();
+        sums.get(&self.path(target.stfn().as_str()))?.get(&algorithm).cloned()
+    }
+
+    fn checksums(&self) -> Vec<Algorithm> {
+        vec![Algorithm::Sha256]
     }
 
     async fn open(&self, who: &Identity, target: &Target) -> Result<Reader, Error> {
@@ -170,7 +186,8 @@ impl Files for Fake {
             false => File::create_new(&temporary),
         };
         let sums = self.sums.clone();
-        Ok(FakeUpload { file: file.map_err(|e| error(&e))?, temporary, path, sums })
+        let (part, modified) = (options.part, options.modified);
+        Ok(FakeUpload { file: file.map_err(|e| error(&e))?, temporary, path, part, modified, sums })
     }
 
     async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {
@@ -192,7 +209,9 @@ pub(super) struct FakeUpload {
     file: File,
     temporary: PathBuf,
     path: PathBuf,
-    sums: std::sync::Arc<Mutex<HashMap<PathBuf, String>>>,
+    part: Option<Part>,
+    modified: Option<SystemTime>,
+    sums: std::sync::Arc<Mutex<HashMap<PathBuf, Digests>>>,
 }
 
 impl UploadHandle for FakeUpload {
@@ -200,12 +219,22 @@ impl UploadHandle for FakeUpload {
         &self.file
     }
 
-    async fn publish(self, size: u64, adler32: u32) -> Result<Published, Error> {
+    async fn publish(self, size: u64, digests: Digests) -> Result<Published, Error> {
         assert_eq!(self.file.metadata().unwrap().len(), size);
         let created = !self.path.exists();
-        fs::copy(&self.temporary, &self.path).map_err(|e| error(&e))?;
-        let sum = format!("{adler32:08x}");
-        self.sums.lock().unwrap().insert(self.path.clone(), sum.clone());
+        match self.part {
+            None => _ = fs::copy(&self.temporary, &self.path).map_err(|e| error(&e))?,
+            Some(part) => {
+                let file = File::options().write(true).open(&self.path).map_err(|e| error(&e))?;
+                let at = part.offset(file.metadata().unwrap().len()).unwrap();
+                file.write_all_at(&fs::read(&self.temporary).unwrap(), at).unwrap();
+            }
+        }
+        if let Some(at) = self.modified {
+            File::options().write(true).open(&self.path).unwrap().set_modified(at).unwrap();
+        }
+        let sum = adler32(&digests);
+        self.sums.lock().unwrap().insert(self.path.clone(), digests);
         let meta = fs::metadata(&self.path).unwrap();
         let entry = Entry {
             name: self.path.file_name().unwrap().to_str().unwrap().to_owned(),
@@ -214,7 +243,7 @@ impl UploadHandle for FakeUpload {
             modified: meta.modified().unwrap(),
             created: None,
             etag: format!("{}-{}-{}", meta.ino(), meta.len(), meta.mtime_nsec()),
-            adler32: Some(sum),
+            adler32: sum,
         };
         Ok(Published { created, entry })
     }
