@@ -197,6 +197,13 @@ async fn make_directory<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Han
     if matches!(call.place.target, Target::Transfer(_)) {
         return Err(Refusal::method("under /fileTransfer/ no directory can be made".to_owned()));
     }
+    let conditions = conditions::Conditions::of(call.headers);
+    if conditions.any() {
+        let there = call.files.stat(call.who, &call.place.target).await.ok();
+        if !conditions.allow_write(there.as_ref()) {
+            return Err(Refusal::precondition());
+        }
+    }
     call.files
         .make_directory(call.who, &call.place.target)
         .await
