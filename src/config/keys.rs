@@ -246,6 +246,14 @@ pub const KEYS: &[Key] = &[
          of other files they are computed when somebody asks",
     ),
     key(
+        "http",
+        "lock_lifetime",
+        Kind::Duration(|c| &mut c.http.lock_lifetime),
+        r#""6h""#,
+        "WebDAV locks end after this, unless their owner refreshes them: what a client that asks for more, \
+         or for ever, gets",
+    ),
+    key(
         "admin",
         "listen",
         Kind::Address(|c| &mut c.admin.listen),
@@ -532,6 +540,7 @@ pub(super) fn blank() -> Config {
             anonymous_write: false,
             fsync: false,
             checksums: Vec::new(),
+            lock_lifetime: Duration::ZERO,
         },
         admin: AdminSection { listen: nowhere },
         tls: TlsSection {

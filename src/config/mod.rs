@@ -93,6 +93,7 @@ pub struct HttpSection {
     pub fsync: bool,
     /// Beside adler32.
     pub checksums: Vec<Algorithm>,
+    pub lock_lifetime: Duration,
 }
 
 /// `[admin]`

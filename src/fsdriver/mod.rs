@@ -231,6 +231,9 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
     /// Names of the extended attributes that begin with `prefix`.
     fn attributes(&self, file: &File, prefix: &str) -> Result<Vec<String>, DriverError>;
 
+    /// Sets the time of the last modification of an open file or directory.
+    fn set_modified(&self, file: &File, at: SystemTime) -> Result<(), DriverError>;
+
     /// Sets permission bits, and takes every ACL away.
     fn set_mode(&self, file: &File, mode: u32) -> Result<(), DriverError>;
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags, XattrFlags};
 use rustix::io::Errno;
@@ -223,6 +224,10 @@ impl Driver for Posix {
             Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn set_modified(&self, file: &File, at: SystemTime) -> Result<(), DriverError> {
+        posix_data::set_modified(file, at)
     }
 
     fn attributes(&self, file: &File, prefix: &str) -> Result<Vec<String>, DriverError> {

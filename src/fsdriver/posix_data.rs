@@ -156,6 +156,11 @@ fn copy_here(from: &File, to: &File, at: u64, wanted: u64) -> Result<u64, Driver
     Ok(read as u64)
 }
 
+/// Sets the time of the last modification.
+pub(super) fn set_modified(file: &File, at: std::time::SystemTime) -> Result<(), DriverError> {
+    file.set_modified(at).map_err(told)
+}
+
 fn told(error: std::io::Error) -> DriverError {
     match Errno::from_io_error(&error) {
         Some(errno) => errno.into(),

@@ -65,6 +65,12 @@ impl Namespace {
         }
     }
 
+    /// Is this our HTTP doors' address? A port that is left out is ours.
+    pub fn owns_http(&self, host: &str, port: Option<u16>) -> bool {
+        let ours = [Some(self.ports.https), self.ports.plain];
+        self.hosts.owns(host) && (port.is_none() || ours.contains(&port))
+    }
+
     /// Where a path lies, for this caller: of the mapping rules that enclose it and lead to an area
     /// which the caller may approach the one with the longest `stfn-root`.
     pub fn locate(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::MutexGuard;
 
 use super::access::driver_error;
+use super::aside::{bring_back, hide};
 use super::usage::{Changing, Resized, Stand};
 use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{Directory, DriverError, Kind};
@@ -70,7 +71,7 @@ impl Srm {
     pub(super) async fn settle_all(&self, resized: &[Resized], intents: Vec<IntentId>) {
         // What has a record keeps it, with its new size, until it is gone.
         let holds = |one: &Resized| RecordChange::Holds(one.key.clone(), one.after);
-        let known = resized.iter().filter(|one| self.core.books.has_records(&one.key.area));
+        let known = resized.iter().filter(|one| self.remembers(&one.key.area));
         self.settle_with(resized, intents, known.map(holds).collect()).await;
     }
 
@@ -102,11 +103,18 @@ impl Srm {
         from: &FileKey,
         to: &FileKey,
     ) -> Result<Option<IntentId>, Error> {
-        if !self.core.books.has_records(&from.area) {
+        if !self.remembers(&from.area) {
             return Ok(None);
         }
         let intent = Intent::Move { from: from.clone(), to: to.clone() };
         Ok(self.core.store.announce(vec![intent]).await?.first().copied())
+    }
+
+    /// An empty directory is gone, and what was remembered of it.
+    pub(super) async fn settle_directory_gone(&self, key: FileKey) {
+        if self.core.dav.has_properties(&key.area) {
+            self.settle_with(&[], Vec::new(), vec![RecordChange::TreeGone(key)]).await;
+        }
     }
 
     /// Settles what [`Srm::announce_move`] announced.
@@ -144,18 +152,8 @@ impl Srm {
             true => self.core.store.records_below(&tree).await?,
             false => Vec::new(),
         };
-        let parent = located.path.parent().unwrap_or_else(RelPath::root);
-        let hidden = parent.join(&format!("{HIDDEN_PREFIX}rm.{}", uuid::Uuid::new_v4()));
-        let intent = Intent::RemoveTree {
-            hidden: FileKey { path: hidden.clone(), ..tree.clone() },
-            tree: tree.clone(),
-        };
-        let (intent, _) = self.core.store.settle_and_announce(Settled::default(), intent).await?;
-        let (from, to) = (located.clone(), hidden.clone());
-        let renamed = blocking(move || {
-            from.area.driver.rename(&from.path, &to, false).map_err(|e| driver_error(e, &from.stfn))
-        });
-        if let Err(error) = renamed.await {
+        let (hidden, intent) = self.announce_hidden(located).await?;
+        if let Err(error) = hide(located, &hidden).await {
             self.settle_all(&[], vec![intent]).await;
             return Err(error);
         }
@@ -192,8 +190,7 @@ impl Srm {
     ) {
         let path = tree.path.clone();
         let left = blocking(move || {
-            let back = area.driver.rename(&hidden, &path, false);
-            back.map_err(|error| driver_error(error, &path))?;
+            bring_back(&area, &hidden, &path)?;
             let Some(mut records) = records else { return Ok((0, Vec::new())) };
             let stands = |key: &FileKey| matches!(area.driver.file_size(&key.path), Ok(Some(_)));
             records.retain(|(key, _)| stands(key));

@@ -55,9 +55,9 @@ struct Ready {
 type Found = (u32, Result<Prepared, Error>);
 
 /// Bytes that were copied, and their checksum where the source had one.
-struct Copied {
-    size: u64,
-    adler32: Option<String>,
+pub(super) struct Copied {
+    pub(super) size: u64,
+    pub(super) adler32: Option<String>,
 }
 
 impl Srm {
@@ -364,8 +364,24 @@ fn make_hidden(ready: &Ready) -> Result<File, Error> {
 
 /// Fills the hidden file; `None` when nobody wants it any more, or the daemon stops. Blocks.
 fn copy_data(srm: &Srm, live: &Live, ready: &Ready, to: File) -> Result<Option<Copied>, Error> {
+    let stop = &srm.core.stopping;
+    let mut go_on = || !stop.is_cancelled() && is_wanted(live, ready.n);
+    copy_file(srm, &ready.source, &ready.target, &to, &mut go_on)
+}
+
+/// Makes `to`, empty and not yet at its target, hold what the source holds; `None` when `go_on` said
+/// no. Blocks.
+///
+/// # Errors
+/// [`ErrorKind::Busy`]: somebody writes, or wrote meanwhile, to the source.
+pub(super) fn copy_file(
+    srm: &Srm,
+    source: &Located,
+    target: &Located,
+    to: &File,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<Option<Copied>, Error> {
     let busy = |why| Err(Error::new(ErrorKind::Busy, why));
-    let Ready { source, target, .. } = ready;
     let driver = &*source.area.driver;
     let told = |error| driver_error(error, &source.stfn);
     let from = driver.open(&source.path).map_err(told)?;
@@ -381,15 +397,13 @@ fn copy_data(srm: &Srm, live: &Live, ready: &Ready, to: File) -> Result<Option<C
         return busy("somebody writes to the source");
     }
     let sum = adler32(driver, &from, &stat);
-    let stop = &srm.core.stopping;
-    let mut go_on = || !stop.is_cancelled() && is_wanted(live, ready.n);
-    let whole = target.area.driver.copy(&from, &to, &mut go_on);
+    let whole = target.area.driver.copy(&from, to, go_on);
     if !whole.map_err(|error| driver_error(error, &target.stfn))? {
         return Ok(None);
     }
     if stat.size >= LARGE && srm.site().config.http.fsync {
         // Here, where nobody waits for it: publishing it holds locks.
-        target.area.driver.sync(&to).map_err(|error| driver_error(error, &target.stfn))?;
+        target.area.driver.sync(to).map_err(|error| driver_error(error, &target.stfn))?;
     }
     if version(&driver.stat_file(&from).map_err(told)?) != version(&stat) {
         return busy("the source was changed while it was copied: copy it again");

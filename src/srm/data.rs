@@ -153,7 +153,7 @@ fn child(directory: &dyn Directory, name: &str) -> Result<Option<Entry>, Error> 
 }
 
 /// A directory that exists only as the way to a storage area.
-fn waypoint(site: &Site, who: &Identity, stfn: &Stfn) -> Option<Entry> {
+pub(super) fn waypoint(site: &Site, who: &Identity, stfn: &Stfn) -> Option<Entry> {
     let leads = !site.waypoints(who, stfn).is_empty();
     leads.then(|| way(stfn.name().unwrap_or_default()))
 }

@@ -25,6 +25,10 @@ pub enum ErrorKind {
     NotEmpty,
     /// A put on it is not done, or a get pins it.
     Busy,
+    /// Somebody's WebDAV lock forbids it.
+    Locked,
+    /// A WebDAV lock is not to be had beside another one, or is not one of what was asked about.
+    LockConflict,
     /// No mapping rule, a host that is not ours, or a path that is none.
     InvalidPath,
     /// The request makes no sense.
@@ -79,7 +83,7 @@ impl Error {
             | ErrorKind::InvalidPath => StatusCode::InvalidPath,
             ErrorKind::Exists => StatusCode::DuplicationError,
             ErrorKind::NotEmpty => StatusCode::NonEmptyDirectory,
-            ErrorKind::Busy => StatusCode::FileBusy,
+            ErrorKind::Busy | ErrorKind::Locked | ErrorKind::LockConflict => StatusCode::FileBusy,
             ErrorKind::InvalidRequest => StatusCode::InvalidRequest,
             ErrorKind::NoFreeSpace => StatusCode::NoFreeSpace,
             ErrorKind::NoUserSpace => StatusCode::NoUserSpace,

@@ -9,7 +9,7 @@ use super::acl::Accounts;
 use super::{Entry, EntryKind, Error, ErrorKind};
 use crate::fsdriver::{Acl, Driver, DriverError, Kind, Stat};
 use crate::model::{Algorithm, Digests, HIDDEN_PREFIX, RelPath, RequestToken};
-use crate::namespace::StorageArea;
+use crate::namespace::{Located, StorageArea};
 
 /// Checksums, by the names of their algorithms, in lower-case hex digits: as StoRM writes its adler32.
 const CHECKSUM: &str = "user.storm.checksum.";
@@ -133,6 +133,26 @@ pub(super) fn forget_checksums(driver: &dyn Driver, file: &File) -> Result<(), D
         .map(String::as_str)
         .chain([STAMP])
         .try_for_each(|name| driver.remove_attribute(file, name))
+}
+
+/// Sets the time of the last modification of a file or directory. The content stays, and so do the
+/// checksums that are kept with it. Blocks.
+pub(super) fn set_modified(located: &Located, at: SystemTime) -> Result<(), Error> {
+    let driver = &*located.area.driver;
+    let told = |error| driver_error(error, &located.stfn);
+    let file = match driver.stat(&located.path).map_err(told)?.kind {
+        Kind::Directory => driver.open_directory(&located.path).map_err(told)?,
+        Kind::File | Kind::Other => driver.open(&located.path).map_err(told)?,
+    };
+    let stamped = || driver.attribute(&file, STAMP).map_err(told);
+    let before = stamp(&driver.stat_file(&file).map_err(told)?);
+    let fresh = stamped()?.is_some_and(|kept| kept == before.as_bytes());
+    driver.set_modified(&file, at).map_err(told)?;
+    if fresh {
+        let after = stamp(&driver.stat_file(&file).map_err(told)?);
+        driver.set_attribute(&file, STAMP, after.as_bytes()).map_err(told)?;
+    }
+    Ok(())
 }
 
 /// What [`seal`] writes on a file before it is published.

@@ -2,8 +2,9 @@
 
 use super::access::{Needs, driver_error};
 use super::acl::Accounts;
+use super::data::waypoint;
 use super::files::sync_names;
-use super::{Error, ErrorKind, Srm, Target, blocking, to_the_end};
+use super::{Error, ErrorKind, Srm, Target, Touch, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, ReturnStatus, StatusCode};
 use crate::namespace::Located;
@@ -22,6 +23,9 @@ impl Srm {
             Err(error) if error.kind == ErrorKind::Busy => {
                 ReturnStatus::new(StatusCode::DuplicationError, error.explanation)
             }
+            Err(error) if error.kind == ErrorKind::Locked => {
+                ReturnStatus::new(StatusCode::Failure, error.explanation)
+            }
             Err(error) => error.into(),
         }
     }
@@ -35,8 +39,21 @@ impl Srm {
             ));
         };
         self.admit(who).await?;
-        let located = self.site().reach(who, stfn, Needs::MAKE_DIRECTORY)?;
-        self.make_located(who, located).await
+        let site = self.site();
+        let exists = || Error::new(ErrorKind::Exists, format!("{stfn} is there already"));
+        let located = match site.reach(who, stfn, Needs::MAKE_DIRECTORY) {
+            Ok(located) => located,
+            Err(error) => return Err(waypoint(&site, who, stfn).map_or(error, |_| exists())),
+        };
+        let made = self.make_located(who, located.clone()).await;
+        match made {
+            // A file stands in its place, or in that of a directory above it.
+            Err(error) if error.kind == ErrorKind::NotADirectory => {
+                let there = blocking(move || Ok(located.area.driver.stat(&located.path).is_ok()));
+                Err(if there.await? { exists() } else { error })
+            }
+            made => made,
+        }
     }
 
     async fn make_located(&self, who: &Identity, located: Located) -> Result<(), Error> {
@@ -44,12 +61,13 @@ impl Srm {
         to_the_end(async move {
             let key = located.key();
             let _guard = srm.core.locks.lock(&key).await;
+            srm.unlocked(&key, Touch::Member)?;
             if srm.core.requests.put_on(&key).is_some() {
                 return Err(Error::new(ErrorKind::Busy, "an SRM put on this path is not done"));
             }
             let site = srm.site();
             srm.core.usage.will_make(&key.area, &key.path);
-            blocking(move || {
+            let made = blocking(move || {
                 make(&located)?;
                 let accounts = Accounts::new(&site, &who);
                 accounts.dress_directory(&located.area, &located.path);
@@ -58,8 +76,9 @@ impl Srm {
                 } else {
                     Ok(())
                 }
-            })
-            .await
+            });
+            made.await?;
+            srm.forget_properties(&key).await
         })
         .await
     }

@@ -6,7 +6,9 @@ mod access;
 mod acl;
 mod answer;
 mod api;
+mod aside;
 mod bring_online;
+mod carry;
 mod changes;
 mod checks;
 mod checksum;
@@ -14,6 +16,7 @@ mod compare;
 mod copy;
 mod copy_work;
 mod data;
+mod dav;
 mod digest;
 mod directories;
 mod discovery;
@@ -69,7 +72,11 @@ use crate::namespace::{Namespace, StorageArea};
 use crate::scheduler::{Bulk, Pool, Timer};
 use crate::store::{Millis, Store, StoreError};
 
+pub use crate::store::{DavLock, DeadProperty};
+
 pub use api::*;
+pub use carry::{Carried, Carry};
+pub use dav::{Beside, BesideOf, LockWanted, PropertyPatch, Quota, Wanted};
 pub use digest::Hasher;
 pub use error::{Error, ErrorKind};
 pub use explain::Asked;
@@ -78,6 +85,7 @@ pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
 pub use upload::Upload;
 
 use checksum::Checksums;
+use dav::{Dav, Submitted, Touch};
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
@@ -94,6 +102,8 @@ const LISTS: usize = 4;
 #[derive(Clone)]
 pub struct Srm {
     core: Arc<Core>,
+    /// Lock tokens that came with the request for which this handle is.
+    submitted: Option<Arc<Submitted>>,
 }
 
 struct Core {
@@ -113,6 +123,9 @@ struct Core {
     /// Long reads end when it is cancelled.
     stopping: CancellationToken,
     locks: Locks,
+    /// Held while a directory is moved, or replaced by what is moved: two that wait for each other's
+    /// trees would wait for ever.
+    tree_turn: Mutex<()>,
     /// What the store said of the areas' own spaces.
     area_tokens: std::sync::Mutex<HashMap<Arc<str>, SpaceToken>>,
     snapshots: Snapshots,
@@ -130,6 +143,7 @@ struct Core {
     /// Held by whoever reserves, changes or releases a space.
     space_turn: Mutex<()>,
     sweep: Sweep,
+    dav: Dav,
 }
 
 /// Configuration, namespace and policy that belong together.
@@ -181,6 +195,7 @@ impl Srm {
             store,
             requests: Requests::new(),
             locks: Locks::new(),
+            tree_turn: Mutex::new(()),
             area_tokens: std::sync::Mutex::default(),
             snapshots: Snapshots::default(),
             turns: Turns::default(),
@@ -192,8 +207,9 @@ impl Srm {
             uploads: Arc::default(),
             space_turn: Mutex::new(()),
             sweep: Sweep::new(),
+            dav: Dav::default(),
         };
-        Self { core: Arc::new(core) }
+        Self { core: Arc::new(core), submitted: None }
     }
 
     /// Takes over a new configuration: requests that come from now on see it whole. An area that it

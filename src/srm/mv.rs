@@ -2,10 +2,13 @@
 
 use super::access::{Needs, driver_error};
 use super::files::sync_names;
-use super::{Error, ErrorKind, Srm, blocking, to_the_end};
+use super::{Error, ErrorKind, Srm, Touch, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, RelPath, ReturnStatus};
 use crate::namespace::Located;
+
+/// StoRM's words: scripts look for them.
+const SAME: &str = "Source SURL and target SURL are the same file.";
 
 impl Srm {
     /// srmMv: a file or a directory, within one storage area's file system. Onto an existing
@@ -29,7 +32,7 @@ impl Srm {
         site.permit_tree(who, &source, Needs::MOVE_FROM)?;
         let asked = site.locate_surl(who, to, Needs::MOVE_TO.access)?;
         if source.key() == asked.key() {
-            return Ok("Source SURL and target SURL are the same file.");
+            return Ok(SAME);
         }
         let looked = asked.clone();
         let into = blocking(move || {
@@ -49,15 +52,23 @@ impl Srm {
         } else {
             asked
         };
+        if source.key() == target.key() {
+            return Ok(SAME);
+        }
         site.permit(who, &target, Needs::MOVE_TO)?;
-        self.move_located(source, target).await
+        self.move_located(source, target, false).await?;
+        Ok("moved")
     }
 
-    async fn move_located(&self, source: Located, target: Located) -> Result<&'static str, Error> {
+    /// Moves a file or a directory; with `replace` also onto what is there, whatever that is: it goes
+    /// once the other is in its place. True when nothing was there.
+    pub(super) async fn move_located(
+        &self,
+        source: Located,
+        target: Located,
+        replace: bool,
+    ) -> Result<bool, Error> {
         let (from, to) = (source.key(), target.key());
-        if from == to {
-            return Ok("Source SURL and target SURL are the same file.");
-        }
         if source.path.is_root() {
             return Err(Error::new(ErrorKind::Denied, "the root of a storage area is not moved"));
         }
@@ -75,7 +86,14 @@ impl Srm {
         }
         let srm = self.clone();
         to_the_end(async move {
-            let _guards = srm.core.locks.lock_all(&[&from, &to]).await;
+            let is_plain = Ends::look(&source, &target).await?.are_files();
+            let _turn = match is_plain {
+                true => None,
+                false => Some(srm.core.tree_turn.lock().await),
+            };
+            let guards = srm.core.locks.lock_all(&[&from, &to]).await;
+            srm.unlocked(&from, Touch::Tree)?;
+            srm.unlocked(&to, Touch::Tree)?;
             if srm.core.requests.put_on(&from).is_some() || srm.core.requests.is_pinned(&from) {
                 return Err(Error::new(
                     ErrorKind::Busy,
@@ -83,13 +101,18 @@ impl Srm {
                 ));
             }
             if srm.core.requests.put_on(&to).is_some() {
-                return Err(Error::new(ErrorKind::Exists, "a put on the target is not done"));
+                let kind = if replace { ErrorKind::Busy } else { ErrorKind::Exists };
+                return Err(Error::new(kind, "a put on the target is not done"));
             }
+            let ends = Ends::look(&source, &target).await?;
+            if is_plain && !ends.are_files() {
+                let why = "source or target was changed meanwhile: look at them again";
+                return Err(Error::new(ErrorKind::Busy, why));
+            }
+            let onto = ends.target.filter(|_| replace && ends.source.is_some());
             let sync = srm.site().config.http.fsync;
             // A file is announced at both ends; nothing comes into a directory on its way.
-            let looked = source.clone();
-            let is_file = blocking(move || Ok(looked.area.driver.file_size(&looked.path))).await?;
-            let is_file = matches!(is_file, Ok(Some(_)));
+            let is_file = ends.source == Some(End::File);
             let (mut announced, mut closed, mut records) = (Vec::new(), None, None);
             // Whoever moves or removes a directory above waits until this is over.
             let _changing = srm.core.usage.change(vec![from.clone(), to.clone()])?;
@@ -98,6 +121,12 @@ impl Srm {
                 srm.core.usage.will_make(&to.area, &to.path);
                 closed = Some(srm.core.usage.close(from.clone()).await);
             }
+            // Only a file takes the place of a file in one step.
+            let aside = match onto {
+                Some(end) if !(is_file && end == End::File) => Some(srm.step_aside(&target).await?),
+                _ => None,
+            };
+            let in_place = onto.is_some() && aside.is_none();
             // What was announced is settled, whatever fails.
             let moved = async {
                 // Before its ends, so that a start after a kill moves a record before it sees that
@@ -107,13 +136,22 @@ impl Srm {
                     announced.push(srm.announce(end, None).await?);
                 }
                 blocking(move || {
-                    rename(&source, &target)?;
+                    rename(&source, &target, in_place)?;
                     let paths = [&source.path, &target.path];
                     Ok(if sync { sync_names(&source.area, &paths) } else { Ok(()) })
                 })
                 .await
             }
             .await;
+            // What was there is forgotten before what came is known by its name.
+            let left = match aside {
+                Some(aside) if moved.is_ok() => srm.let_go(aside).await,
+                Some(aside) => {
+                    srm.step_back(aside).await;
+                    None
+                }
+                None => None,
+            };
             if let Some(intent) = records {
                 srm.settle_move(&from, &to, intent, moved.is_ok()).await;
             }
@@ -122,18 +160,66 @@ impl Srm {
             }
             srm.core.requests.bump();
             let synced = moved?;
+            for end in [&from, &to] {
+                srm.locks_gone(end).await;
+            }
             if closed.is_some() {
                 srm.core.usage.move_tree(&from, &to, stood);
             }
+            if in_place {
+                srm.abort_gets(srm.core.requests.pins_on(&to)).await;
+            }
             // Live puts below: their putDone fails, and what they wrote so far goes.
             srm.fail_moved(&from, &to.path).await;
-            synced.map(|()| "moved")
+            drop((closed, guards));
+            srm.remove_left(left).await;
+            synced.map(|()| onto.is_none())
         })
         .await
     }
 }
 
-fn rename(source: &Located, target: &Located) -> Result<(), Error> {
+/// What stands at one end of a move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// A regular file, by itself and not by a link.
+    File,
+    /// A directory, a link, or what is neither.
+    Other,
+}
+
+/// Both ends; `None`: nothing is there.
+struct Ends {
+    source: Option<End>,
+    target: Option<End>,
+}
+
+impl Ends {
+    async fn look(source: &Located, target: &Located) -> Result<Self, Error> {
+        let (source, target) = (source.clone(), target.clone());
+        blocking(move || Ok(Self { source: end(&source), target: end(&target) })).await
+    }
+
+    /// No tree is concerned.
+    fn are_files(&self) -> bool {
+        self.source == Some(End::File) && self.target != Some(End::Other)
+    }
+}
+
+fn end(located: &Located) -> Option<End> {
+    let driver = &*located.area.driver;
+    if let Ok(Some(_)) = driver.file_size(&located.path) {
+        return Some(End::File);
+    }
+    match driver.stat(&located.path) {
+        // Its directory may be missing, or a file: the rename says which.
+        Err(DriverError::NotFound | DriverError::NotADirectory) => None,
+        // A link that leads out is something, too.
+        _ => Some(End::Other),
+    }
+}
+
+fn rename(source: &Located, target: &Located, replace: bool) -> Result<(), Error> {
     let driver = &*source.area.driver;
     driver.stat(&source.path).map_err(|e| driver_error(e, &source.stfn))?;
     let parent = target.path.parent().unwrap_or_else(RelPath::root);
@@ -141,7 +227,7 @@ fn rename(source: &Located, target: &Located) -> Result<(), Error> {
         Ok(_) | Err(DriverError::NotFound) => {}
         Err(error) => return Err(driver_error(error, &target.stfn)),
     }
-    match driver.rename(&source.path, &target.path, false) {
+    match driver.rename(&source.path, &target.path, replace) {
         Ok(()) => Ok(()),
         Err(DriverError::Exists | DriverError::NotEmpty) => {
             Err(Error::new(ErrorKind::Exists, format!("{} exists already", target.stfn)))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::access::driver_error;
 use super::files::{entry, forget_checksums};
 use super::upload::look;
-use super::{Entry, Error, ErrorKind, Part, Published, Srm, blocking};
+use super::{Entry, Error, ErrorKind, Part, Published, Srm, Touch, blocking};
 use crate::fsdriver::{Driver, DriverError, Stat, Unpublished};
 use crate::namespace::Located;
 
@@ -31,6 +31,7 @@ impl Srm {
         }
         let looked = located.clone();
         let existing = blocking(move || look(&looked)).await?;
+        self.unlocked(&key, Touch::Content)?;
         judge(existing.as_ref())?;
         let at = offset(part, existing.as_ref())?;
         let announced = self.announce(&located, None).await?;

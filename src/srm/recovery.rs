@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::access::driver_error;
+use super::aside::{bring_back, remove_if_file};
 use super::files::{discard, discard_successor, hidden_name, published_by, sync_names};
 use super::live::Live;
 use super::submit::waits;
@@ -25,7 +26,9 @@ impl Srm {
         self.core.store.set_roots(self.site().roots()).await?;
         self.core.usage.load(self.core.store.usage().await?);
         self.load_spaces().await?;
+        self.load_dav().await?;
         self.finish_intents().await?;
+        self.load_locks().await?;
         self.load_leases().await?;
         let (mut standing, mut waiting) = (HashSet::new(), Vec::new());
         let mut after = RequestId(0);
@@ -168,11 +171,9 @@ impl Srm {
                 Ok(())
             }
             Intent::RemoveTree { hidden: FileKey { path, .. }, tree } => {
-                let there = Arc::clone(&area);
-                let looked = path.clone();
-                let stat = blocking(move || Ok(there.driver.stat(&looked).is_ok()));
-                if !stat.await? {
-                    // It never got its hidden name.
+                let (place, hidden, name) = (Arc::clone(&area), path.clone(), tree.path.clone());
+                let over = blocking(move || give_name_back(&place, &hidden, &name)).await?;
+                if over {
                     self.settle_all(&[], vec![id]).await;
                     return Ok(());
                 }
@@ -182,6 +183,19 @@ impl Srm {
             }
             Intent::DiscardTree { hidden } => self.discard_tree(area, hidden.path, id).await,
         }
+    }
+}
+
+/// What was to be removed or replaced gets its name back, where nothing else stands there: nobody was told
+/// that it is gone. Else it is removed; false for a directory, which is left to be uncounted first.
+fn give_name_back(area: &StorageArea, hidden: &RelPath, name: &RelPath) -> Result<bool, Error> {
+    // Otherwise it never got its hidden name.
+    if matches!(area.driver.stat(hidden), Err(DriverError::NotFound)) {
+        return Ok(true);
+    }
+    match area.driver.stat(name) {
+        Err(DriverError::NotFound) => bring_back(area, hidden, name).map(|()| true),
+        _ => remove_if_file(area, hidden),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::access::{Needs, driver_error};
 use super::checks::of_files;
 use super::files::sync_names;
-use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, Target, blocking, to_the_end};
+use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, Target, Touch, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, ReturnStatus, StatusCode};
 use crate::namespace::Located;
@@ -62,7 +62,7 @@ impl Srm {
         FilesAnswer { status, files: Some(files) }
     }
 
-    /// DELETE: a file, an empty directory, or what was uploaded to a TURL.
+    /// DELETE: a file, a directory with all below it (RFC 4918 9.6.1), or what was uploaded to a TURL.
     pub async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {
         self.admit(who).await?;
         let stfn = match target {
@@ -74,7 +74,10 @@ impl Srm {
         let path = located.path.clone();
         let kind = blocking(move || Ok(driver.driver.stat(&path).map(|stat| stat.kind))).await?;
         match kind {
-            Ok(Kind::Directory) => self.remove_directory_located(located, false).await,
+            Ok(Kind::Directory) => {
+                self.site().permit_tree(who, &located, Needs::DELETE)?;
+                self.remove_directory_located(located, true).await
+            }
             _ => {
                 self.remove_located(located.clone()).await?;
                 self.sync_removed(vec![(0, located)]).await.map_err(|(_, error)| error)
@@ -111,6 +114,7 @@ impl Srm {
         to_the_end(async move {
             let key = located.key();
             let _guard = srm.core.locks.lock(&key).await;
+            srm.unlocked(&key, Touch::Member)?;
             let put = srm.core.requests.put_on(&key);
             if let Some(holder) = &put {
                 srm.abort_one(&holder.live, holder.n, "File has been removed.").await?;
@@ -121,6 +125,7 @@ impl Srm {
             srm.core.requests.bump();
             match removed {
                 Ok(()) => {
+                    srm.locks_gone(&key).await;
                     srm.abort_gets(srm.core.requests.pins_on(&key)).await;
                     Ok(Removed::File)
                 }

@@ -3,7 +3,7 @@
 use super::access::{Needs, driver_error};
 use super::files::sync_names;
 use super::requests::Holder;
-use super::{Error, ErrorKind, Srm, blocking, to_the_end};
+use super::{Error, ErrorKind, Srm, Touch, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, ReturnStatus, StatusCode};
 use crate::namespace::Located;
@@ -23,7 +23,7 @@ impl Srm {
         match removed.await {
             Ok(()) => ReturnStatus::success("Directory removed"),
             // srmRmdir knows no SRM_FILE_BUSY.
-            Err(error) if error.kind == ErrorKind::Busy => {
+            Err(error) if matches!(error.kind, ErrorKind::Busy | ErrorKind::Locked) => {
                 ReturnStatus::new(StatusCode::Failure, error.explanation)
             }
             Err(error) => error.into(),
@@ -43,7 +43,9 @@ impl Srm {
                     "the root of a storage area is not removed",
                 ));
             }
-            let guard = srm.core.locks.lock(&located.key()).await;
+            let key = located.key();
+            let guard = srm.core.locks.lock(&key).await;
+            srm.unlocked(&key, Touch::Tree)?;
             let (area, path) = (&located.area, &located.path);
             if !srm.core.requests.puts_below(&area.name, path).is_empty() {
                 // Without recursion the hidden file itself would keep the directory: say it in the
@@ -65,8 +67,10 @@ impl Srm {
                     srm.remove_tree(&located, guard).await?;
                 } else {
                     blocking(move || remove_empty(&located)).await?;
+                    srm.settle_directory_gone(key.clone()).await;
                     drop(guard);
                 }
+                srm.locks_gone(&key).await;
                 let last =
                     move || if sync { sync_names(&gone.area, &[&gone.path]) } else { Ok(()) };
                 blocking(last).await

@@ -7,7 +7,7 @@ use super::acl::Accounts;
 use super::files::make_parents;
 use super::live::Live;
 use super::requests::Taken;
-use super::{Error, ErrorKind, Site, Srm};
+use super::{Error, ErrorKind, Site, Srm, Touch};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{FileKey, Identity, OverwriteMode, RetentionPolicyInfo, ReturnStatus};
 use crate::namespace::Located;
@@ -42,13 +42,18 @@ impl Srm {
         let busy = |why| Error::new(ErrorKind::Busy, why);
         let most = site.config.limits.live_files;
         let claim = self.core.requests.claim_put(live, n, key, over_pins, most);
-        claim.map_err(|taken| match taken {
+        let claimed = claim.map_err(|taken| match taken {
             Taken::All => too_many_live(most),
             Taken::Pin => busy("a get pins it: release or abort it first"),
             Taken::Put if live.overwrite() == OverwriteMode::Never => {
                 Error::new(ErrorKind::Exists, "another put on this file is not done")
             }
             Taken::Put => busy("another put on this file is not done"),
+        });
+        claimed?;
+        // After the claim: who locks it in between finds the put. It may be a new member of its directory.
+        self.unlocked(key, Touch::Member).inspect_err(|_| {
+            self.core.requests.unclaim(live, n, key);
         })
     }
 }

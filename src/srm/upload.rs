@@ -15,8 +15,8 @@ use super::part::offset;
 use super::requests::Holder;
 use super::spaces::{Hold, UnderWay};
 use super::{
-    Entry, Error, ErrorKind, Part, Precondition, Published, Srm, Target, WriteOptions, blocking,
-    to_the_end,
+    Entry, Error, ErrorKind, Part, Precondition, Published, Srm, Target, Touch, WriteOptions,
+    blocking, to_the_end,
 };
 use crate::fsdriver::{DriverError, Kind, Unpublished};
 use crate::model::{Algorithm, Digests, FileKey, FileState, Identity, Protocol, RelPath, Stfn};
@@ -90,6 +90,7 @@ impl Srm {
         if self.core.requests.put_on(&located.key()).is_some() {
             return Err(Error::new(ErrorKind::Busy, "an SRM put on this file is not done"));
         }
+        self.unlocked(&located.key(), touch(existing.as_ref()))?;
         judge(options.precondition.as_ref(), existing.as_ref())?;
         if let Some(part) = options.part {
             offset(part, existing.as_ref())?;
@@ -229,7 +230,8 @@ impl Upload {
         to_the_end(self.run(size, digests)).await
     }
 
-    async fn run(self, size: u64, digests: Digests) -> Result<Published, Error> {
+    /// As [`Upload::publish`].
+    pub(super) async fn run(self, size: u64, digests: Digests) -> Result<Published, Error> {
         let Upload { file, under_way, modified, named, place, srm } = self;
         let hidden = named.as_ref().map(|named| named.path.clone());
         if let Some(at) = modified {
@@ -288,7 +290,11 @@ impl Srm {
         }
         let looked = located.clone();
         let existing = blocking(move || look(&looked)).await?;
+        self.unlocked(&key, touch(existing.as_ref()))?;
         judge(existing.as_ref())?;
+        if existing.is_none() {
+            self.forget_properties(&key).await?;
+        }
         // Replacing takes two steps on a file without a name: announced, so that a crash in
         // between leaves nothing behind.
         let passing = existing
@@ -438,6 +444,11 @@ pub(super) fn look(located: &Located) -> Result<Option<Entry>, Error> {
         Err(DriverError::NotFound) => Ok(None),
         Err(error) => Err(driver_error(error, &located.stfn)),
     }
+}
+
+/// What a write does to what stands there.
+fn touch(existing: Option<&Entry>) -> Touch {
+    if existing.is_some() { Touch::Content } else { Touch::Member }
 }
 
 fn judge(precondition: Option<&Precondition>, existing: Option<&Entry>) -> Result<(), Error> {

@@ -6,8 +6,10 @@
 
 mod arrivals;
 mod asked;
+mod dav_locks;
 mod leases;
 mod listings;
+mod properties;
 mod read;
 mod records;
 mod rows;
@@ -21,8 +23,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use dav_locks::DavLock;
 pub use leases::{LeaseRow, Lent, LentId, LentRow};
 pub use listings::ListingRow;
+pub use properties::DeadProperty;
 pub use records::{DueFile, FileRecord, RecordChange, RecordDelta};
 pub use spaces::{KnownSpace, SpaceGrant, SpaceRow};
 pub use sqlite::Store;

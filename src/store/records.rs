@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{corrupt, file_key};
-use super::{Millis, Store, StoreError};
+use super::{Millis, Store, StoreError, properties};
 use crate::model::{FileKey, FileStorageType, RelPath, SpaceToken};
 
 /// What is remembered of a file beyond what the file system knows.
@@ -183,6 +183,7 @@ pub(super) fn change(
 ) -> Result<Vec<RecordDelta>, StoreError> {
     let mut sum = Sum::default();
     for change in changes {
+        properties::follow(connection, change)?;
         match change {
             RecordChange::Set(key, new) => set(connection, key, new.as_ref(), &mut sum)?,
             RecordChange::Holds(key, size) => {
@@ -299,7 +300,7 @@ pub(super) const OF_SPACE: &str = "FROM file_records
      WHERE space = ?1 AND (area, path) > (?2, ?3) ORDER BY area, path LIMIT ?4";
 
 /// What all paths below a directory lie between: `/` is the byte before `0`.
-fn bounds(path: &RelPath) -> (String, String) {
+pub(super) fn bounds(path: &RelPath) -> (String, String) {
     (format!("{}/", path.as_str()), format!("{}0", path.as_str()))
 }
 

@@ -21,7 +21,7 @@ const STATEMENTS: usize = 64;
 
 /// Each step leads from the schema of its index to the next; steps are only ever added.
 pub(super) const MIGRATIONS: &[&str] =
-    &[V1, V2, V3, V4, SPACES, COPIES, LISTINGS, ARRIVALS, RELEASES_AND_ROOTS];
+    &[V1, V2, V3, V4, SPACES, COPIES, LISTINGS, ARRIVALS, RELEASES_AND_ROOTS, WEBDAV];
 
 /// `live` is 1 until the file's state is final for its kind. `kind` and `owner` of a file repeat its
 /// request's, for the partial indices. Times are milliseconds since 1970; sizes are the 64 bits of
@@ -230,6 +230,30 @@ const RELEASES_AND_ROOTS: &str = "
 ALTER TABLE spaces ADD COLUMN releasing INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE spaces ADD COLUMN release_end INTEGER;
 ALTER TABLE area_usage ADD COLUMN root TEXT;
+";
+
+/// `element` is the whole property as XML; `owner` is what the client said of itself, as XML.
+const WEBDAV: &str = "
+CREATE TABLE dav_properties (
+    area TEXT NOT NULL,
+    path TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    element TEXT NOT NULL,
+    PRIMARY KEY (area, path, namespace, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE dav_locks (
+    token TEXT PRIMARY KEY,
+    area TEXT NOT NULL,
+    path TEXT NOT NULL,
+    root TEXT NOT NULL,
+    user TEXT NOT NULL,
+    exclusive INTEGER NOT NULL,
+    infinite INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    expires INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// The writer's connection, to a file that exists from now on, has mode 0600 if it is new (SQLite

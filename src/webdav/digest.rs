@@ -77,12 +77,7 @@ impl Wishes {
             let Some((algorithm, hex)) = wish.and_then(|one| Some((one, known.get(&one)?))) else {
                 continue;
             };
-            let value = match (form, algorithm) {
-                (Form::Rfc3230, Algorithm::Adler32) => hex.clone(),
-                (Form::Rfc3230, _) => STANDARD.encode(bytes(hex)),
-                _ => format!(":{}:", STANDARD.encode(bytes(hex))),
-            };
-            headers.insert(header, text(&format!("{}={value}", name(form, algorithm))));
+            headers.insert(header, text(&written(form, algorithm, hex)));
         }
     }
 }
@@ -144,6 +139,28 @@ impl Claims {
 pub(super) fn in_trailer(headers: &HeaderMap) -> bool {
     items(headers, "trailer")
         .any(|field| CLAIMS.iter().any(|(header, ..)| field.eq_ignore_ascii_case(header)))
+}
+
+/// As `Digest` would tell all of them.
+pub(super) fn rfc3230(digests: &Digests) -> String {
+    let each = digests.iter().map(|(algorithm, hex)| written(Form::Rfc3230, *algorithm, hex));
+    each.collect::<Vec<_>>().join(",")
+}
+
+/// As ownCloud's servers tell all of them.
+pub(super) fn own_cloud(digests: &Digests) -> String {
+    let each = digests.iter().map(|(algorithm, hex)| written(Form::OwnCloud, *algorithm, hex));
+    each.collect::<Vec<_>>().join(" ")
+}
+
+fn written(form: Form, algorithm: Algorithm, hex: &str) -> String {
+    let name = name(form, algorithm);
+    match (form, algorithm) {
+        (Form::OwnCloud, _) => format!("{}:{hex}", name.to_ascii_uppercase()),
+        (Form::Rfc3230, Algorithm::Adler32) => format!("{name}={hex}"),
+        (Form::Rfc3230 | Form::ContentMd5, _) => format!("{name}={}", STANDARD.encode(bytes(hex))),
+        (Form::Rfc9530, _) => format!("{name}=:{}:", STANDARD.encode(bytes(hex))),
+    }
 }
 
 /// The items of a list, over all lines of a header.
@@ -301,6 +318,21 @@ mod tests {
             assert_eq!(judged(name, &holds, true).is_ok(), of_body, "{name}");
         }
         assert_eq!(judged("digest", "unixsum=5, x", true), Ok(()));
+    }
+
+    #[test]
+    fn properties() {
+        let mut few = digests();
+        few.retain(|one, _| matches!(one, Algorithm::Adler32 | Algorithm::Md5 | Algorithm::Sha1));
+        assert_eq!(
+            own_cloud(&few),
+            "ADLER32:024d0127 MD5:900150983cd24fb0d6963f7d28e17f72 \
+             SHA1:a9993e364706816aba3e25717850c26c9cd0d89d"
+        );
+        assert_eq!(
+            rfc3230(&few),
+            "adler32=024d0127,md5=kAFQmDzST7DWlj99KOF/cg==,sha=qZk+NkcGgWq6PiVxeFDCbJzQ2J0="
+        );
     }
 
     #[test]

@@ -2,9 +2,14 @@
 
 use std::fs::File;
 use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::model::{Algorithm, Digests, Identity};
-use crate::srm::{Entry, Error, Lister, Published, Reader, Srm, Target, Upload, WriteOptions};
+use crate::model::{Algorithm, Digests, Identity, Stfn};
+use crate::srm::{
+    BesideOf, Carried, Carry, DavLock, Entry, Error, Lister, LockWanted, PropertyPatch, Published,
+    Reader, Srm, Target, Upload, Wanted, WriteOptions,
+};
 
 /// The core's data path. [`Srm`] says what each method does.
 pub trait Files: Send + Sync + 'static {
@@ -53,7 +58,28 @@ pub trait Files: Send + Sync + 'static {
         options: WriteOptions,
     ) -> impl Future<Output = Result<Self::Upload, Error>> + Send;
 
-    /// Removes a file or an empty directory.
+    /// True when `host` and `port` are those of our own HTTP doors.
+    fn is_own_address(&self, host: &str, port: Option<u16>) -> bool;
+
+    /// Moves a file or directory.
+    fn move_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> impl Future<Output = Result<Carried, Error>> + Send;
+
+    /// Copies a file or directory.
+    fn copy_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> impl Future<Output = Result<Carried, Error>> + Send;
+
+    /// Removes a file, or a directory with all below it.
     fn remove(
         &self,
         who: &Identity,
@@ -65,6 +91,63 @@ pub trait Files: Send + Sync + 'static {
         &self,
         who: &Identity,
         target: &Target,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// For a request that came with these lock tokens.
+    fn submitting(self: &Arc<Self>, who: &Identity, tokens: Vec<Arc<str>>) -> Arc<Self>;
+
+    /// The locks that hold for `target`.
+    fn locks_over(
+        &self,
+        who: &Identity,
+        target: &Target,
+    ) -> impl Future<Output = Vec<Arc<DavLock>>> + Send;
+
+    /// StFNs of the locks that may stand in the way of a change of `target`.
+    fn locks_about(
+        &self,
+        who: &Identity,
+        target: &Target,
+    ) -> impl Future<Output = Vec<String>> + Send;
+
+    /// Locks; true where an empty file was made for that.
+    fn lock(
+        &self,
+        who: &Identity,
+        target: &Target,
+        wanted: LockWanted,
+    ) -> impl Future<Output = Result<(Arc<DavLock>, bool), Error>> + Send;
+
+    /// Lets a lock live on.
+    fn refresh_lock(
+        &self,
+        who: &Identity,
+        target: &Target,
+        lifetime: Option<Duration>,
+    ) -> impl Future<Output = Result<Arc<DavLock>, Error>> + Send;
+
+    /// Unlocks.
+    fn unlock(
+        &self,
+        who: &Identity,
+        target: &Target,
+        token: &str,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// What PROPFIND tells beside what the file system knows.
+    fn beside(
+        &self,
+        who: &Identity,
+        target: &Target,
+        wanted: Wanted,
+    ) -> impl Future<Output = Option<BesideOf>> + Send;
+
+    /// Sets and removes dead properties.
+    fn patch_properties(
+        &self,
+        who: &Identity,
+        target: &Target,
+        patch: PropertyPatch,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
@@ -120,12 +203,83 @@ impl Files for Srm {
         Srm::create(self, who, target, options).await
     }
 
+    fn is_own_address(&self, host: &str, port: Option<u16>) -> bool {
+        Srm::is_own_address(self, host, port)
+    }
+
+    async fn move_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> Result<Carried, Error> {
+        Srm::move_to(self, who, from, to, carry).await
+    }
+
+    async fn copy_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> Result<Carried, Error> {
+        Srm::copy_to(self, who, from, to, carry).await
+    }
+
     async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {
         Srm::remove(self, who, target).await
     }
 
     async fn make_directory(&self, who: &Identity, target: &Target) -> Result<(), Error> {
         Srm::make_directory(self, who, target).await
+    }
+
+    fn submitting(self: &Arc<Self>, who: &Identity, tokens: Vec<Arc<str>>) -> Arc<Self> {
+        Arc::new(Srm::submitting(self, who, tokens))
+    }
+
+    async fn locks_over(&self, who: &Identity, target: &Target) -> Vec<Arc<DavLock>> {
+        Srm::locks_over(self, who, target).await
+    }
+
+    async fn locks_about(&self, who: &Identity, target: &Target) -> Vec<String> {
+        Srm::locks_about(self, who, target).await
+    }
+
+    async fn lock(
+        &self,
+        who: &Identity,
+        target: &Target,
+        wanted: LockWanted,
+    ) -> Result<(Arc<DavLock>, bool), Error> {
+        Srm::lock(self, who, target, wanted).await
+    }
+
+    async fn refresh_lock(
+        &self,
+        who: &Identity,
+        target: &Target,
+        lifetime: Option<Duration>,
+    ) -> Result<Arc<DavLock>, Error> {
+        Srm::refresh_lock(self, who, target, lifetime).await
+    }
+
+    async fn unlock(&self, who: &Identity, target: &Target, token: &str) -> Result<(), Error> {
+        Srm::unlock(self, who, target, token).await
+    }
+
+    async fn beside(&self, who: &Identity, target: &Target, wanted: Wanted) -> Option<BesideOf> {
+        Srm::beside(self, who, target, wanted).await
+    }
+
+    async fn patch_properties(
+        &self,
+        who: &Identity,
+        target: &Target,
+        patch: PropertyPatch,
+    ) -> Result<(), Error> {
+        Srm::patch_properties(self, who, target, patch).await
     }
 }
 

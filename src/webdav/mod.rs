@@ -5,23 +5,32 @@
 //! extensions ([`crate::model::Identity`]; absent: anonymous), and the core judges it.
 
 mod blocking;
+mod carry;
 mod conditions;
 mod content;
+mod destination;
 mod digest;
 mod file_body;
 mod files;
 mod get;
+mod if_header;
 mod listing;
+mod lock;
+mod lock_request;
 mod multistatus;
 mod part;
 mod place;
+mod property;
 mod propfind;
 mod propfind_request;
+mod proppatch;
+mod proppatch_request;
 mod put;
 mod range;
 mod reply;
 #[cfg(test)]
 mod tests;
+mod xml;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +39,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -84,6 +94,8 @@ struct Call<'a, F> {
     who: &'a Identity,
     headers: &'a HeaderMap,
     place: Place,
+    /// Whom the client says it speaks to.
+    asked: Option<Authority>,
 }
 
 type Handled = Result<Response, Refusal>;
@@ -95,14 +107,22 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
     let mut body = Incoming { body, polled: false, trailers: None };
     let handled = match place::locate(head.uri.path()) {
         Ok(place) => {
-            let call = Call {
-                files: door.files.as_ref(),
-                options: &door.options,
-                who: &who,
-                headers: &head.headers,
-                place,
-            };
-            dispatch(call, operation, &head.method, &mut body).await
+            let judged = if_header::judge(&door.files, operation, &who, &head.headers, &place);
+            match judged.await {
+                Ok(files) => {
+                    let call = Call {
+                        files: files.as_ref(),
+                        options: &door.options,
+                        who: &who,
+                        headers: &head.headers,
+                        place: place.clone(),
+                        asked: destination::asked(&head.uri, &head.headers),
+                    };
+                    let handled = dispatch(call, operation, &head.method, &mut body).await;
+                    lock::tell_roots(handled, files.as_ref(), &who, &place).await
+                }
+                Err(refusal) => Err(refusal),
+            }
         }
         Err(_) if operation == Operation::Options && head.uri.path() == "*" => Ok(options()),
         Err(why) => Err(why),
@@ -135,7 +155,11 @@ async fn dispatch<F: Files>(
         Operation::Patch => put::patch(call, body).await,
         Operation::Delete => delete(call).await,
         Operation::MakeDirectory => make_directory(call, body).await,
+        Operation::Move | Operation::Copy => carry::carry(call, operation).await,
         Operation::PropFind => propfind::propfind(call, body).await,
+        Operation::Lock => lock::lock(call, body).await,
+        Operation::Unlock => lock::unlock(call).await,
+        Operation::PropPatch => proppatch::proppatch(call, body).await,
         Operation::Other => Err(Refusal::method(format!(
             "{} is not offered here: use {}",
             method.as_str().chars().take(32).collect::<String>(),
@@ -160,8 +184,9 @@ async fn delete<F: Files>(call: Call<'_, F>) -> Handled {
     let fail = |error| Refusal::of(error, Operation::Delete, call.who);
     let conditions = conditions::Conditions::of(call.headers);
     let transfer = matches!(call.place.target, Target::Transfer(_));
+    let depth = carry::Depth::of(call.headers)?;
     // A TURL without data yet is not there to look at, but there to be removed.
-    if transfer || conditions.any() || call.place.slash {
+    if transfer || conditions.any() || call.place.slash || depth != carry::Depth::Infinity {
         let entry = match call.files.stat(call.who, &call.place.target).await {
             Ok(entry) => Some(entry),
             Err(error) if error.kind == ErrorKind::NotFound => None,
@@ -177,6 +202,13 @@ async fn delete<F: Files>(call: Call<'_, F>) -> Handled {
         }
         if call.place.slash && is(EntryKind::File) {
             return Err(place::names_a_file());
+        }
+        if depth != carry::Depth::Infinity && is(EntryKind::Directory) {
+            return Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                ErrorKind::InvalidRequest,
+                "a directory goes with all below it: DELETE takes Depth: infinity alone",
+            ));
         }
         if !conditions.allow_write(entry.as_ref()) {
             return Err(Refusal::precondition());

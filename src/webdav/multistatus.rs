@@ -4,111 +4,40 @@
 use bytes::Bytes;
 
 use super::blocking::Source;
-use super::content::content_type;
-use super::propfind_request::{Asked, DAV, PropertyName};
-use crate::srm::{Entry, EntryKind, Error};
-use crate::web::{encode_path, escape, http_date, rfc3339};
+use super::property::{CHECKSUMS, COMMON, Property, write_name};
+use super::propfind_request::{Asked, PropertyName};
+use crate::model::RelPath;
+use crate::srm::{Beside, BesideOf, DeadProperty, Entry, EntryKind, Error, Wanted};
+use crate::web::encode_path;
 
 /// Bytes per piece.
 const PIECE: usize = 64 * 1024;
-/// The namespace in which StoRM WebDAV tells the adler32.
-const STORM: &str = "http://storm.italiangrid.org/2014/webdav";
-
-/// A property that this door knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Property {
-    CreationDate,
-    DisplayName,
-    ContentLength,
-    ContentType,
-    ETag,
-    LastModified,
-    ResourceType,
-    /// Told when asked for by name only.
-    Checksum,
-}
-
-/// Those of `allprop` and `propname`.
-const COMMON: [Property; 7] = [
-    Property::CreationDate,
-    Property::DisplayName,
-    Property::ContentLength,
-    Property::ContentType,
-    Property::ETag,
-    Property::LastModified,
-    Property::ResourceType,
-];
-
-impl Property {
-    fn of(name: &PropertyName) -> Option<Self> {
-        if name.namespace == STORM {
-            return (name.local == "Checksum").then_some(Property::Checksum);
-        }
-        let common = COMMON.iter().find(|p| p.name() == name.local);
-        common.copied().filter(|_| name.namespace == DAV)
-    }
-
-    /// The local name.
-    const fn name(self) -> &'static str {
-        match self {
-            Property::CreationDate => "creationdate",
-            Property::DisplayName => "displayname",
-            Property::ContentLength => "getcontentlength",
-            Property::ContentType => "getcontenttype",
-            Property::ETag => "getetag",
-            Property::LastModified => "getlastmodified",
-            Property::ResourceType => "resourcetype",
-            Property::Checksum => "Checksum",
-        }
-    }
-
-    /// The value as XML; `None` where this entry has none. A directory has no content, so none of
-    /// the properties of content.
-    fn value(self, entry: &Entry) -> Option<String> {
-        let file = entry.kind == EntryKind::File;
-        match self {
-            Property::CreationDate => entry.created.map(rfc3339),
-            Property::DisplayName => Some(escape(&entry.name)),
-            Property::ContentLength => file.then(|| entry.size.to_string()),
-            Property::ContentType => file.then(|| content_type(&entry.name).to_owned()),
-            Property::ETag => file.then(|| escape(&format!("\"{}\"", entry.etag))),
-            Property::LastModified => Some(http_date(entry.modified)),
-            Property::ResourceType if file => Some(String::new()),
-            Property::ResourceType => Some("<d:collection/>".to_owned()),
-            Property::Checksum => entry.adler32.clone().filter(|_| file),
-        }
-    }
-
-    fn write(self, out: &mut String, value: &str) {
-        let prefix = if self == Property::Checksum { "ns1" } else { "d" };
-        let name = self.name();
-        if value.is_empty() {
-            out.extend(["<", prefix, ":", name, "/>"]);
-        } else {
-            out.extend(["<", prefix, ":", name, ">", value, "</", prefix, ":", name, ">"]);
-        }
-    }
-}
-
 /// What to write of each entry, made once per request.
 #[derive(Debug)]
 pub(super) struct Writer {
     known: Vec<Property>,
+    /// Asked for, and told only of what bears them.
+    dead: Vec<PropertyName>,
     names_only: bool,
-    /// Known, but to be told as missing where an entry has none.
+    /// Those of `known` were asked for by name: told as missing where an entry has none.
     named: bool,
-    /// Written elements of what nobody knows.
-    unknown: String,
+    /// Every dead property is told.
+    all_dead: bool,
+    /// What is missing is not told (`Brief`, `Prefer: return=minimal`).
+    brief: bool,
+    /// Stands before the path of a lock.
+    prefix: &'static str,
 }
 
 impl Writer {
-    pub(super) fn new(asked: &Asked) -> Self {
+    /// `prefix` is what stood before the StFN in the request.
+    pub(super) fn new(asked: &Asked, brief: bool, prefix: &'static str) -> Self {
         let (mut known, names): (Vec<_>, &[_]) = match asked {
             Asked::Names => (COMMON.to_vec(), &[]),
             Asked::All(include) => (COMMON.to_vec(), include),
             Asked::These(names) => (Vec::new(), names),
         };
-        let mut unknown = String::new();
+        let mut dead: Vec<PropertyName> = Vec::new();
         let mut seen: Vec<&PropertyName> = Vec::new();
         for name in names {
             if seen.contains(&name) {
@@ -118,43 +47,72 @@ impl Writer {
             match Property::of(name) {
                 Some(property) if known.contains(&property) => {}
                 Some(property) => known.push(property),
-                None if name.namespace == DAV => unknown.extend(["<d:", &name.local, "/>"]),
-                None => {
-                    let namespace = escape(&name.namespace);
-                    unknown.extend(["<", &name.local, " xmlns=\"", &namespace, "\"/>"]);
-                }
+                None => dead.push(name.clone()),
             }
         }
         let named = matches!(asked, Asked::These(_));
-        Self { known, names_only: *asked == Asked::Names, named, unknown }
+        let names_only = *asked == Asked::Names;
+        Self { known, dead, names_only, named, all_dead: !named, brief, prefix }
+    }
+
+    /// What the core has to look for.
+    pub(super) fn wanted(&self) -> Wanted {
+        let any = |list: &[Property]| self.known.iter().any(|one| list.contains(one));
+        Wanted {
+            properties: self.all_dead || !self.dead.is_empty(),
+            locks: any(&[Property::LockDiscovery, Property::SupportedLock]),
+            checksums: any(&CHECKSUMS),
+            quota: any(&[Property::QuotaAvailable, Property::QuotaUsed]),
+        }
     }
 
     /// One `response`. `href` is a path, not yet encoded.
-    fn response(&self, out: &mut String, href: &str, entry: &Entry) {
+    fn response(&self, out: &mut String, href: &str, entry: &Entry, beside: &Beside) {
         out.extend(["<d:response><d:href>", &encode_path(href), "</d:href>"]);
         let mut missing = String::new();
         let start = out.len();
         out.push_str("<d:propstat><d:prop>");
         let bare = out.len();
         for property in &self.known {
-            match property.value(entry) {
+            match property.value(entry, beside, self.prefix) {
                 Some(_) if self.names_only => property.write(out, ""),
                 Some(value) => property.write(out, &value),
                 None if self.named => property.write(&mut missing, ""),
                 None => {}
             }
         }
-        let nothing_missing = missing.is_empty() && self.unknown.is_empty();
-        if out.len() == bare && !nothing_missing {
+        self.write_dead(out, &mut missing, beside);
+        if out.len() == bare && !missing.is_empty() && !self.brief {
             out.truncate(start);
         } else {
             out.push_str("</d:prop><d:status>HTTP/1.1 200 OK</d:status></d:propstat>");
         }
-        if !nothing_missing {
-            out.extend(["<d:propstat><d:prop>", &missing, &self.unknown]);
+        if !missing.is_empty() && !self.brief {
+            out.extend(["<d:propstat><d:prop>", &missing]);
             out.push_str("</d:prop><d:status>HTTP/1.1 404 Not Found</d:status></d:propstat>");
         }
         out.push_str("</d:response>\n");
+    }
+
+    fn write_dead(&self, out: &mut String, missing: &mut String, beside: &Beside) {
+        if self.all_dead {
+            for one in &beside.properties {
+                match &one.element {
+                    Some(element) if !self.names_only => out.push_str(element),
+                    _ => write_name(out, &one.namespace, &one.name),
+                }
+            }
+        }
+        for name in &self.dead {
+            let is_it =
+                |one: &&DeadProperty| one.namespace == name.namespace && one.name == name.local;
+            match beside.properties.iter().find(is_it).and_then(|one| one.element.as_ref()) {
+                // Told with all others.
+                Some(_) if self.all_dead => {}
+                Some(element) => out.push_str(element),
+                None => write_name(missing, &name.namespace, &name.local),
+            }
+        }
     }
 }
 
@@ -172,14 +130,26 @@ pub(super) struct Multistatus {
     base: String,
     top: Option<Entry>,
     children: Option<Children>,
+    /// What is told beside; `None` where there is nothing.
+    beside: Option<BesideOf>,
     over: bool,
 }
 
 impl Multistatus {
     /// `base` is the path of `top` as the client asked for it, decoded.
-    pub(super) fn new(writer: Writer, base: &str, top: Entry, children: Option<Children>) -> Self {
+    pub(super) fn new(
+        writer: Writer,
+        base: &str,
+        top: Entry,
+        children: Option<Children>,
+        beside: Option<BesideOf>,
+    ) -> Self {
         let base = base.trim_end_matches('/').to_owned();
-        Self { writer, base, top: Some(top), children, over: false }
+        Self { writer, base, top: Some(top), children, beside, over: false }
+    }
+
+    fn beside(&self, below: &RelPath) -> Result<Beside, Error> {
+        self.beside.as_ref().map_or_else(|| Ok(Beside::default()), |of| of(below))
     }
 }
 
@@ -193,14 +163,16 @@ impl Source for Multistatus {
         if let Some(top) = self.top.take() {
             out.push_str(HEAD);
             let href = format!("{}{}", self.base, slash(&top));
-            self.writer.response(&mut out, &href, &top);
+            let beside = self.beside(&RelPath::root())?;
+            self.writer.response(&mut out, &href, &top, &beside);
         }
         while out.len() < PIECE {
             match self.children.as_mut().and_then(|children| children.next()) {
                 Some(entry) => {
                     let entry = entry?;
                     let href = format!("{}/{}{}", self.base, entry.name, slash(&entry));
-                    self.writer.response(&mut out, &href, &entry);
+                    let beside = self.beside(&RelPath::root().join(&entry.name))?;
+                    self.writer.response(&mut out, &href, &entry, &beside);
                 }
                 None => {
                     out.push_str(TAIL);
@@ -222,6 +194,8 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
+    use crate::webdav::property::STORM;
+    use crate::webdav::propfind_request::DAV;
 
     fn entry(name: &str, kind: EntryKind) -> Entry {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
@@ -237,9 +211,13 @@ mod tests {
         }
     }
 
+    fn written_by(writer: Writer, entry: Entry, children: Option<Children>) -> Multistatus {
+        Multistatus::new(writer, "/webdav/vo/", entry, children, None)
+    }
+
     fn written(asked: &Asked, entry: Entry, children: Vec<Entry>) -> String {
         let children: Children = Box::new(children.into_iter().map(Ok));
-        let mut source = Multistatus::new(Writer::new(asked), "/webdav/vo/", entry, Some(children));
+        let mut source = written_by(Writer::new(asked, false, ""), entry, Some(children));
         let mut out = String::new();
         while let Some(piece) = source.next().unwrap() {
             out.push_str(std::str::from_utf8(&piece).unwrap());
@@ -260,7 +238,7 @@ mod tests {
              <d:response><d:href>/webdav/vo/</d:href><d:propstat><d:prop>\
              <d:displayname>vo</d:displayname>\
              <d:getlastmodified>Sun, 06 Nov 1994 08:49:37 GMT</d:getlastmodified>\
-             <d:resourcetype><d:collection/></d:resourcetype></d:prop>\
+             <d:resourcetype><d:collection/></d:resourcetype><d:lockdiscovery/><d:supportedlock/></d:prop>\
              <d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response>\n\
              <d:response><d:href>/webdav/vo/a%0A%3Cb%3E.txt</d:href><d:propstat><d:prop>\
              <d:creationdate>1994-11-06T08:49:37Z</d:creationdate>\
@@ -269,7 +247,7 @@ mod tests {
              <d:getcontenttype>text/plain; charset=utf-8</d:getcontenttype>\
              <d:getetag>&quot;e1&quot;</d:getetag>\
              <d:getlastmodified>Sun, 06 Nov 1994 08:49:37 GMT</d:getlastmodified>\
-             <d:resourcetype/></d:prop>\
+             <d:resourcetype/><d:lockdiscovery/><d:supportedlock/></d:prop>\
              <d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response>\n\
              </d:multistatus>\n"
         );
@@ -281,13 +259,13 @@ mod tests {
         let asked = Asked::These(vec![
             name(DAV, "getcontentlength"),
             name(STORM, "Checksum"),
-            name(DAV, "supportedlock"),
+            name(DAV, "acl"),
             name("u\"v", "x"),
             name("", "y"),
-            name(DAV, "supportedlock"),
+            name(DAV, "acl"),
         ]);
         let out = written(&asked, entry("f", EntryKind::File), vec![]);
-        let unknown = "<d:supportedlock/><x xmlns=\"u&quot;v\"/><y xmlns=\"\"/>";
+        let unknown = "<d:acl/><x xmlns=\"u&quot;v\"/><y xmlns=\"\"/>";
         assert!(
             out.contains(&format!(
                 "<d:propstat><d:prop><d:getcontentlength>5</d:getcontentlength>\
@@ -312,7 +290,8 @@ mod tests {
         let out = written(&Asked::Names, entry("d", EntryKind::Directory), vec![]);
         assert!(
             out.contains(
-                "<d:prop><d:displayname/><d:getlastmodified/><d:resourcetype/></d:prop>\
+                "<d:prop><d:displayname/><d:getlastmodified/><d:resourcetype/><d:lockdiscovery/>\
+                 <d:supportedlock/></d:prop>\
                  <d:status>HTTP/1.1 200 OK</d:status>"
             ),
             "{out}"
@@ -325,8 +304,8 @@ mod tests {
             (0..2000).map(|i| entry(&format!("f{i}"), EntryKind::File)).collect();
         let children: Children = Box::new(children.into_iter().map(Ok));
         let top = entry("", EntryKind::Directory);
-        let writer = Writer::new(&Asked::All(vec![]));
-        let mut source = Multistatus::new(writer, "/", top, Some(children));
+        let writer = Writer::new(&Asked::All(vec![]), false, "");
+        let mut source = Multistatus::new(writer, "/", top, Some(children), None);
         let mut pieces = 0;
         let mut count = 0;
         while let Some(piece) = source.next().unwrap() {

@@ -22,17 +22,14 @@ enum Depth {
 /// PROPFIND.
 pub(super) async fn propfind<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Handled {
     let depth = depth(call.headers)?;
-    // A byte a minute would hold its place for weeks, and anybody may ask.
-    let body = tokio::time::timeout(call.options.idle_body, read(&call, body)).await;
-    let body = body.unwrap_or_else(|_| {
-        let why = "the body did not come in time: send it again";
-        Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, ErrorKind::InvalidRequest, why))
-    })?;
+    let body = small_body(&call, body).await?;
     let asked = parse(&body)
         .map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, why))?;
     let (entry, children) = look(&call, depth).await?;
     let base = format!("{}{}", call.place.prefix, call.place.target.stfn());
-    let source = Multistatus::new(Writer::new(&asked), &base, entry, children);
+    let writer = Writer::new(&asked, brief(call.headers), call.place.prefix);
+    let beside = call.files.beside(call.who, &call.place.target, writer.wanted()).await;
+    let source = Multistatus::new(writer, &base, entry, children, beside);
     let body = BlockingBody::start(source)
         .await
         .map_err(|error| Refusal::of(error, Operation::PropFind, call.who))?;
@@ -68,6 +65,18 @@ async fn look<F: Files>(
 }
 
 /// The whole body, which is small.
+pub(super) async fn small_body<F>(
+    call: &Call<'_, F>,
+    body: &mut Incoming,
+) -> Result<Vec<u8>, Refusal> {
+    // A byte a minute would hold its place for weeks, and anybody may ask.
+    let body = tokio::time::timeout(call.options.idle_body, read(call, body)).await;
+    body.unwrap_or_else(|_| {
+        let why = "the body did not come in time: send it again";
+        Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, ErrorKind::InvalidRequest, why))
+    })
+}
+
 async fn read<F>(call: &Call<'_, F>, body: &mut Incoming) -> Result<Vec<u8>, Refusal> {
     let mut all = Vec::new();
     while let Some(piece) = body.piece(call.options.idle_body).await? {
@@ -75,12 +84,22 @@ async fn read<F>(call: &Call<'_, F>, body: &mut Incoming) -> Result<Vec<u8>, Ref
             return Err(Refusal::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 ErrorKind::InvalidRequest,
-                format!("the body of a PROPFIND may have {MAX_BODY} bytes: ask for less at once"),
+                format!("the body may have {MAX_BODY} bytes: ask for less at once"),
             ));
         }
         all.extend_from_slice(&piece);
     }
     Ok(all)
+}
+
+/// `Brief: t` (Windows), or `Prefer: return=minimal` (RFC 8144 2.1).
+fn brief(headers: &HeaderMap) -> bool {
+    let says = |name, wanted: &str| {
+        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+            value.split([',', ';']).any(|word| word.trim().eq_ignore_ascii_case(wanted))
+        })
+    };
+    says("brief", "t") || says("prefer", "return=minimal")
 }
 
 /// The `Depth` header; absent means infinity (RFC 4918 9.1).

@@ -6,11 +6,13 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::model::Identity;
 use crate::srm::{Error, ErrorKind};
+use crate::web::encode_path;
 
 /// The methods of this door.
-pub(super) const ALLOW: &str = "OPTIONS, GET, HEAD, PUT, PATCH, DELETE, MKCOL, PROPFIND";
-/// The compliance class of RFC 4918 18, and sabre/dav's PATCH.
-pub(super) const DAV: &str = "1, sabredav-partialupdate";
+pub(super) const ALLOW: &str = "OPTIONS, GET, HEAD, PUT, PATCH, DELETE, MKCOL, COPY, MOVE, PROPFIND, \
+     PROPPATCH, LOCK, UNLOCK";
+/// The compliance classes of RFC 4918 18, and sabre/dav's PATCH.
+pub(super) const DAV: &str = "1, 2, 3, sabredav-partialupdate";
 
 /// What a method does, as far as the meaning of an error depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +25,12 @@ pub(super) enum Operation {
     Patch,
     Delete,
     MakeDirectory,
+    Move,
+    Copy,
     PropFind,
+    PropPatch,
+    Lock,
+    Unlock,
     /// Not offered.
     Other,
 }
@@ -37,9 +44,21 @@ impl Operation {
             "PATCH" => Operation::Patch,
             "DELETE" => Operation::Delete,
             "MKCOL" => Operation::MakeDirectory,
+            "MOVE" => Operation::Move,
+            "COPY" => Operation::Copy,
             "PROPFIND" => Operation::PropFind,
+            "PROPPATCH" => Operation::PropPatch,
+            "LOCK" => Operation::Lock,
+            "UNLOCK" => Operation::Unlock,
             _ => Operation::Other,
         }
+    }
+}
+
+impl Operation {
+    /// True for what the `If` header is judged for.
+    pub(super) fn changes(self) -> bool {
+        !matches!(self, Operation::Options | Operation::Read | Operation::PropFind)
     }
 }
 
@@ -53,16 +72,33 @@ pub(super) struct Refusal {
     header: Option<(HeaderName, HeaderValue)>,
     /// The condition of RFC 4918 16 that does not hold; the body is XML then.
     condition: Option<&'static str>,
+    /// Paths of what the condition is about.
+    hrefs: Vec<String>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, kind: ErrorKind, explanation: impl Into<String>) -> Self {
-        Self { status, kind, explanation: explanation.into(), header: None, condition: None }
+        Self {
+            status,
+            kind,
+            explanation: explanation.into(),
+            header: None,
+            condition: None,
+            hrefs: Vec::new(),
+        }
     }
 
     /// What the core said.
     pub(super) fn of(error: Error, operation: Operation, who: &Identity) -> Self {
-        Self::new(status(error.kind, operation, who), error.kind, error.explanation)
+        let refusal = Self::new(status(error.kind, operation, who), error.kind, error.explanation);
+        match error.kind {
+            ErrorKind::Locked => refusal.with_condition("lock-token-submitted"),
+            ErrorKind::LockConflict if operation == Operation::Unlock => {
+                refusal.with_condition("lock-token-matches-request-uri")
+            }
+            ErrorKind::LockConflict => refusal.with_condition("no-conflicting-lock"),
+            _ => refusal,
+        }
     }
 
     /// 405.
@@ -91,6 +127,12 @@ impl Refusal {
         self
     }
 
+    /// Names what is in the way of it, by path.
+    pub(super) fn with_hrefs(mut self, hrefs: Vec<String>) -> Self {
+        self.hrefs = hrefs;
+        self
+    }
+
     /// For the access log.
     pub(super) fn told(&self) -> String {
         format!("{:?}: {}", self.kind, one_line(&self.explanation))
@@ -100,13 +142,18 @@ impl Refusal {
     pub(super) fn response(self: &Refusal, method: &Method) -> Response {
         let (kind, text) = match self.condition {
             None => ("text/plain; charset=utf-8", format!("{}\n", one_line(&self.explanation))),
-            Some(condition) => (
-                "application/xml; charset=utf-8",
-                format!(
-                    "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
-                     <d:error xmlns:d=\"DAV:\"><d:{condition}/></d:error>\n"
-                ),
-            ),
+            Some(condition) => {
+                let hrefs = self.hrefs.iter();
+                let hrefs: String =
+                    hrefs.map(|path| format!("<d:href>{}</d:href>", encode_path(path))).collect();
+                (
+                    "application/xml; charset=utf-8",
+                    format!(
+                        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<d:error xmlns:d=\"DAV:\">\
+                         <d:{condition}>{hrefs}</d:{condition}></d:error>\n"
+                    ),
+                )
+            }
         };
         let length = HeaderValue::from(text.len());
         let body = if *method == Method::HEAD { Body::empty() } else { Body::from(text) };
@@ -166,7 +213,8 @@ fn status(kind: ErrorKind, operation: Operation, who: &Identity) -> StatusCode {
             StatusCode::METHOD_NOT_ALLOWED
         }
         ErrorKind::Exists | ErrorKind::Precondition => StatusCode::PRECONDITION_FAILED,
-        ErrorKind::Busy => StatusCode::LOCKED,
+        ErrorKind::LockConflict if operation == Operation::Unlock => StatusCode::CONFLICT,
+        ErrorKind::Busy | ErrorKind::Locked | ErrorKind::LockConflict => StatusCode::LOCKED,
         ErrorKind::InvalidRequest => StatusCode::BAD_REQUEST,
         ErrorKind::NoFreeSpace | ErrorKind::NoUserSpace | ErrorKind::ExceedAllocation => {
             StatusCode::INSUFFICIENT_STORAGE

@@ -69,6 +69,25 @@ async fn asked_for_and_kept() {
     assert_eq!(header(&answer, "digest"), format!("sha={}", base64(&sha1)));
     assert_eq!(attribute(&disk, "sha-1"), Some(sha1));
     assert_eq!(attribute(&disk, "md5"), None);
+    // As properties, of each member of a directory too, in three dialects.
+    assert_eq!(https(&scene, "PUT", "/test.vo/f", &[], &data).await.status, 204);
+    let asked = "<propfind xmlns=\"DAV:\"><prop><Checksum xmlns=\"http://storm.italiangrid.org/2014/webdav\"/>\
+                 <checksums xmlns=\"http://owncloud.org/ns\"/>\
+                 <Checksums xmlns=\"http://www.dcache.org/2013/webdav\"/></prop></propfind>";
+    for (path, depth) in [("/test.vo/f", "0"), ("/test.vo", "1")] {
+        let depth = [("depth", depth)];
+        let told_all = https(&scene, "PROPFIND", path, &depth, asked.as_bytes()).await.text();
+        let (adler, md5_64) = (adler32(&data), base64(&md5));
+        for element in [
+            format!(">{adler}</ns1:Checksum>"),
+            format!("<oc:checksum>ADLER32:{adler} CRC32C:"),
+            format!(" MD5:{md5} SHA256:{sha256}</oc:checksum>"),
+            format!(">adler32={adler},crc32c="),
+            format!(",md5={md5_64},sha-256="),
+        ] {
+            assert!(told_all.contains(&element), "{path}: {element}: {told_all}");
+        }
+    }
     // Through a TURL, and with a time of the client's choice: the stamp stays true.
     let old = [("x-oc-mtime", "784111777")];
     let put = https(&scene, "PUT", "/test.vo/g", &old, &data).await;

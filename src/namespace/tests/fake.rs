@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::fsdriver::{Acl, Directory, Driver, DriverError, Room, Stat, Unpublished};
 use crate::model::RelPath;
@@ -43,6 +44,7 @@ impl Driver for Fake {
     fn set_attribute(&self, _: &File, _: &str, _: &[u8]) -> Done<()> { no() }
     fn remove_attribute(&self, _: &File, _: &str) -> Done<()> { no() }
     fn attributes(&self, _: &File, _: &str) -> Done<Vec<String>> { no() }
+    fn set_modified(&self, _: &File, _: SystemTime) -> Done<()> { no() }
     fn set_mode(&self, _: &File, _: u32) -> Done<()> { no() }
     fn has_acls(&self) -> bool { false }
     fn open_directory(&self, _: &RelPath) -> Done<File> { no() }

@@ -214,6 +214,13 @@ impl Books {
         self.lock().areas.get(area).is_some_and(|book| book.records > 0)
     }
 
+    /// Bytes that are promised to nobody yet, of the area's size and its file system's.
+    pub(super) fn unpromised(&self, limits: &Limits, now: Millis) -> u64 {
+        let (promised, unwritten) = self.lock().state(limits, now);
+        let left = limits.size.map_or(u64::MAX, |size| size.saturating_sub(promised));
+        left.min(limits.free.saturating_sub(unwritten))
+    }
+
     /// Takes over what the store has taken.
     pub(in super::super) fn apply(&self, deltas: &[RecordDelta]) {
         let mut inner = self.lock();

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::access::driver_error;
+use super::super::dav::Quota;
 use super::super::files::hidden_name;
 use super::super::live::Live;
 use super::super::requests::{Holder, now};
@@ -167,6 +168,12 @@ impl Srm {
                 false
             }
         }
+    }
+
+    /// What an area holds, and what may still be written there. Blocks.
+    pub(in super::super) fn quota(&self, area: &StorageArea) -> Result<Quota, Error> {
+        let limits = self.limits_here(area)?;
+        Ok(Quota { used: limits.used, available: self.core.books.unpromised(&limits, now()) })
     }
 
     fn limits_here(&self, area: &StorageArea) -> Result<Limits, Error> {

@@ -205,6 +205,7 @@ impl Srm {
             srm.settle(announced).await;
             srm.core.requests.bump();
             removed?;
+            srm.locks_gone(&key).await;
             // Whoever pinned it since we looked has a pin on nothing.
             srm.abort_gets(srm.core.requests.pins_on(&key)).await;
             Ok(true)

@@ -9,13 +9,16 @@ use crate::model::{Algorithm, Event, FileState, OverwriteMode, RequestToken, Sta
 use crate::srm::requests::now;
 use crate::srm::transition::Change;
 use crate::srm::{
-    CopyFile, CopyRequest, Error, ExtendRequest, GetFile, GetRequest, Hasher, PutFile, PutRequest,
-    Target, WriteOptions,
+    Carry, CopyFile, CopyRequest, Error, ExtendRequest, GetFile, GetRequest, Hasher, PutFile,
+    PutRequest, Target, WriteOptions,
 };
 use crate::store::FileRow;
 
 /// Files of a request that keeps a worker busy for some milliseconds.
 const BUSY: usize = 200;
+
+/// Whatever is there.
+const OVER: Carry = Carry { overwrite: true, deep: true };
 
 /// What came of a step, as far as files are concerned.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(super) enum Done {
     Removed(usize),
     /// From the one to the other.
     Moved(usize),
+    /// From the one to the other, by no request.
+    Copied(usize),
     /// At its own path.
     Written(usize, u64),
     /// A put was done.
@@ -155,6 +160,16 @@ impl World {
                 let status = srm.mv(who, &self.surl(file), &self.surl(file + 1)).await;
                 let moved = status.code == StatusCode::Success;
                 return moved.then_some(Done::Moved(file)).into_iter().collect();
+            }
+            Step::MoveOver(file) => {
+                let (from, to) = (self.target(file), self.target(1 - file));
+                let moved = srm.move_to(who, &from, &to, OVER).await;
+                return moved.is_ok().then_some(Done::Moved(file)).into_iter().collect();
+            }
+            Step::CopyOver(file) => {
+                let (from, to) = (self.target(file), self.target(1 - file));
+                let copied = srm.copy_to(who, &from, &to, OVER).await;
+                return copied.is_ok().then_some(Done::Copied(file)).into_iter().collect();
             }
             _ => return self.step_of_request(step).await,
         }

@@ -145,7 +145,8 @@ fn fits(
         });
     };
     // It was moved or copied from the other.
-    let moved = done.iter().any(|done| matches!(done, Done::Moved(of) if *of == other));
+    let carried = |done: &Done| matches!(done, Done::Moved(of) | Done::Copied(of) if *of == other);
+    let moved = done.iter().any(carried);
     let copied = after.requests.iter().any(|(token, told)| {
         let was = before.requests.iter().find(|(known, _)| known == token);
         told.kind == RequestKind::Copy

@@ -33,6 +33,9 @@ enum Step {
     Read(usize),
     Rm(usize),
     Mv(usize),
+    /// MOVE and COPY of the HTTP doors, over what is there.
+    MoveOver(usize),
+    CopyOver(usize),
     PutDone(usize),
     Release(usize),
     Abort(usize),
@@ -66,6 +69,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => file().prop_map(Step::Read),
         2 => file().prop_map(Step::Rm),
         2 => file().prop_map(Step::Mv),
+        1 => file().prop_map(Step::MoveOver),
+        1 => file().prop_map(Step::CopyOver),
         4 => request().prop_map(Step::PutDone),
         2 => request().prop_map(Step::Release),
         1 => request().prop_map(Step::Abort),

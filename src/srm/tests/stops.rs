@@ -63,3 +63,33 @@ async fn a_move_that_was_cut_short_below_what_is_a_file_now_is_settled() {
     let again = start_again(&world).await;
     assert!(again.srm.core.store.intents().await.unwrap().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_made_way_comes_back_unless_another_stands_there() {
+    let world = World::new();
+    let folder = world.folder();
+    std::fs::write(folder.join("a"), "old a").unwrap();
+    for name in ["d", "e"] {
+        std::fs::create_dir(folder.join(name)).unwrap();
+        std::fs::write(folder.join(name).join("in"), "old").unwrap();
+    }
+    for name in ["a", "d", "e"] {
+        let stfn = crate::model::Stfn::parse(&format!("/demo/{name}")).unwrap();
+        let access = crate::namespace::Access::Write;
+        let located = world.srm.site().locate(&world.who, &stfn, access).unwrap();
+        let aside = world.srm.step_aside(&located).await.unwrap();
+        assert!(!folder.join(name).exists());
+        // Nobody brings it back here: it is killed.
+        std::mem::forget(aside);
+    }
+    std::fs::write(folder.join("e"), "new e").unwrap();
+    let again = start_again(&world).await;
+    assert_eq!(std::fs::read(folder.join("a")).unwrap(), b"old a");
+    assert_eq!(std::fs::read(folder.join("d/in")).unwrap(), b"old");
+    assert_eq!(std::fs::read(folder.join("e")).unwrap(), b"new e");
+    let left = std::fs::read_dir(&folder).unwrap();
+    let hidden = left
+        .filter(|name| name.as_ref().unwrap().file_name().to_string_lossy().starts_with(".storm."));
+    assert_eq!(hidden.count(), 0);
+    assert!(again.srm.core.store.intents().await.unwrap().is_empty());
+}

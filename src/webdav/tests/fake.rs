@@ -5,14 +5,17 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use crate::model::{Algorithm, Digests, Identity};
+use crate::model::{Algorithm, Digests, FileKey, Identity, RelPath, Stfn};
 use crate::srm::{
-    Entry, EntryKind, Error, ErrorKind, Lister, Part, Published, Reader, Target, WriteOptions,
+    Beside, BesideOf, Carried, Carry, DavLock, DeadProperty, Entry, EntryKind, Error, ErrorKind,
+    Lister, LockWanted, Part, PropertyPatch, Published, Quota, Reader, Target, Wanted,
+    WriteOptions,
 };
+use crate::store::Millis;
 use crate::webdav::{Files, UploadHandle};
 
 /// Files below a temporary directory. `deny` refuses everything with that kind; a person named
@@ -29,6 +32,9 @@ pub(super) struct Fake {
     pub(super) expected: Mutex<Option<u64>>,
     pub(super) created: AtomicUsize,
     pub(super) calls: AtomicUsize,
+    pub(super) submitted: Mutex<Vec<Arc<str>>>,
+    locks: Mutex<Vec<Arc<DavLock>>>,
+    properties: Mutex<HashMap<RelPath, Vec<DeadProperty>>>,
 }
 
 impl Fake {
@@ -43,6 +49,9 @@ impl Fake {
             expected: Mutex::new(None),
             created: AtomicUsize::new(0),
             calls: AtomicUsize::new(0),
+            submitted: Mutex::default(),
+            locks: Mutex::default(),
+            properties: Mutex::default(),
         }
     }
 
@@ -190,10 +199,63 @@ impl Files for Fake {
         Ok(FakeUpload { file: file.map_err(|e| error(&e))?, temporary, path, part, modified, sums })
     }
 
+    fn is_own_address(&self, host: &str, port: Option<u16>) -> bool {
+        host == "se.example" && port.is_none()
+    }
+
+    async fn move_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> Result<Carried, Error> {
+        let from = self.enter(who, &Target::Stfn(from.clone()))?;
+        let to = self.enter(who, &Target::Stfn(to.clone()))?;
+        parent_is_there(&to)?;
+        if from == to {
+            return Ok(Carried::Same);
+        }
+        if to.starts_with(&from) {
+            return Ok(Carried::Nested);
+        }
+        let created = !to.exists();
+        if !created && !carry.overwrite {
+            return Err(Error::new(ErrorKind::Exists, "it is there"));
+        }
+        fs::rename(from, to).map_err(|e| error(&e))?;
+        Ok(Carried::Done { created, failed: Vec::new() })
+    }
+
+    /// Files alone; of a directory every member fails.
+    async fn copy_to(
+        &self,
+        who: &Identity,
+        from: &Stfn,
+        to: &Stfn,
+        carry: Carry,
+    ) -> Result<Carried, Error> {
+        let path = self.enter(who, &Target::Stfn(from.clone()))?;
+        let into = self.enter(who, &Target::Stfn(to.clone()))?;
+        let created = !into.exists();
+        if !path.is_dir() {
+            fs::copy(path, into).map_err(|e| error(&e))?;
+            return Ok(Carried::Done { created, failed: Vec::new() });
+        }
+        fs::create_dir(into).map_err(|e| error(&e))?;
+        let mut failed = Vec::new();
+        for name in fs::read_dir(path).unwrap().filter(|_| carry.deep) {
+            let name = name.unwrap().file_name().into_string().unwrap();
+            let full = Error::new(ErrorKind::NoFreeSpace, "full & over");
+            failed.push((to.join(&name).unwrap(), full));
+        }
+        Ok(Carried::Done { created, failed })
+    }
+
     async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {
         let path = self.enter(who, target)?;
         match path.is_dir() {
-            true => fs::remove_dir(path).map_err(|e| error(&e)),
+            true => fs::remove_dir_all(path).map_err(|e| error(&e)),
             false => fs::remove_file(path).map_err(|e| error(&e)),
         }
     }
@@ -202,6 +264,102 @@ impl Files for Fake {
         let path = self.enter(who, target)?;
         parent_is_there(&path)?;
         fs::create_dir(path).map_err(|e| error(&e))
+    }
+
+    fn submitting(self: &Arc<Self>, _: &Identity, tokens: Vec<Arc<str>>) -> Arc<Self> {
+        *self.submitted.lock().unwrap() = tokens;
+        Arc::clone(self)
+    }
+
+    async fn locks_over(&self, _: &Identity, _: &Target) -> Vec<Arc<DavLock>> {
+        self.locks.lock().unwrap().clone()
+    }
+
+    async fn locks_about(&self, _: &Identity, _: &Target) -> Vec<String> {
+        self.locks.lock().unwrap().iter().map(|lock| lock.root.clone()).collect()
+    }
+
+    async fn lock(
+        &self,
+        who: &Identity,
+        target: &Target,
+        wanted: LockWanted,
+    ) -> Result<(Arc<DavLock>, bool), Error> {
+        let path = self.enter(who, target)?;
+        let mut locks = self.locks.lock().unwrap();
+        if !locks.is_empty() {
+            return Err(Error::new(ErrorKind::LockConflict, "locked"));
+        }
+        let root = target.stfn().as_str().to_owned();
+        let rest = RelPath::parse(root.trim_start_matches('/')).unwrap();
+        let lock = Arc::new(DavLock {
+            token: "urn:uuid:1".into(),
+            key: FileKey { area: "fake".into(), path: rest },
+            root,
+            user: who.dn().to_owned(),
+            exclusive: wanted.exclusive,
+            infinite: wanted.infinite,
+            owner: wanted.owner,
+            expires: Millis(i64::MAX),
+        });
+        locks.push(lock.clone());
+        let made = !path.exists();
+        fs::File::options().append(true).create(true).open(path).map_err(|e| error(&e))?;
+        Ok((lock, made))
+    }
+
+    async fn refresh_lock(
+        &self,
+        _: &Identity,
+        _: &Target,
+        _: Option<std::time::Duration>,
+    ) -> Result<Arc<DavLock>, Error> {
+        let gone = || Error::new(ErrorKind::Precondition, "no lock");
+        self.locks.lock().unwrap().first().cloned().ok_or_else(gone)
+    }
+
+    async fn unlock(&self, _: &Identity, _: &Target, token: &str) -> Result<(), Error> {
+        let mut locks = self.locks.lock().unwrap();
+        let before = locks.len();
+        locks.retain(|lock| &*lock.token != token);
+        match locks.len() < before {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::LockConflict, "no such lock")),
+        }
+    }
+
+    async fn beside(&self, _: &Identity, target: &Target, _: Wanted) -> Option<BesideOf> {
+        let base = RelPath::parse(target.stfn().as_str().trim_start_matches('/')).unwrap();
+        let known = self.properties.lock().unwrap().clone();
+        Some(Box::new(move |below| {
+            let properties = known.get(&base.descend(below)).cloned().unwrap_or_default();
+            Ok(Beside {
+                properties,
+                quota: Some(Quota { used: 5, available: 7 }),
+                ..Beside::default()
+            })
+        }))
+    }
+
+    async fn patch_properties(
+        &self,
+        who: &Identity,
+        target: &Target,
+        patch: PropertyPatch,
+    ) -> Result<(), Error> {
+        let path = self.enter(who, target)?;
+        self.entry(&path)?;
+        let base = RelPath::parse(target.stfn().as_str().trim_start_matches('/')).unwrap();
+        let mut known = self.properties.lock().unwrap();
+        let list = known.entry(base).or_default();
+        for change in patch.changes {
+            list.retain(|one| (&one.namespace, &one.name) != (&change.namespace, &change.name));
+            list.extend(change.element.is_some().then_some(change));
+        }
+        if let Some(at) = patch.modified {
+            File::open(path).unwrap().set_modified(at).unwrap();
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The door against a small core: requests through the router, and bytes over real sockets.
 
+mod carry;
 mod fake;
 mod names;
 mod read;

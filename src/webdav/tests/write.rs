@@ -235,16 +235,19 @@ async fn a_body_that_stalls_or_breaks_publishes_nothing() {
 async fn delete() {
     let fake = fake();
     fake.write("/vo/d/x", b"");
+    fake.write("/vo/full/of", b"");
     for (path, header, code) in [
         ("/vo/none", ("x", "y"), 404),
-        ("/vo/d", ("x", "y"), 409),
+        ("/vo/d", ("depth", "0"), 400),
+        ("/vo/d", ("depth", "x"), 400),
         ("/fileTransfer/vo/d", ("x", "y"), 403),
         ("/fileTransfer/vo/none", ("x", "y"), 404),
         ("/vo/old/", ("x", "y"), 404),
         ("/vo/old", ("if-match", "\"x\""), 412),
         ("/vo/old", ("if-match", "*"), 204),
         ("/fileTransfer/vo/d/x", ("x", "y"), 204),
-        ("/vo/d/", ("x", "y"), 204),
+        ("/vo/d/", ("depth", "infinity"), 204),
+        ("/vo/full", ("x", "y"), 204),
     ] {
         let answer = ask(&fake, "DELETE", path, &[header]).await;
         assert_eq!(answer.code(), code, "{path} {header:?}");
