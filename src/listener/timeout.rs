@@ -52,6 +52,7 @@ impl UnderWay {
     /// The answer's head is out; to be followed by [`UnderWay::answered`].
     pub(super) fn answers(&self) {
         self.0.answers.fetch_add(1, Ordering::SeqCst);
+        self.moves();
     }
 
     /// A piece of the answer goes out.

@@ -6,7 +6,7 @@ use simd_adler32::Adler32;
 
 use crate::model::{Algorithm, Digests};
 
-/// Checksums of the bytes it is shown. It costs time: use it on the blocking pool.
+/// Checksums of the bytes it is shown. That costs time: show them on the blocking pool.
 pub struct Hasher(Vec<(Algorithm, Running)>);
 
 enum Running {

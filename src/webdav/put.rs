@@ -1,5 +1,5 @@
-//! PUT: the whole file or nothing. Data is gathered into large blocks; while one is written (and
-//! its checksum taken) on the blocking pool, the next is gathered, and no more is taken from the
+//! PUT and PATCH: all that is sent or nothing. Data is gathered into large blocks; while one is written
+//! (and its checksums taken) on the blocking pool, the next is gathered, and no more is taken from the
 //! client than that.
 
 use std::io::{ErrorKind as IoKind, IoSlice, Write};
@@ -99,7 +99,7 @@ async fn store<F: Files>(
         asked.has(Some(received.size))?;
     }
     let Received { upload, hasher, size } = received;
-    let digests = tokio::task::spawn_blocking(|| hasher.finish()).await.unwrap_or_default();
+    let digests = hasher.finish();
     claims.judge(&digests)?;
     if let Some(trailers) = &body.trailers {
         Claims::of(trailers, part.is_some())?.judge(&digests)?;
