@@ -123,7 +123,7 @@ impl Srm {
     }
 }
 
-fn look(located: &Located) -> Result<Entry, Error> {
+pub(super) fn look(located: &Located) -> Result<Entry, Error> {
     let driver = &*located.area.driver;
     let told = |e| driver_error(e, &located.stfn);
     let stat = driver.stat(&located.path).map_err(told)?;
@@ -139,7 +139,7 @@ fn look(located: &Located) -> Result<Entry, Error> {
 }
 
 /// One child; `None` for what is gone meanwhile, leads out, or is neither file nor directory.
-fn child(directory: &dyn Directory, name: &str) -> Result<Option<Entry>, Error> {
+pub(super) fn child(directory: &dyn Directory, name: &str) -> Result<Option<Entry>, Error> {
     match directory.stat(name) {
         Ok(stat) => Ok(entry(name, &stat, None)),
         Err(

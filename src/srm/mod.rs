@@ -53,6 +53,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod transition;
+mod tree;
 mod turns;
 mod upload;
 mod usage;
@@ -82,6 +83,7 @@ pub use error::{Error, ErrorKind};
 pub use explain::Asked;
 pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};
 pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
+pub use tree::{Found, Tree};
 pub use upload::Upload;
 
 use checksum::Checksums;

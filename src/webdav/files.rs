@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::model::{Algorithm, Digests, Identity, Stfn};
 use crate::srm::{
     BesideOf, Carried, Carry, DavLock, Entry, Error, Lister, LockWanted, PropertyPatch, Published,
-    Reader, Srm, Target, Upload, Wanted, WriteOptions,
+    Reader, Srm, Target, Tree, Upload, Wanted, WriteOptions,
 };
 
 /// The core's data path. [`Srm`] says what each method does.
@@ -49,6 +49,14 @@ pub trait Files: Send + Sync + 'static {
         who: &Identity,
         target: &Target,
     ) -> impl Future<Output = Result<Lister, Error>> + Send;
+
+    /// Lists a directory with all below it. What only leads to storage areas:
+    /// [`crate::srm::ErrorKind::NotSupported`].
+    fn tree(
+        &self,
+        who: &Identity,
+        target: &Target,
+    ) -> impl Future<Output = Result<Tree, Error>> + Send;
 
     /// Begins a write.
     fn create(
@@ -192,6 +200,10 @@ impl Files for Srm {
 
     async fn list(&self, who: &Identity, target: &Target) -> Result<Lister, Error> {
         Srm::list(self, who, target).await
+    }
+
+    async fn tree(&self, who: &Identity, target: &Target) -> Result<Tree, Error> {
+        Srm::tree(self, who, target).await
     }
 
     async fn create(

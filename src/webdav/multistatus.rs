@@ -7,7 +7,7 @@ use super::blocking::Source;
 use super::property::{CHECKSUMS, COMMON, Property, write_name};
 use super::propfind_request::{Asked, PropertyName};
 use crate::model::RelPath;
-use crate::srm::{Beside, BesideOf, DeadProperty, Entry, EntryKind, Error, Wanted};
+use crate::srm::{Beside, BesideOf, DeadProperty, Entry, EntryKind, Error, Found, Wanted};
 use crate::web::encode_path;
 
 /// Bytes per piece.
@@ -118,10 +118,13 @@ impl Writer {
 
 const HEAD: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
 <d:multistatus xmlns:d=\"DAV:\" xmlns:ns1=\"http://storm.italiangrid.org/2014/webdav\">\n";
+/// What is not told of a tree (RFC 4918 9.1).
+const BOUND: &str = "</d:href><d:status>HTTP/1.1 403 Forbidden</d:status><d:error>\
+    <d:propfind-finite-depth/></d:error></d:response>\n";
 const TAIL: &str = "</d:multistatus>\n";
 
-/// Children of a directory, in its own order.
-pub(super) type Children = Box<dyn Iterator<Item = Result<Entry, Error>> + Send>;
+/// What lies below a directory, in its own order.
+pub(super) type Children = Box<dyn Iterator<Item = Result<Found, Error>> + Send>;
 
 /// The whole answer: an entry, and its children.
 pub(super) struct Multistatus {
@@ -168,12 +171,17 @@ impl Source for Multistatus {
         }
         while out.len() < PIECE {
             match self.children.as_mut().and_then(|children| children.next()) {
-                Some(entry) => {
-                    let entry = entry?;
-                    let href = format!("{}/{}{}", self.base, entry.name, slash(&entry));
-                    let beside = self.beside(&RelPath::root().join(&entry.name))?;
-                    self.writer.response(&mut out, &href, &entry, &beside);
-                }
+                Some(found) => match found? {
+                    Found::Entry(below, entry) => {
+                        let href = format!("{}/{below}{}", self.base, slash(&entry));
+                        let beside = self.beside(&below)?;
+                        self.writer.response(&mut out, &href, &entry, &beside);
+                    }
+                    Found::Bound(below) => {
+                        let href = encode_path(&format!("{}/{below}/", self.base));
+                        out.extend(["<d:response><d:href>", &href, BOUND]);
+                    }
+                },
                 None => {
                     out.push_str(TAIL);
                     self.over = true;
@@ -216,7 +224,8 @@ mod tests {
     }
 
     fn written(asked: &Asked, entry: Entry, children: Vec<Entry>) -> String {
-        let children: Children = Box::new(children.into_iter().map(Ok));
+        let below = |entry: Entry| Found::Entry(RelPath::root().join(&entry.name), entry);
+        let children: Children = Box::new(children.into_iter().map(below).map(Ok));
         let mut source = written_by(Writer::new(asked, false, ""), entry, Some(children));
         let mut out = String::new();
         while let Some(piece) = source.next().unwrap() {
@@ -302,7 +311,8 @@ mod tests {
     fn large_directories_come_in_pieces() {
         let children: Vec<_> =
             (0..2000).map(|i| entry(&format!("f{i}"), EntryKind::File)).collect();
-        let children: Children = Box::new(children.into_iter().map(Ok));
+        let below = |entry: Entry| Found::Entry(RelPath::root().join(&entry.name), entry);
+        let children: Children = Box::new(children.into_iter().map(below).map(Ok));
         let top = entry("", EntryKind::Directory);
         let writer = Writer::new(&Asked::All(vec![]), false, "");
         let mut source = Multistatus::new(writer, "/", top, Some(children), None);

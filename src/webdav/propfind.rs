@@ -1,4 +1,4 @@
-//! PROPFIND, depth 0 and 1.
+//! PROPFIND of any depth.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -10,7 +10,8 @@ use super::multistatus::{Children, Multistatus, Writer};
 use super::propfind_request::{MAX_BODY, parse};
 use super::reply::{Operation, Refusal};
 use super::{Call, Handled, Incoming};
-use crate::srm::{Entry, EntryKind, ErrorKind};
+use crate::model::RelPath;
+use crate::srm::{Entry, Error, ErrorKind, Found};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Depth {
@@ -45,22 +46,28 @@ async fn look<F: Files>(
     depth: Depth,
 ) -> Result<(Entry, Option<Children>), Refusal> {
     let fail = |error| Refusal::of(error, Operation::PropFind, call.who);
-    if depth == Depth::One {
-        match call.files.list(call.who, &call.place.target).await {
-            Ok(lister) => return Ok((lister.entry, Some(lister.children))),
-            Err(error) if error.kind == ErrorKind::NotADirectory => {}
-            Err(error) => return Err(fail(error)),
+    let target = &call.place.target;
+    let listed = match depth {
+        Depth::Zero => Err(Error::new(ErrorKind::NotADirectory, "not to be looked into")),
+        Depth::One => call.files.list(call.who, target).await.map(|lister| {
+            let below = |entry: Entry| Found::Entry(RelPath::root().join(&entry.name), entry);
+            let children = lister.children.map(move |entry| entry.map(below));
+            (lister.entry, Box::new(children) as Children)
+        }),
+        Depth::Infinity => {
+            call.files.tree(call.who, target).await.map(|tree| (tree.entry, tree.members))
         }
+    };
+    match listed {
+        Ok((entry, children)) => return Ok((entry, Some(children))),
+        Err(error) if error.kind == ErrorKind::NotADirectory => {}
+        Err(error) if error.kind == ErrorKind::NotSupported && depth == Depth::Infinity => {
+            return Err(Refusal::new(StatusCode::FORBIDDEN, error.kind, error.explanation)
+                .with_condition("propfind-finite-depth"));
+        }
+        Err(error) => return Err(fail(error)),
     }
-    let entry = call.files.stat(call.who, &call.place.target).await.map_err(fail)?;
-    if depth == Depth::Infinity && entry.kind == EntryKind::Directory {
-        return Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            ErrorKind::NotSupported,
-            "PROPFIND of a whole tree is not offered: ask with Depth: 1, directory by directory",
-        )
-        .with_condition("propfind-finite-depth"));
-    }
+    let entry = call.files.stat(call.who, target).await.map_err(fail)?;
     Ok((entry, None))
 }
 

@@ -71,21 +71,19 @@ pub(super) struct Refusal {
     pub(super) explanation: String,
     header: Option<(HeaderName, HeaderValue)>,
     /// The condition of RFC 4918 16 that does not hold; the body is XML then.
-    condition: Option<&'static str>,
-    /// Paths of what the condition is about.
+    condition: Option<Box<Condition>>,
+}
+
+/// A condition of RFC 4918 16, and the paths of what it is about.
+#[derive(Debug)]
+struct Condition {
+    name: &'static str,
     hrefs: Vec<String>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, kind: ErrorKind, explanation: impl Into<String>) -> Self {
-        Self {
-            status,
-            kind,
-            explanation: explanation.into(),
-            header: None,
-            condition: None,
-            hrefs: Vec::new(),
-        }
+        Self { status, kind, explanation: explanation.into(), header: None, condition: None }
     }
 
     /// What the core said.
@@ -123,13 +121,15 @@ impl Refusal {
 
     /// Names a condition of RFC 4918 16.
     pub(super) fn with_condition(mut self, condition: &'static str) -> Self {
-        self.condition = Some(condition);
+        self.condition = Some(Box::new(Condition { name: condition, hrefs: Vec::new() }));
         self
     }
 
     /// Names what is in the way of it, by path.
     pub(super) fn with_hrefs(mut self, hrefs: Vec<String>) -> Self {
-        self.hrefs = hrefs;
+        if let Some(condition) = &mut self.condition {
+            condition.hrefs = hrefs;
+        }
         self
     }
 
@@ -140,17 +140,20 @@ impl Refusal {
 
     /// The answer: a line of text. A HEAD gets its headers only.
     pub(super) fn response(self: &Refusal, method: &Method) -> Response {
-        let (kind, text) = match self.condition {
+        let (kind, text) = match &self.condition {
             None => ("text/plain; charset=utf-8", format!("{}\n", one_line(&self.explanation))),
             Some(condition) => {
-                let hrefs = self.hrefs.iter();
-                let hrefs: String =
-                    hrefs.map(|path| format!("<d:href>{}</d:href>", encode_path(path))).collect();
+                let Condition { name, hrefs } = &**condition;
+                let href = |path: &String| format!("<d:href>{}</d:href>", encode_path(path));
+                let condition = match hrefs.iter().map(href).collect::<String>() {
+                    none if none.is_empty() => format!("<d:{name}/>"),
+                    hrefs => format!("<d:{name}>{hrefs}</d:{name}>"),
+                };
                 (
                     "application/xml; charset=utf-8",
                     format!(
-                        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<d:error xmlns:d=\"DAV:\">\
-                         <d:{condition}>{hrefs}</d:{condition}></d:error>\n"
+                        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
+                         <d:error xmlns:d=\"DAV:\">{condition}</d:error>\n"
                     ),
                 )
             }

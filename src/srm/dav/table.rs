@@ -172,3 +172,82 @@ fn conflict(other: &DavLock) -> Error {
     let why = format!("{} is locked: wait until its owner unlocks it", other.root);
     Error::new(ErrorKind::LockConflict, why)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RelPath;
+
+    fn lock(path: &str, exclusive: bool, infinite: bool) -> DavLock {
+        DavLock {
+            token: Arc::from(uuid::Uuid::new_v4().to_string()),
+            key: key(path),
+            root: format!("/vo/{path}"),
+            user: "/CN=a".into(),
+            exclusive,
+            infinite,
+            owner: String::new(),
+            expires: Millis(100),
+        }
+    }
+
+    fn key(path: &str) -> FileKey {
+        FileKey { area: "A".into(), path: RelPath::parse(path).unwrap() }
+    }
+
+    fn taken(table: &Table, lock: DavLock) -> bool {
+        match table.insert(lock, Millis(0)) {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error.kind, ErrorKind::LockConflict);
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_what() {
+        let table = Table::default();
+        assert!(taken(&table, lock("d/f", true, false)));
+        assert!(
+            !taken(&table, lock("d/f", true, false)) && !taken(&table, lock("d/f", false, true))
+        );
+        // The directory alone, but not with all below; a name that begins alike is another.
+        assert!(taken(&table, lock("d", true, false)) && taken(&table, lock("d-", true, true)));
+        assert!(!taken(&table, lock("", true, true)));
+        assert!(taken(&table, lock("s", false, true)) && taken(&table, lock("s/t", false, true)));
+        assert!(!taken(&table, lock("s/t/u", true, false)));
+        assert_eq!(table.over(&key("s/t/u"), Millis(0)).len(), 2);
+        assert_eq!(table.over(&key("d/g"), Millis(0)).len(), 0);
+        assert_eq!(table.below(&key(""), Millis(0)).len(), 5);
+        assert_eq!(table.remove_tree(&key("s")).len(), 2);
+        assert!(taken(&table, lock("s/t/u", true, false)));
+    }
+
+    #[test]
+    fn locks_end() {
+        let table = Table::default();
+        let first = table.insert(lock("f", true, true), Millis(0)).unwrap();
+        assert_eq!(table.over(&key("f/g"), Millis(99)).len(), 1);
+        assert!(table.over(&key("f/g"), Millis(100)).is_empty());
+        assert_eq!(table.remove_ended(Millis(100)), [Arc::clone(&first.token)]);
+        assert!(table.is_empty() && !table.holds(&first));
+    }
+
+    #[test]
+    fn one_user_has_only_so_many() {
+        let table = Table::default();
+        for n in 0..MOST_OF_ONE {
+            table.insert(lock(&format!("f{n}"), true, true), Millis(0)).unwrap();
+        }
+        let more = lock("more", true, true);
+        let error = table.insert(more.clone(), Millis(0)).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NoUserSpace);
+        // A refresh is none more, and somebody else has as many.
+        let first = table.over(&key("f0"), Millis(0)).remove(0);
+        let longer = DavLock { expires: Millis(500), ..DavLock::clone(&first) };
+        table.insert(longer, Millis(0)).unwrap();
+        assert_eq!(table.over(&key("f0"), Millis(400)).len(), 1);
+        table.insert(DavLock { user: "/CN=b".into(), ..more }, Millis(0)).unwrap();
+    }
+}

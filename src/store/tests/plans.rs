@@ -18,6 +18,8 @@ async fn statements_that_must_not_grow_use_their_indices() {
         // Bounded at both ends, or begun where the page before ended.
         (records::MOVE_TREE, "PRIMARY KEY (area=? AND path>? AND path<?)"),
         (records::DELETE_TREE, "PRIMARY KEY (area=? AND path>? AND path<?)"),
+        (properties::MOVE_TREE, "PRIMARY KEY (area=? AND path>? AND path<?)"),
+        (properties::DELETE_TREE, "PRIMARY KEY (area=? AND path>? AND path<?)"),
         (
             &format!("SELECT size {}", records::OF_SPACE),
             "file_records_space (space=? AND (area,path)>(?,?))",

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use crate::model::{Algorithm, Digests, FileKey, Identity, RelPath, Stfn};
 use crate::srm::{
     Beside, BesideOf, Carried, Carry, DavLock, DeadProperty, Entry, EntryKind, Error, ErrorKind,
-    Lister, LockWanted, Part, PropertyPatch, Published, Quota, Reader, Target, Wanted,
+    Lister, LockWanted, Part, PropertyPatch, Published, Quota, Reader, Target, Tree, Wanted,
     WriteOptions,
 };
 use crate::store::Millis;
@@ -170,6 +170,14 @@ impl Files for Fake {
         let list = fs::read_dir(&path).map_err(|e| error(&e))?;
         let children: Vec<_> = list.map(|child| self.entry(&child.unwrap().path())).collect();
         Ok(Lister { entry, children: Box::new(children.into_iter()) })
+    }
+
+    async fn tree(&self, who: &Identity, target: &Target) -> Result<Tree, Error> {
+        let entry = self.entry(&self.enter(who, target)?)?;
+        Err(match entry.kind {
+            EntryKind::Directory => Error::new(ErrorKind::NotSupported, "ask for less"),
+            EntryKind::File => Error::new(ErrorKind::NotADirectory, "a file"),
+        })
     }
 
     async fn create(

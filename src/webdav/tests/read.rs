@@ -167,7 +167,7 @@ async fn large_directories_are_pages_too() {
 }
 
 const ASKED: &str = "<d:propfind xmlns:d=\"DAV:\"><d:prop><d:resourcetype/><d:getcontentlength/>\
-                     <d:lockdiscovery/></d:prop></d:propfind>";
+                     <d:acl/></d:prop></d:propfind>";
 
 #[tokio::test]
 async fn propfind() {
@@ -195,7 +195,7 @@ async fn propfind() {
     assert_eq!(answer.header("content-type"), "application/xml; charset=utf-8");
     let missing = |names: &str| {
         format!(
-            "<d:propstat><d:prop>{names}<d:lockdiscovery/></d:prop>\
+            "<d:propstat><d:prop>{names}<d:acl/></d:prop>\
              <d:status>HTTP/1.1 404 Not Found</d:status></d:propstat></d:response>\n"
         )
     };
