@@ -10,7 +10,7 @@ use super::{
     MapEntry, MappingMode, NamespacesMode, Paths, Site, SrmSection, TlsSection, WorkerPool,
     Workers,
 };
-use crate::model::OverwriteMode;
+use crate::model::{Algorithm, OverwriteMode};
 
 /// One key of storm.toml.
 #[derive(Debug)]
@@ -43,6 +43,7 @@ pub(super) enum Kind {
     Size(fn(&mut Config) -> &mut u64),
     /// A whole number, at least 1.
     Count(fn(&mut Config) -> &mut usize),
+    Checksums(fn(&mut Config) -> &mut Vec<Algorithm>),
     Overwrite(fn(&mut Config) -> &mut OverwriteMode),
     Crl(fn(&mut Config) -> &mut CrlMode),
     Namespaces(fn(&mut Config) -> &mut NamespacesMode),
@@ -66,6 +67,9 @@ impl Kind {
             Kind::Duration(_) => "a duration such as \"72h\" (ms, s, m, h, d)",
             Kind::Size(_) => "a size such as \"32MiB\" or a number of bytes",
             Kind::Count(_) => "a whole number from 1",
+            Kind::Checksums(_) => {
+                "a list of \"adler32\", \"crc32c\", \"md5\", \"sha-1\", \"sha-256\" and \"sha-512\""
+            }
             Kind::Overwrite(_) => "\"NEVER\", \"ALWAYS\" or \"WHEN_FILES_ARE_DIFFERENT\"",
             Kind::Crl(_) => "\"require\", \"if-valid\" or \"ignore\"",
             Kind::Namespaces(_) => {
@@ -232,6 +236,14 @@ pub const KEYS: &[Key] = &[
         Kind::Flag(|c| &mut c.http.fsync),
         "true",
         "bring a file to disk before it is published",
+    ),
+    key(
+        "http",
+        "checksums",
+        Kind::Checksums(|c| &mut c.http.checksums),
+        "[]",
+        "computed beside adler32 of each file that is uploaded: crc32c, md5, sha-1, sha-256, sha-512; \
+         of other files they are computed when somebody asks",
     ),
     key(
         "http",
@@ -527,6 +539,7 @@ pub(super) fn blank() -> Config {
             plain: None,
             anonymous_write: false,
             fsync: false,
+            checksums: Vec::new(),
             lock_lifetime: Duration::ZERO,
         },
         admin: AdminSection { listen: nowhere },

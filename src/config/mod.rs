@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::OverwriteMode;
+use crate::model::{Algorithm, OverwriteMode};
 
 pub use check::split_host_port;
 pub use keys::{KEYS, Key, SECTIONS};
@@ -91,6 +91,8 @@ pub struct HttpSection {
     pub plain: Option<SocketAddr>,
     pub anonymous_write: bool,
     pub fsync: bool,
+    /// Beside adler32.
+    pub checksums: Vec<Algorithm>,
     pub lock_lifetime: Duration,
 }
 

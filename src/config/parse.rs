@@ -13,7 +13,7 @@ use super::values::{nearest, parse_duration, parse_size};
 use super::{
     Config, CrlMode, MapEntry, MappingMode, NamespacesMode, Problem, Severity, WorkerPool,
 };
-use crate::model::OverwriteMode;
+use crate::model::{Algorithm, OverwriteMode};
 
 /// Largest storm.toml that is read, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -220,6 +220,11 @@ impl Reader<'_> {
                 *field(config) = size.ok_or_else(wrong)?;
             }
             Kind::Count(field) => *field(config) = count(value).ok_or_else(wrong)?,
+            Kind::Checksums(field) => {
+                let list = value.as_array().ok_or_else(wrong)?;
+                let items = list.iter().map(|item| Algorithm::parse(item.get_ref().as_str()?));
+                *field(config) = items.collect::<Option<Vec<_>>>().ok_or_else(wrong)?;
+            }
             Kind::Overwrite(field) => {
                 *field(config) = OverwriteMode::parse(text()?).ok_or_else(wrong)?;
             }

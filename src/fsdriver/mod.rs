@@ -180,6 +180,9 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
     /// Opens a file for reading, and no link in its place: for files of our own making.
     fn open_own(&self, path: &RelPath) -> Result<File, DriverError>;
 
+    /// Opens a file for reading and writing in place, and no link: what it led to has another name.
+    fn open_to_write(&self, path: &RelPath) -> Result<File, DriverError>;
+
     /// Makes an empty file of that name, which must be free. Mode 0660.
     fn create(&self, path: &RelPath) -> Result<File, DriverError>;
 
@@ -275,6 +278,9 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
         to: &File,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<bool, DriverError>;
+
+    /// Writes all that `from` holds over what `to` holds from `at` on.
+    fn insert(&self, from: &File, to: &File, at: u64) -> Result<(), DriverError>;
 
     /// Reserves blocks; the size stays as it is. Not supported: no error.
     fn preallocate(&self, file: &File, bytes: u64) -> Result<(), DriverError>;

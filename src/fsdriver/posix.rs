@@ -99,6 +99,10 @@ impl Driver for Posix {
         self.root.open_file(path, OFlags::NOFOLLOW)
     }
 
+    fn open_to_write(&self, path: &RelPath) -> Result<File, DriverError> {
+        self.root.open_file(path, OFlags::RDWR | OFlags::NOFOLLOW)
+    }
+
     fn create(&self, path: &RelPath) -> Result<File, DriverError> {
         let (parent, name) = self.root.parent(path)?;
         let flags =
@@ -290,6 +294,10 @@ impl Driver for Posix {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<bool, DriverError> {
         posix_data::copy(from, to, go_on)
+    }
+
+    fn insert(&self, from: &File, to: &File, at: u64) -> Result<(), DriverError> {
+        posix_data::insert(from, to, at)
     }
 
     fn preallocate(&self, file: &File, bytes: u64) -> Result<(), DriverError> {

@@ -94,6 +94,23 @@ pub(super) fn copy(
     Ok(true)
 }
 
+/// See [`super::Driver::insert`].
+pub(super) fn insert(from: &File, to: &File, at: u64) -> Result<(), DriverError> {
+    let mut piece = vec![0; PIECE];
+    let mut done = 0;
+    loop {
+        match from.read_at(&mut piece, done) {
+            Ok(0) => return Ok(()),
+            Ok(read) => {
+                to.write_all_at(&piece[..read], at + done).map_err(told)?;
+                done += read as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(told(error)),
+        }
+    }
+}
+
 /// The next stretch of data at or after `at`; all that is left, where the file system tells no holes.
 fn data_from(file: &File, at: u64, size: u64) -> Result<Option<Range<u64>>, DriverError> {
     if at >= size {

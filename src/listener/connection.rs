@@ -18,9 +18,10 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::bare::BareSoap;
-use super::front::Place;
+use super::front::{HTTP2, Place};
 use super::gsi::{self, GsiError};
 use super::http::{Caller, Exchange};
+use super::http2;
 use super::prefixed::Prefixed;
 use super::timeout::{Activity, Watched};
 use super::{ConnectionInfo, Door, Front, PortKind, tls};
@@ -28,7 +29,7 @@ use crate::config::Limits;
 use crate::model::{Identity, Refusal};
 
 /// The largest request head, in bytes. hyper takes up to 100 headers in it.
-const HEAD_MAX: usize = 64 * 1024;
+pub(super) const HEAD_MAX: usize = 64 * 1024;
 
 /// What hyper may keep of a connection's input, in bytes: it holds on to that much for as long as the
 /// connection lives, for each of thousands. TLS brings 16 kB at a time anyway.
@@ -103,10 +104,11 @@ async fn open(
 
     // Nothing was asked yet: a shutdown may end this at once.
     let opening = async {
-        let stream = handshake(stream, &front, limits.handshake).await?;
+        let stream = handshake(stream, kind, &front, limits.handshake).await?;
         let session = stream.get_ref().1;
         let info =
             ConnectionInfo { tls: Some(tls::version_name(session.protocol_version())), ..plain };
+        let http2 = session.alpn_protocol() == Some(HTTP2);
         let chain: Vec<CertificateDer<'static>> = session
             .peer_certificates()
             .map(|chain| chain.iter().map(|one| one.clone().into_owned()).collect())
@@ -121,12 +123,12 @@ async fn open(
                 delegation: None,
             }
         };
-        Ok::<_, Failure>((opened, info, chain, judge))
+        Ok::<_, Failure>((opened, info, chain, judge, http2))
     };
     let Some(opening) = shutdown.run_until_cancelled(opening).await else {
         return Ok(());
     };
-    let (opened, info, chain, judge) = opening?;
+    let (opened, info, chain, judge, http2) = opening?;
 
     let caller = Caller::judged(chain, judge);
     let (caller, delegated) = match opened.delegation {
@@ -140,6 +142,8 @@ async fn open(
     if kind == PortKind::Srm {
         let limit = limits.envelope.saturating_add(ENVELOPE_SLACK);
         http(BareSoap::new(opened.io, limit), exchange, &limits, shutdown).await;
+    } else if http2 {
+        http2::serve(opened.io, exchange, &limits, shutdown).await;
     } else {
         http(opened.io, exchange, &limits, shutdown).await;
     }
@@ -162,13 +166,14 @@ fn refused(caller: Caller, why: &str) -> Caller {
 /// short: who makes us wait goes on without one.
 async fn handshake(
     stream: TcpStream,
+    kind: PortKind,
     front: &Front,
     patience: Duration,
 ) -> Result<TlsStream<TcpStream>, Failure> {
     let slow = |_| Failure::SlowHandshake(patience);
     timeout(patience, stream.readable()).await.map_err(slow)?.map_err(Failure::Socket)?;
     let turn = front.turn().await;
-    let mut shaken = pin!(timeout(patience, TlsAcceptor::from(front.tls()).accept(stream)));
+    let mut shaken = pin!(timeout(patience, TlsAcceptor::from(front.tls(kind)).accept(stream)));
     let done = match timeout(TURN, shaken.as_mut()).await {
         Ok(done) => done,
         Err(_) => {

@@ -23,10 +23,13 @@ const ADMIN_RESERVE: usize = 32;
 /// of them would make everybody else wait for their sum.
 const HANDSHAKES_PER_CORE: usize = 32;
 
+/// HTTP/2's name in ALPN (RFC 9113 3.2).
+pub(super) const HTTP2: &[u8] = b"h2";
+
 /// What all ports share. One per daemon.
 pub struct Front {
     limits: ArcSwap<Limits>,
-    tls: ArcSwap<ServerConfig>,
+    tls: ArcSwap<Tls>,
     judge: Arc<dyn Judge>,
     open: AtomicUsize,
     /// How many of them come from one address; those of this host are not counted.
@@ -53,7 +56,7 @@ impl Front {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Arc::new(Self {
             limits: ArcSwap::from_pointee(limits),
-            tls: ArcSwap::new(tls),
+            tls: ArcSwap::from_pointee(Tls::new(tls)),
             judge,
             open: AtomicUsize::new(0),
             by_address: Mutex::default(),
@@ -63,7 +66,7 @@ impl Front {
 
     /// New connections take this certificate from now on.
     pub fn reload_tls(&self, tls: Arc<ServerConfig>) {
-        self.tls.store(tls);
+        self.tls.store(Arc::new(Tls::new(tls)));
     }
 
     /// New connections live under these limits from now on.
@@ -81,8 +84,10 @@ impl Front {
         self.limits.load_full()
     }
 
-    pub(super) fn tls(&self) -> Arc<ServerConfig> {
-        self.tls.load_full()
+    /// The https port speaks HTTP/2 with who asks for it; the others do not.
+    pub(super) fn tls(&self, kind: PortKind) -> Arc<ServerConfig> {
+        let tls = self.tls.load();
+        Arc::clone(if kind == PortKind::Https { &tls.with_http2 } else { &tls.plain })
     }
 
     pub(super) fn judge(&self) -> Arc<dyn Judge> {
@@ -125,6 +130,20 @@ impl Front {
     fn by_address(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
         // Nothing between lock and unlock can panic.
         self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The same certificate twice.
+struct Tls {
+    plain: Arc<ServerConfig>,
+    with_http2: Arc<ServerConfig>,
+}
+
+impl Tls {
+    fn new(plain: Arc<ServerConfig>) -> Self {
+        let mut config = ServerConfig::clone(&plain);
+        config.alpn_protocols.insert(0, HTTP2.to_vec());
+        Self { plain, with_http2: Arc::new(config) }
     }
 }
 

@@ -156,7 +156,8 @@ fn finish(
         || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
         || response.body().is_end_stream();
     let expected = if bodyless { Some(0) } else { response.body().size_hint().exact() };
-    response.map(|body| AnswerBody { body, entry, sent: 0, expected, _under_way: under_way })
+    under_way.answers();
+    response.map(|body| AnswerBody { body, entry, sent: 0, expected, under_way })
 }
 
 /// CONNECT: this is no proxy.
@@ -228,7 +229,7 @@ pub(super) struct AnswerBody {
     sent: u64,
     /// The whole length, where it is known.
     expected: Option<u64>,
-    _under_way: Arc<UnderWay>,
+    under_way: Arc<UnderWay>,
 }
 
 impl http_body::Body for AnswerBody {
@@ -243,6 +244,7 @@ impl http_body::Body for AnswerBody {
         let poll = Pin::new(&mut this.body).poll_frame(cx);
         match &poll {
             Poll::Ready(Some(Ok(frame))) => {
+                this.under_way.moves();
                 this.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
             }
             Poll::Ready(None) => this.expected = Some(this.sent),
@@ -264,6 +266,7 @@ impl Drop for AnswerBody {
     fn drop(&mut self) {
         let whole = self.expected == Some(self.sent) || self.body.is_end_stream();
         self.entry.sent(self.sent, whole);
+        self.under_way.answered();
     }
 }
 

@@ -18,6 +18,7 @@ mod connection;
 mod front;
 mod gsi;
 mod http;
+mod http2;
 mod judge;
 mod log;
 mod p521;

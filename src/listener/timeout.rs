@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::config::Limits;
 
@@ -27,6 +27,10 @@ const LINGER: Duration = Duration::from_secs(5);
 pub(super) struct Activity {
     under_way: AtomicUsize,
     begun: AtomicU64,
+    /// Answers that have not been taken whole.
+    answers: AtomicUsize,
+    /// Pieces of answers that went out.
+    moved: AtomicU64,
     /// A request was answered before all of its body was read.
     unread: AtomicBool,
     waker: AtomicWaker,
@@ -43,6 +47,24 @@ impl Activity {
 
 /// A request that has not ended yet.
 pub(super) struct UnderWay(Arc<Activity>);
+
+impl UnderWay {
+    /// The answer's head is out; to be followed by [`UnderWay::answered`].
+    pub(super) fn answers(&self) {
+        self.0.answers.fetch_add(1, Ordering::SeqCst);
+        self.moves();
+    }
+
+    /// A piece of the answer goes out.
+    pub(super) fn moves(&self) {
+        self.0.moved.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// No more of the answer goes out.
+    pub(super) fn answered(&self) {
+        self.0.answers.fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
@@ -84,6 +106,9 @@ pub(super) struct Watched<S> {
     stage: Stage,
     begun: u64,
     reading: Option<Pin<Box<Sleep>>>,
+    /// HTTP/2: bytes come between requests too, and a client that takes no answer blocks no write.
+    multiplexed: bool,
+    moved: u64,
     blocked: Blocked,
     writing: Option<Pin<Box<Sleep>>>,
     lingering: Option<Pin<Box<Sleep>>>,
@@ -100,10 +125,17 @@ impl<S> Watched<S> {
             stage: Stage::First,
             begun: 0,
             reading: None,
+            multiplexed: false,
+            moved: 0,
             blocked: Blocked::No,
             writing: None,
             lingering: None,
         }
+    }
+
+    /// For a connection of many requests at once.
+    pub(super) fn multiplexed(self) -> Self {
+        Self { multiplexed: true, ..self }
     }
 
     fn enter(&mut self, stage: Stage) {
@@ -126,12 +158,27 @@ impl<S> Watched<S> {
 
     fn read_time_is_up(&mut self, cx: &mut Context<'_>) -> bool {
         let allowed = match self.stage {
+            Stage::Busy if self.multiplexed => self.stall,
             Stage::Busy => return false,
             Stage::First | Stage::Head => self.handshake,
             Stage::Idle => self.keep_alive,
         };
         let timer = self.reading.get_or_insert_with(|| Box::pin(sleep(allowed)));
-        timer.as_mut().poll(cx).is_ready()
+        if timer.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        if self.stage != Stage::Busy {
+            return true;
+        }
+        let moved = self.activity.moved.load(Ordering::Relaxed);
+        let stalls = moved == self.moved && self.activity.answers.load(Ordering::SeqCst) > 0;
+        self.moved = moved;
+        if !stalls {
+            timer.as_mut().reset(Instant::now() + allowed);
+            // So that it wakes us.
+            return timer.as_mut().poll(cx).is_ready();
+        }
+        true
     }
 
     /// Times the writer: any progress of `poll` starts its clock anew.
@@ -171,7 +218,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         this.activity.waker.register(cx.waker());
         this.look();
         if poll.is_ready() {
-            if buf.filled().len() > before && this.stage != Stage::Busy {
+            if buf.filled().len() > before && this.stage != Stage::Busy && !this.multiplexed {
                 this.enter(Stage::Head);
             }
             return poll;
@@ -182,7 +229,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         match this.stage {
             // Nothing is lost: an end like the client's own.
             Stage::First | Stage::Idle => Poll::Ready(Ok(())),
-            _ => Poll::Ready(Err(timed_out("the client does not finish its request's head"))),
+            Stage::Busy => Poll::Ready(Err(timed_out("the client does not take its answers"))),
+            Stage::Head => {
+                Poll::Ready(Err(timed_out("the client does not finish its request's head")))
+            }
         }
     }
 }

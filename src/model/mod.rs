@@ -1,5 +1,6 @@
 //! Plain types: the words of the field, with no I/O. Every other room may use this one; it uses none.
 
+mod digest;
 mod identity;
 mod path;
 mod protocol;
@@ -8,6 +9,7 @@ mod space;
 mod status;
 mod surl;
 
+pub use digest::{Algorithm, Digests};
 pub use identity::{Fqan, FqanError, Identity, LocalAccount, Person, ProxyKind, Refusal};
 pub use path::{HIDDEN_PREFIX, MAX_PATH, PathError, RelPath, Stfn};
 pub use protocol::{Protocol, Turl, UnknownProtocol};

@@ -527,6 +527,32 @@ pub struct WriteOptions {
     /// Judges `If-Match`, `If-None-Match` and so on against what is there; false refuses with
     /// [`super::ErrorKind::Precondition`]. A live put is not an existing file.
     pub precondition: Option<Precondition>,
+    /// Last modification that the file is to have; `None`, and for a part: now.
+    pub modified: Option<SystemTime>,
+    /// Only a part of the file is written, in place; `None`: the file is replaced whole.
+    pub part: Option<Part>,
+}
+
+/// Where a part of a file goes. The file must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// From this offset on, which is not behind the file's end.
+    At(u64),
+    /// Behind the file's end.
+    End,
+    /// Over so many of the last bytes, which are there.
+    Last(u64),
+}
+
+impl Part {
+    /// The offset in a file of that many bytes; `None`: there is no such place.
+    pub fn offset(self, size: u64) -> Option<u64> {
+        match self {
+            Part::At(at) => (at <= size).then_some(at),
+            Part::End => Some(size),
+            Part::Last(bytes) => size.checked_sub(bytes),
+        }
+    }
 }
 
 /// See [`WriteOptions::precondition`].

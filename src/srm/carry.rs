@@ -9,7 +9,7 @@ use super::aside::Aside;
 use super::copy_data::copy_file;
 use super::{Error, ErrorKind, Srm, Target, WriteOptions, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
-use crate::model::{Identity, Stfn};
+use crate::model::{Algorithm, Identity, Stfn};
 use crate::namespace::Located;
 
 mod tree;
@@ -211,6 +211,7 @@ impl Copying {
             expected_size: Some(size.await?),
             precondition: (!replace)
                 .then(|| Box::new(|there: Option<&_>| there.is_none()) as Box<_>),
+            ..WriteOptions::default()
         };
         let place = Target::Stfn(target.stfn.clone());
         let upload = self.srm.create(&self.who, &place, options).await?;
@@ -223,7 +224,8 @@ impl Copying {
         });
         let (upload, copied) = copied.await?;
         let has_sum = copied.adler32.is_some();
-        let published = upload.run(copied.size, copied.adler32).await?;
+        let digests = copied.adler32.map(|sum| (Algorithm::Adler32, sum));
+        let published = upload.run(copied.size, digests.into_iter().collect()).await?;
         if !has_sum {
             let place = (Arc::clone(&target.area), target.path.clone());
             self.srm.checksum_later(owner(&self.who), vec![place]);

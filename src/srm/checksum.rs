@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::access::Needs;
-use super::files::{adler32, keep_adler32, version};
+use super::files::{keep, kept, version};
 use super::turns::pass_on;
-use super::{Entry, EntryKind, Srm, Target, blocking};
+use super::{Entry, EntryKind, Hasher, Srm, Target, blocking};
 use crate::fsdriver::{Driver, Kind};
-use crate::model::{FileKey, Identity, RelPath};
+use crate::model::{Algorithm, FileKey, Identity, RelPath};
 use crate::namespace::{Located, StorageArea};
 use crate::scheduler::{Job, JobFuture, Pool};
 
-/// Eight lower-case hex digits, once they are known. The sender goes when there will be none.
+/// Lower-case hex digits, once they are known. The sender goes when there will be none.
 type Waiting = watch::Receiver<Option<String>>;
 
 /// The workers, and what they have in hand.
@@ -26,11 +26,12 @@ pub(super) struct Checksums {
     running: Mutex<HashMap<Content, Waiting>>,
 }
 
-/// One content of one file.
+/// One checksum of one content of one file.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Content {
     key: FileKey,
     version: String,
+    algorithm: Algorithm,
 }
 
 impl Checksums {
@@ -48,25 +49,46 @@ impl Checksums {
 }
 
 impl Srm {
-    /// The adler32 of what `entry` describes, which was found at `target` a moment ago: kept, or
+    /// A checksum of what `entry` describes, which was found at `target` a moment ago: kept, or
     /// computed now. `None`: not within `answer_wait`, though the work goes on; or the file changes.
-    pub async fn checksum(&self, who: &Identity, target: &Target, entry: &Entry) -> Option<String> {
-        if entry.adler32.is_some() || entry.kind != EntryKind::File {
+    pub async fn checksum(
+        &self,
+        who: &Identity,
+        target: &Target,
+        entry: &Entry,
+        algorithm: Algorithm,
+    ) -> Option<String> {
+        if entry.kind != EntryKind::File {
+            return None;
+        }
+        if algorithm == Algorithm::Adler32 && entry.adler32.is_some() {
             return entry.adler32.clone();
         }
         let located = match target {
             Target::Stfn(stfn) => self.site().reach(who, stfn, Needs::LIST).ok(),
             Target::Transfer(_) => self.find_transfer(who, target).ok().flatten(),
         };
-        self.checksum_of(who, &located?, entry.etag.clone()).await
+        let located = located?;
+        let (area, path) = (Arc::clone(&located.area), located.path.clone());
+        match blocking(move || Ok(look(&area, &path, algorithm))).await.ok()?? {
+            (version, _) if version != entry.etag => None,
+            (_, Some(kept)) => Some(kept),
+            (version, None) => self.checksum_of(who, &located, version, algorithm).await,
+        }
     }
 
-    /// The same of a published file by its place; also what is kept.
+    /// What is computed of each file that comes through our own doors.
+    pub fn checksums(&self) -> Vec<Algorithm> {
+        self.site().config.http.checksums.clone()
+    }
+
+    /// The adler32 of a published file by its place; also what is kept.
     pub(super) async fn checksum_at(&self, who: &Identity, located: Located) -> Option<String> {
         let (area, path) = (Arc::clone(&located.area), located.path.clone());
-        match blocking(move || Ok(look(&area, &path))).await.ok()?? {
+        let algorithm = Algorithm::Adler32;
+        match blocking(move || Ok(look(&area, &path, algorithm))).await.ok()?? {
             (_, Some(kept)) => Some(kept),
-            (version, None) => self.checksum_of(who, &located, version).await,
+            (version, None) => self.checksum_of(who, &located, version, algorithm).await,
         }
     }
 
@@ -75,9 +97,11 @@ impl Srm {
         who: &Identity,
         located: &Located,
         version: String,
+        algorithm: Algorithm,
     ) -> Option<String> {
         let wait = self.site().config.srm.answer_wait;
-        let mut waiting = self.begin_checksum(who.dn(), &located.area, &located.path, version)?;
+        let (area, path) = (&located.area, &located.path);
+        let mut waiting = self.begin_checksum(who.dn(), area, path, version, algorithm)?;
         pass_on();
         let known = tokio::time::timeout(wait, waiting.wait_for(Option::is_some)).await;
         known.ok()?.ok()?.clone()
@@ -92,8 +116,9 @@ impl Srm {
         let (srm, user) = (self.clone(), user.to_owned());
         let begin = move || {
             for (area, path) in files {
-                let Some((version, None)) = look(&area, &path) else { continue };
-                if srm.begin_checksum(&user, &area, &path, version).is_none() {
+                let algorithm = Algorithm::Adler32;
+                let Some((version, None)) = look(&area, &path, algorithm) else { continue };
+                if srm.begin_checksum(&user, &area, &path, version, algorithm).is_none() {
                     tracing::debug!("checksum queue full: the rest is left until somebody asks");
                     break;
                 }
@@ -109,10 +134,11 @@ impl Srm {
         area: &Arc<StorageArea>,
         path: &RelPath,
         version: String,
+        algorithm: Algorithm,
     ) -> Option<Waiting> {
         let checksums = &self.core.checksums;
         let key = FileKey { area: Arc::clone(&area.name), path: path.clone() };
-        let content = Content { key, version };
+        let content = Content { key, version, algorithm };
         let (done, waiting) = watch::channel(None);
         {
             let mut running = checksums.running();
@@ -155,11 +181,15 @@ impl Job for Compute {
 }
 
 /// The version of a published file, and its checksum where one is kept.
-fn look(area: &StorageArea, path: &RelPath) -> Option<(String, Option<String>)> {
+fn look(
+    area: &StorageArea,
+    path: &RelPath,
+    algorithm: Algorithm,
+) -> Option<(String, Option<String>)> {
     let driver = &*area.driver;
     let file = driver.open(path).ok()?;
     let stat = driver.stat_file(&file).ok()?;
-    Some((version(&stat), adler32(driver, &file, &stat)))
+    Some((version(&stat), kept(driver, &file, &stat, algorithm)))
 }
 
 /// Reads the file and keeps what it finds, unless somebody writes to it meanwhile.
@@ -176,30 +206,31 @@ fn compute(
         return None;
     }
     // Somebody else's answer may have come just before.
-    if let Some(kept) = adler32(driver, &file, &stat) {
+    if let Some(kept) = kept(driver, &file, &stat, content.algorithm) {
         return Some(kept);
     }
-    let sum = read_adler32(driver, &file, go_on)?;
+    let sum = read_checksum(driver, &file, content.algorithm, go_on)?;
     if version(&driver.stat_file(&file).ok()?) != content.version || written() {
         return None;
     }
-    if let Err(error) = keep_adler32(driver, &file, &stat, &sum) {
+    if let Err(error) = keep(driver, &file, &stat, content.algorithm, &sum) {
         tracing::warn!(%error, path = %content.key, "its checksum can't be kept: computed again each time");
     }
     Some(sum)
 }
 
 /// The checksum of all bytes of a file; `None` when it can't be read, or `go_on` said no.
-pub(super) fn read_adler32(
+pub(super) fn read_checksum(
     driver: &dyn Driver,
     file: &File,
+    algorithm: Algorithm,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Option<String> {
-    let mut sum = simd_adler32::Adler32::new();
+    let mut hasher = Hasher::new([algorithm]);
     let mut each = |piece: &[u8]| {
-        sum.write(piece);
+        hasher.update(piece);
         go_on()
     };
     let whole = driver.read_through(file, &mut each).ok()?;
-    whole.then(|| format!("{:08x}", sum.finish()))
+    whole.then(|| hasher.finish().remove(&algorithm)).flatten()
 }

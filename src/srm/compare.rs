@@ -4,13 +4,13 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use super::checksum::read_adler32;
+use super::checksum::read_checksum;
 use super::files::{adler32, version};
 use super::live::Live;
 use super::publish::{Origin, Publish, in_lanes};
 use super::{Error, ErrorKind, Srm};
 use crate::fsdriver::Stat;
-use crate::model::FileState;
+use crate::model::{Algorithm, FileState};
 
 const CHANGED: &str = "a file changed while it was compared with another: try again";
 
@@ -80,7 +80,7 @@ impl Publish {
         known: Option<String>,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Option<Seen> {
-        let read = || read_adler32(&*self.area.driver, file, go_on);
+        let read = || read_checksum(&*self.area.driver, file, Algorithm::Adler32, go_on);
         let adler32 = known.or_else(read);
         go_on().then(|| Seen { version: version(stat), adler32 })
     }

@@ -8,13 +8,13 @@ use super::access::driver_error;
 use super::acl::Accounts;
 use super::{Entry, EntryKind, Error, ErrorKind};
 use crate::fsdriver::{Acl, Driver, DriverError, Kind, Stat};
-use crate::model::{HIDDEN_PREFIX, RelPath, RequestToken};
+use crate::model::{Algorithm, Digests, HIDDEN_PREFIX, RelPath, RequestToken};
 use crate::namespace::{Located, StorageArea};
 
-/// Eight lower-case hex digits, as StoRM writes it.
-const ADLER32: &str = "user.storm.checksum.adler32";
-/// `<size>:<mtime_ns>` of the content the checksum was made of. Without it (StoRM's files) the
-/// checksum is trusted.
+/// Checksums, by the names of their algorithms, in lower-case hex digits: as StoRM writes its adler32.
+const CHECKSUM: &str = "user.storm.checksum.";
+/// `<size>:<mtime_ns>` of the content the checksums were made of. Without it (StoRM's files) they are
+/// trusted.
 const STAMP: &str = "user.storm.checksum.stamp";
 /// `<token>.<n>` of the put that published the file: recovery looks for it.
 const PUT_MARK: &str = "user.storm.put";
@@ -73,33 +73,72 @@ pub(super) fn entry(name: &str, stat: &Stat, adler32: Option<String>) -> Option<
 /// Changes with every published content.
 pub(super) fn version(stat: &Stat) -> String {
     let size = if stat.kind == Kind::File { stat.size } else { 0 };
-    format!("{:x}-{:x}-{:x}", stat.inode, size, nanoseconds(stat.modified))
+    // A writer may choose the last modification, and inodes come back: birth tells them apart.
+    let born = stat.created.map_or(0, nanoseconds);
+    format!("{:x}-{size:x}-{:x}-{born:x}", stat.inode, nanoseconds(stat.modified))
 }
 
-/// The checksum that is kept with an open file, unless the file changed since.
-pub(super) fn adler32(driver: &dyn Driver, file: &File, stat: &Stat) -> Option<String> {
-    let text = |name| {
-        driver.attribute(file, name).ok().flatten().and_then(|value| String::from_utf8(value).ok())
-    };
-    let value =
-        text(ADLER32).filter(|v| v.len() == 8 && v.bytes().all(|b| b.is_ascii_hexdigit()))?;
-    match text(STAMP) {
-        Some(kept) if kept != stamp(stat) => None,
-        _ => Some(value.to_ascii_lowercase()),
-    }
-}
-
-/// Keeps a checksum with an open file, of the content that `stat` describes. Cut short, it leaves none.
-pub(super) fn keep_adler32(
+/// A checksum that is kept with an open file, unless the file changed since.
+pub(super) fn kept(
     driver: &dyn Driver,
     file: &File,
     stat: &Stat,
+    algorithm: Algorithm,
+) -> Option<String> {
+    let value = algorithm.hex(&text(driver, file, &attribute(algorithm))?)?;
+    match text(driver, file, STAMP) {
+        Some(kept) if kept != stamp(stat) => None,
+        _ => Some(value),
+    }
+}
+
+/// The adler32 that is kept, as [`kept`].
+pub(super) fn adler32(driver: &dyn Driver, file: &File, stat: &Stat) -> Option<String> {
+    kept(driver, file, stat, Algorithm::Adler32)
+}
+
+/// All that are kept, as [`kept`].
+pub(super) fn all_kept(driver: &dyn Driver, file: &File, stat: &Stat) -> Digests {
+    let names = driver.attributes(file, CHECKSUM).unwrap_or_default();
+    let there = |one: &Algorithm| names.contains(&attribute(*one));
+    let each = Algorithm::ALL.into_iter().filter(there);
+    each.filter_map(|one| Some((one, kept(driver, file, stat, one)?))).collect()
+}
+
+/// Keeps a checksum with an open file, of the content that `stat` describes. Cut short, it leaves none.
+pub(super) fn keep(
+    driver: &dyn Driver,
+    file: &File,
+    stat: &Stat,
+    algorithm: Algorithm,
     value: &str,
 ) -> Result<(), DriverError> {
     // An old value must never stand beside the new stamp.
-    driver.remove_attribute(file, ADLER32)?;
+    if text(driver, file, STAMP).is_some_and(|old| old != stamp(stat)) {
+        forget_checksums(driver, file)?;
+    }
     driver.set_attribute(file, STAMP, stamp(stat).as_bytes())?;
-    driver.set_attribute(file, ADLER32, value.as_bytes())
+    driver.set_attribute(file, &attribute(algorithm), value.as_bytes())
+}
+
+/// The extended attribute that holds a checksum.
+fn attribute(algorithm: Algorithm) -> String {
+    format!("{CHECKSUM}{}", algorithm.name())
+}
+
+fn text(driver: &dyn Driver, file: &File, name: &str) -> Option<String> {
+    driver.attribute(file, name).ok().flatten().and_then(|value| String::from_utf8(value).ok())
+}
+
+/// Takes all checksums off an open file: its content is about to change.
+pub(super) fn forget_checksums(driver: &dyn Driver, file: &File) -> Result<(), DriverError> {
+    // The stamp last: without it a checksum would be trusted.
+    let names = driver.attributes(file, CHECKSUM)?;
+    let values = names.iter().filter(|name| *name != STAMP);
+    values
+        .map(String::as_str)
+        .chain([STAMP])
+        .try_for_each(|name| driver.remove_attribute(file, name))
 }
 
 /// Sets the time of the last modification of a file or directory. The content stays, and so do the
@@ -124,8 +163,8 @@ pub(super) fn set_modified(located: &Located, at: SystemTime) -> Result<(), Erro
 
 /// What [`seal`] writes on a file before it is published.
 pub(super) struct Seal<'a> {
-    /// Of the bytes in the file, where our own door saw them pass.
-    pub(super) adler32: Option<String>,
+    /// Of the bytes in the file, where they are known.
+    pub(super) digests: Digests,
     /// The put that publishes it, and the bytes of what it replaces.
     pub(super) mark: Option<Mark<'a>>,
     /// What it is published with; `None`: it will be sealed again.
@@ -163,20 +202,21 @@ pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(
     if let Some(acl) = seal.acl.as_ref().filter(|acl| **acl != Acl::of_mode(0o660)) {
         driver.set_acl(file, acl).map_err(told)?;
     }
-    let mut kept: Vec<&str> = Vec::new();
-    if let Some(value) = &seal.adler32 {
+    let mut kept: Vec<String> = Vec::new();
+    if !seal.digests.is_empty() {
         let stat = driver.stat_file(file).map_err(told)?;
-        for (name, value) in [(ADLER32, value.clone()), (STAMP, stamp(&stat))] {
-            driver.set_attribute(file, name, value.as_bytes()).map_err(told)?;
+        let values = seal.digests.iter().map(|(one, value)| (attribute(*one), value.clone()));
+        for (name, value) in values.chain([(STAMP.to_owned(), stamp(&stat))]) {
+            driver.set_attribute(file, &name, value.as_bytes()).map_err(told)?;
             kept.push(name);
         }
     }
     if let Some(mark) = &seal.mark {
         set_mark(driver, file, mark).map_err(told)?;
-        kept.extend([PUT_MARK, REPLACED]);
+        kept.extend([PUT_MARK.to_owned(), REPLACED.to_owned()]);
     }
     for name in driver.attributes(file, OURS).map_err(told)? {
-        if !kept.contains(&name.as_str()) {
+        if !kept.contains(&name) {
             driver.remove_attribute(file, &name).map_err(told)?;
         }
     }

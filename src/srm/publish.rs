@@ -8,11 +8,12 @@ use super::access::driver_error;
 use super::acl::of_published;
 use super::compare::Compared;
 use super::files::{
-    Mark, Old, Replaced, Seal, discard, discard_successor, published_by, seal, set_mark, sync_names,
+    Mark, Old, Replaced, Seal, all_kept, discard, discard_successor, published_by, seal, set_mark,
+    sync_names,
 };
 use super::{Error, ErrorKind, blocking};
 use crate::fsdriver::{DriverError, Kind};
-use crate::model::{OverwriteMode, Protocol, RelPath, RequestToken};
+use crate::model::{Algorithm, Digests, OverwriteMode, Protocol, RelPath, RequestToken};
 use crate::namespace::StorageArea;
 
 /// Threads that publish files of one call.
@@ -207,8 +208,22 @@ impl Publish {
         let replaced = replaced.map_err(|error| driver_error(error, &self.target))?;
         let old = replaced.map_or(Old::Missing, Old::Replaced);
         let mark = Some(Mark { token: &self.token, n: self.n, old });
-        seal(&self.area, file, &Seal { adler32, mark, acl, sync: self.sync })?;
+        let mut digests = self.all_known(file)?;
+        digests.extend(adler32.map(|sum| (Algorithm::Adler32, sum)));
+        seal(&self.area, file, &Seal { digests, mark, acl, sync: self.sync })?;
         Ok(replaced)
+    }
+
+    /// What our own door left beside the adler32.
+    fn all_known(&self, file: &File) -> Result<Digests, Error> {
+        let driver = &*self.area.driver;
+        match self.origin {
+            Origin::Mover | Origin::Copy(_) => Ok(Digests::new()),
+            Origin::Door => {
+                let stat = driver.stat_file(file).map_err(|e| driver_error(e, &self.target))?;
+                Ok(all_kept(driver, file, &stat))
+            }
+        }
     }
 
     fn rename(&self) -> Result<(), Error> {

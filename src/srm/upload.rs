@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::access::{Needs, driver_error};
 use super::acl::{Accounts, of_published};
@@ -10,14 +11,15 @@ use super::files::{
     sync_names,
 };
 use super::live::Live;
+use super::part::offset;
 use super::requests::Holder;
 use super::spaces::{Hold, UnderWay};
 use super::{
-    Entry, Error, ErrorKind, Precondition, Published, Srm, Target, Touch, WriteOptions, blocking,
-    to_the_end,
+    Entry, Error, ErrorKind, Part, Precondition, Published, Srm, Target, Touch, WriteOptions,
+    blocking, to_the_end,
 };
 use crate::fsdriver::{DriverError, Kind, Unpublished};
-use crate::model::{FileKey, FileState, Identity, Protocol, RelPath, Stfn};
+use crate::model::{Algorithm, Digests, FileKey, FileState, Identity, Protocol, RelPath, Stfn};
 use crate::namespace::{Access, Located, StorageArea};
 use crate::store::{Intent, IntentId};
 
@@ -27,6 +29,7 @@ pub struct Upload {
     pub file: Arc<File>,
     /// What has come of it by now counts once while the disk is full.
     under_way: UnderWay,
+    modified: Option<SystemTime>,
     /// The name the file has where the file system knows no unnamed ones.
     named: Option<Named>,
     place: Place,
@@ -45,6 +48,8 @@ enum Place {
         /// Room that is kept for it.
         hold: Arc<Hold>,
     },
+    /// A part of a published file.
+    Part { located: Located, precondition: Option<Precondition>, part: Part, hold: Arc<Hold> },
     /// The hidden file of a live put.
     Transfer { area: Arc<StorageArea>, hidden: RelPath, put: Uploading, stfn: Stfn },
 }
@@ -87,6 +92,9 @@ impl Srm {
         }
         self.unlocked(&located.key(), touch(existing.as_ref()))?;
         judge(options.precondition.as_ref(), existing.as_ref())?;
+        if let Some(part) = options.part {
+            offset(part, existing.as_ref())?;
+        }
         let parent = located.path.parent().ok_or_else(|| {
             Error::new(ErrorKind::IsADirectory, "the path is a storage area's root")
         })?;
@@ -95,10 +103,15 @@ impl Srm {
         let hold = Arc::new(hold);
         let (file, named) = self.begin(&located.area, parent, hidden).await?;
         let under_way = self.core.uploads.enter(&located.area.name, Some(&hold), &file);
-        let may_replace = site.permit(who, &located, Needs::DELETE).is_ok();
-        let precondition = options.precondition;
-        let place = Place::Plain { located, precondition, may_replace, reader, hold };
-        Ok(Upload { file, under_way, named, place, srm: self.clone() })
+        let (precondition, modified) = (options.precondition, options.modified);
+        let place = match options.part {
+            Some(part) => Place::Part { located, precondition, part, hold },
+            None => {
+                let may_replace = site.permit(who, &located, Needs::DELETE).is_ok();
+                Place::Plain { located, precondition, may_replace, reader, hold }
+            }
+        };
+        Ok(Upload { file, under_way, modified, named, place, srm: self.clone() })
     }
 
     async fn create_transfer(
@@ -107,6 +120,12 @@ impl Srm {
         stfn: &Stfn,
         options: WriteOptions,
     ) -> Result<Upload, Error> {
+        if options.part.is_some() {
+            return Err(Error::new(
+                ErrorKind::NotSupported,
+                "a TURL takes whole files only: send all of it",
+            ));
+        }
         let (located, holder) = self.find_put(who, stfn)?;
         // A live put is not an existing file.
         judge(options.precondition.as_ref(), None)?;
@@ -119,8 +138,9 @@ impl Srm {
         let (file, named) = self.begin(&located.area, parent, passing).await?;
         let hold = put.0.live.hold(put.0.n);
         let under_way = self.core.uploads.enter(&located.area.name, hold.as_ref(), &file);
+        let modified = options.modified;
         let place = Place::Transfer { area: located.area, hidden, put, stfn: stfn.clone() };
-        Ok(Upload { file, under_way, named, place, srm: self.clone() })
+        Ok(Upload { file, under_way, modified, named, place, srm: self.clone() })
     }
 
     /// An empty file in `directory` that nobody sees.
@@ -204,16 +224,21 @@ impl Srm {
 }
 
 impl Upload {
-    /// Publishes `size` bytes with that checksum under the target's name, in one rename.
+    /// Publishes `size` bytes with these checksums under the target's name, in one rename.
     /// It goes to its end, also when its client hangs up meanwhile.
-    pub async fn publish(self, size: u64, adler32: u32) -> Result<Published, Error> {
-        to_the_end(self.run(size, Some(format!("{adler32:08x}")))).await
+    pub async fn publish(self, size: u64, digests: Digests) -> Result<Published, Error> {
+        to_the_end(self.run(size, digests)).await
     }
 
-    /// As [`Upload::publish`]; the checksum, 8 hex digits, where it is known.
-    pub(super) async fn run(self, size: u64, adler32: Option<String>) -> Result<Published, Error> {
-        let Upload { file, under_way, named, place, srm } = self;
+    /// As [`Upload::publish`].
+    pub(super) async fn run(self, size: u64, digests: Digests) -> Result<Published, Error> {
+        let Upload { file, under_way, modified, named, place, srm } = self;
         let hidden = named.as_ref().map(|named| named.path.clone());
+        if let Some(at) = modified {
+            // Before anything is said about the file's content as it stands.
+            let file = Arc::clone(&file);
+            blocking(move || file.set_modified(at).map_err(|e| unset(&e))).await?;
+        }
         let file = Unpublished { file, hidden };
         let published = match place {
             Place::Plain { located, precondition, may_replace, reader, hold } => {
@@ -225,15 +250,20 @@ impl Upload {
                     )),
                     there => judge(precondition.as_ref(), there),
                 };
-                let whole = Whole { size, adler32, reader };
+                let whole = Whole { size, digests, reader };
                 let published = srm.publish_file(file, located, judge, whole).await;
                 // Until it counts as used.
                 drop(hold);
                 published
             }
+            Place::Part { located, precondition, part, hold } => {
+                srm.fit_upload(&located.area, &hold, size).await?;
+                let judge = move |there: Option<&Entry>| judge(precondition.as_ref(), there);
+                srm.write_part(file, located, judge, part).await
+            }
             Place::Transfer { area, hidden, put, stfn } => {
                 srm.room_for_transfer(&area, &put.0, size).await?;
-                publish_transfer(file, area, hidden, &put, &stfn, adler32).await
+                publish_transfer(file, area, hidden, &put, &stfn, digests).await
             }
         };
         drop(under_way);
@@ -250,7 +280,7 @@ impl Srm {
         file: Unpublished,
         located: Located,
         judge: impl FnOnce(Option<&Entry>) -> Result<(), Error>,
-        Whole { size, adler32, reader }: Whole,
+        Whole { size, digests, reader }: Whole,
     ) -> Result<Published, Error> {
         let key = located.key();
         let sync = self.site().config.http.fsync;
@@ -279,7 +309,8 @@ impl Srm {
             let told = |e| driver_error(e, &located.stfn);
             let directory = located.path.parent().unwrap_or_else(RelPath::root);
             let acl = Some(of_published(&located.area, &directory, reader)?);
-            let seal_of = Seal { adler32: adler32.clone(), mark: None, acl, sync };
+            let adler32 = digests.get(&Algorithm::Adler32).cloned();
+            let seal_of = Seal { digests, mark: None, acl, sync };
             seal(&located.area, &file.file, &seal_of)?;
             let stat = driver.stat_file(&file.file).map_err(told)?;
             if stat.size != size {
@@ -327,7 +358,7 @@ impl Srm {
 /// What is known of a body once it is there.
 struct Whole {
     size: u64,
-    adler32: Option<String>,
+    digests: Digests,
     reader: Option<u32>,
 }
 
@@ -338,7 +369,7 @@ async fn publish_transfer(
     hidden: RelPath,
     put: &Uploading,
     stfn: &Stfn,
-    adler32: Option<String>,
+    digests: Digests,
 ) -> Result<Published, Error> {
     let live: &Arc<Live> = &put.0.live;
     let _turn = live.turn.lock().await;
@@ -351,7 +382,8 @@ async fn publish_transfer(
         let driver = &*area.driver;
         let told = |e| driver_error(e, &area.name);
         // putDone syncs, and sets the mark.
-        let seal_of = Seal { adler32: adler32.clone(), mark: None, acl: None, sync: false };
+        let adler32 = digests.get(&Algorithm::Adler32).cloned();
+        let seal_of = Seal { digests, mark: None, acl: None, sync: false };
         seal(&area, &file.file, &seal_of)?;
         match driver.link(&file, &hidden) {
             Ok(()) => {}
@@ -379,6 +411,13 @@ async fn publish_transfer(
     .await
 }
 
+fn unset(error: &std::io::Error) -> Error {
+    Error::new(
+        ErrorKind::InvalidRequest,
+        format!("the file cannot have that modification time: {error}: leave it out"),
+    )
+}
+
 fn not_begun(error: DriverError, directory: &RelPath) -> Error {
     match error {
         DriverError::NotFound => Error::new(
@@ -394,7 +433,7 @@ fn not_begun(error: DriverError, directory: &RelPath) -> Error {
 }
 
 /// What stands at a path now; `None` for nothing.
-fn look(located: &Located) -> Result<Option<Entry>, Error> {
+pub(super) fn look(located: &Located) -> Result<Option<Entry>, Error> {
     let driver = &*located.area.driver;
     let name = located.stfn.name().unwrap_or_default();
     match driver.stat(&located.path) {

@@ -45,7 +45,7 @@ impl Conditions {
         }
     }
 
-    /// True when there is one that a write heeds.
+    /// True when there is one that a change heeds.
     pub(super) fn any(&self) -> bool {
         self.if_match.is_some()
             || self.if_none_match.is_some()

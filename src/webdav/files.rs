@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Identity, Stfn};
+use crate::model::{Algorithm, Digests, Identity, Stfn};
 use crate::srm::{
     BesideOf, Carried, Carry, DavLock, Entry, Error, Lister, LockWanted, PropertyPatch, Published,
     Reader, Srm, Target, Tree, Upload, Wanted, WriteOptions,
@@ -23,14 +23,18 @@ pub trait Files: Send + Sync + 'static {
         target: &Target,
     ) -> impl Future<Output = Result<Entry, Error>> + Send;
 
-    /// The adler32 of what was found at `target` a moment ago; computed where none is kept, as long as
-    /// an answer may wait for that.
+    /// A checksum of what was found at `target` a moment ago, in hex digits; computed where none is
+    /// kept, as long as an answer may wait for that.
     fn checksum(
         &self,
         who: &Identity,
         target: &Target,
         entry: &Entry,
+        algorithm: Algorithm,
     ) -> impl Future<Output = Option<String>> + Send;
+
+    /// What is computed of each file that is written.
+    fn checksums(&self) -> Vec<Algorithm>;
 
     /// Opens a file for reading. A directory: [`crate::srm::ErrorKind::IsADirectory`].
     fn open(
@@ -161,11 +165,11 @@ pub trait UploadHandle: Send + 'static {
     /// Where the bytes go: open for writing, at its end.
     fn file(&self) -> &File;
 
-    /// Makes `size` bytes with that checksum the content of the target.
+    /// Makes `size` bytes with these checksums the content of the target. Those of a part are of no use.
     fn publish(
         self,
         size: u64,
-        adler32: u32,
+        digests: Digests,
     ) -> impl Future<Output = Result<Published, Error>> + Send;
 }
 
@@ -176,8 +180,18 @@ impl Files for Srm {
         Srm::stat(self, who, target).await
     }
 
-    async fn checksum(&self, who: &Identity, target: &Target, entry: &Entry) -> Option<String> {
-        Srm::checksum(self, who, target, entry).await
+    async fn checksum(
+        &self,
+        who: &Identity,
+        target: &Target,
+        entry: &Entry,
+        algorithm: Algorithm,
+    ) -> Option<String> {
+        Srm::checksum(self, who, target, entry, algorithm).await
+    }
+
+    fn checksums(&self) -> Vec<Algorithm> {
+        Srm::checksums(self)
     }
 
     async fn open(&self, who: &Identity, target: &Target) -> Result<Reader, Error> {
@@ -286,7 +300,7 @@ impl UploadHandle for Upload {
         &self.file
     }
 
-    async fn publish(self, size: u64, adler32: u32) -> Result<Published, Error> {
-        Upload::publish(self, size, adler32).await
+    async fn publish(self, size: u64, digests: Digests) -> Result<Published, Error> {
+        Upload::publish(self, size, digests).await
     }
 }

@@ -9,12 +9,13 @@ use http::{HeaderValue, StatusCode, header};
 use super::blocking::BlockingBody;
 use super::conditions::{Conditions, Verdict, range_holds};
 use super::content::{content_type, is_active};
-use super::digest;
+use super::digest::Wishes;
 use super::file_body::FileSource;
 use super::files::Files;
 use super::range::{Wanted, wanted};
 use super::reply::{Operation, Refusal};
 use super::{Call, Handled, listing, place};
+use crate::model::Digests;
 use crate::srm::{Entry, EntryKind, ErrorKind, Reader, Target};
 
 /// HEAD.
@@ -113,10 +114,12 @@ fn judge<F>(call: &Call<'_, F>, entry: &Entry) -> Result<Option<Response>, Refus
 async fn described<F: Files>(call: &Call<'_, F>, entry: &Entry) -> Response {
     let mut response = Response::new(Body::empty());
     validators(&mut response, entry);
-    let sum = match digest::wants_adler32(call.headers) {
-        true => call.files.checksum(call.who, &call.place.target, entry).await,
-        false => None,
-    };
+    let wishes = Wishes::of(call.headers);
+    let mut known = Digests::new();
+    for algorithm in wishes.algorithms() {
+        let found = call.files.checksum(call.who, &call.place.target, entry, algorithm).await;
+        known.extend(found.map(|value| (algorithm, value)));
+    }
     let headers = response.headers_mut();
     let kind = content_type(&entry.name);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -125,9 +128,7 @@ async fn described<F: Files>(call: &Call<'_, F>, entry: &Entry) -> Response {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     }
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    if let Some(sum) = sum {
-        headers.insert(digest::DIGEST, text(&digest::tell(&sum)));
-    }
+    wishes.tell(&known, headers);
     response
 }
 

@@ -20,6 +20,7 @@ mod listing;
 mod lock;
 mod lock_request;
 mod multistatus;
+mod part;
 mod place;
 mod property;
 mod propfind;
@@ -105,7 +106,7 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
     let (head, body) = request.into_parts();
     let who = head.extensions.get::<Identity>().cloned().unwrap_or(Identity::Anonymous);
     let operation = Operation::of(&head.method);
-    let mut body = Incoming { body, polled: false };
+    let mut body = Incoming { body, polled: false, trailers: None };
     let handled = match place::locate(head.uri.path()) {
         Ok(place) => {
             let judged = if_header::judge(&door.files, operation, &who, &head.headers, &place);
@@ -153,6 +154,7 @@ async fn dispatch<F: Files>(
         Operation::Read if *method == Method::HEAD => get::head(call).await,
         Operation::Read => get::get(call).await,
         Operation::Put => put::put(call, body).await,
+        Operation::Patch => put::patch(call, body).await,
         Operation::Delete => delete(call).await,
         Operation::MakeDirectory => make_directory(call, body).await,
         Operation::Move | Operation::Copy => carry::carry(call, operation).await,
@@ -174,6 +176,7 @@ fn options() -> Response {
     let headers = response.headers_mut();
     headers.insert(header::ALLOW, HeaderValue::from_static(reply::ALLOW));
     headers.insert("dav", HeaderValue::from_static(reply::DAV));
+    headers.insert("accept-patch", HeaderValue::from_static(part::PARTIAL));
     headers.insert("ms-author-via", HeaderValue::from_static("DAV"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     response
@@ -228,6 +231,13 @@ async fn make_directory<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Han
     if matches!(call.place.target, Target::Transfer(_)) {
         return Err(Refusal::method("under /fileTransfer/ no directory can be made".to_owned()));
     }
+    let conditions = conditions::Conditions::of(call.headers);
+    if conditions.any() {
+        let there = call.files.stat(call.who, &call.place.target).await.ok();
+        if !conditions.allow_write(there.as_ref()) {
+            return Err(Refusal::precondition());
+        }
+    }
     call.files
         .make_directory(call.who, &call.place.target)
         .await
@@ -239,6 +249,8 @@ async fn make_directory<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Han
 struct Incoming {
     body: Body,
     polled: bool,
+    /// What came behind it.
+    trailers: Option<HeaderMap>,
 }
 
 impl Incoming {
@@ -252,7 +264,7 @@ impl Incoming {
         self.body.size_hint().exact()
     }
 
-    /// The next piece of data; `None` at the end. Trailers are passed over.
+    /// The next piece of data; `None` at the end.
     async fn piece(&mut self, idle: Duration) -> Result<Option<bytes::Bytes>, Refusal> {
         self.polled = true;
         let silent = || {
@@ -278,8 +290,8 @@ impl Incoming {
             };
             match frame.into_data() {
                 Ok(data) if !data.is_empty() => return Ok(Some(data)),
-                // Trailers, or an empty frame.
-                _ => {}
+                Ok(_) => {}
+                Err(frame) => self.trailers = frame.into_trailers().ok(),
             }
         }
     }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::blocking::Source;
-use super::property::{COMMON, Property, write_name};
+use super::property::{CHECKSUMS, COMMON, Property, write_name};
 use super::propfind_request::{Asked, PropertyName};
 use crate::model::RelPath;
 use crate::srm::{Beside, BesideOf, DeadProperty, Entry, EntryKind, Error, Found, Wanted};
@@ -61,6 +61,7 @@ impl Writer {
         Wanted {
             properties: self.all_dead || !self.dead.is_empty(),
             locks: any(&[Property::LockDiscovery, Property::SupportedLock]),
+            checksums: any(&CHECKSUMS),
             quota: any(&[Property::QuotaAvailable, Property::QuotaUsed]),
         }
     }

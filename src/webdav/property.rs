@@ -3,7 +3,9 @@
 use std::time::SystemTime;
 
 use super::content::content_type;
+use super::digest;
 use super::propfind_request::{DAV, PropertyName};
+use crate::model::Algorithm;
 use crate::srm::{Beside, DavLock, Entry, EntryKind};
 use crate::web::{encode_path, escape, http_date, rfc3339};
 
@@ -25,7 +27,12 @@ pub(super) enum Property {
     // From here on: told when asked for by name only.
     QuotaAvailable,
     QuotaUsed,
+    /// As StoRM tells it.
     Checksum,
+    /// As ownCloud tells them: rclone and desktops compare with these.
+    OwnCloudChecksums,
+    /// As dCache tells them.
+    DcacheChecksums,
 }
 
 /// Those of `allprop` and `propname`.
@@ -49,10 +56,15 @@ const SUPPORTED: &str = "<d:lockentry><d:lockscope><d:exclusive/></d:lockscope><
 /// Those that cost something.
 const RARE: [Property; 2] = [Property::QuotaAvailable, Property::QuotaUsed];
 
+/// The checksums of a file, one in each form.
+pub(super) const CHECKSUMS: [Property; 3] =
+    [Property::Checksum, Property::OwnCloudChecksums, Property::DcacheChecksums];
+
 impl Property {
     pub(super) fn of(name: &PropertyName) -> Option<Self> {
-        if name.namespace == STORM {
-            return (name.local == "Checksum").then_some(Property::Checksum);
+        let elsewhere = CHECKSUMS.iter().find(|p| p.name() == name.local);
+        if let Some(property) = elsewhere.filter(|p| p.namespace() == name.namespace) {
+            return Some(*property);
         }
         let known = COMMON.iter().chain(&RARE).find(|p| p.name() == name.local);
         known.copied().filter(|_| name.namespace == DAV)
@@ -73,6 +85,17 @@ impl Property {
             Property::QuotaAvailable => "quota-available-bytes",
             Property::QuotaUsed => "quota-used-bytes",
             Property::Checksum => "Checksum",
+            Property::OwnCloudChecksums => "checksums",
+            Property::DcacheChecksums => "Checksums",
+        }
+    }
+
+    const fn namespace(self) -> &'static str {
+        match self {
+            Property::Checksum => STORM,
+            Property::OwnCloudChecksums => "http://owncloud.org/ns",
+            Property::DcacheChecksums => "http://www.dcache.org/2013/webdav",
+            _ => DAV,
         }
     }
 
@@ -99,20 +122,35 @@ impl Property {
             Property::SupportedLock => Some(String::new()),
             Property::QuotaAvailable => quota.map(|quota| quota.available.to_string()),
             Property::QuotaUsed => quota.map(|quota| quota.used.to_string()),
-            Property::Checksum => entry.adler32.clone().filter(|_| file),
+            Property::Checksum => {
+                let kept = beside.digests.get(&Algorithm::Adler32);
+                kept.or(entry.adler32.as_ref()).filter(|_| file).cloned()
+            }
+            Property::OwnCloudChecksums => some(digest::own_cloud(&beside.digests))
+                .map(|all| format!("<oc:checksum>{all}</oc:checksum>")),
+            Property::DcacheChecksums => some(digest::rfc3230(&beside.digests)),
         }
     }
 
     /// Writes the element; an empty value makes an empty element.
     pub(super) fn write(self, out: &mut String, value: &str) {
-        let prefix = if self == Property::Checksum { "ns1" } else { "d" };
+        let (prefix, declared) = match self {
+            Property::Checksum => ("ns1:", ""),
+            Property::OwnCloudChecksums => ("oc:", " xmlns:oc=\"http://owncloud.org/ns\""),
+            Property::DcacheChecksums => ("", " xmlns=\"http://www.dcache.org/2013/webdav\""),
+            _ => ("d:", ""),
+        };
         let name = self.name();
         if value.is_empty() {
-            out.extend(["<", prefix, ":", name, "/>"]);
+            out.extend(["<", prefix, name, declared, "/>"]);
         } else {
-            out.extend(["<", prefix, ":", name, ">", value, "</", prefix, ":", name, ">"]);
+            out.extend(["<", prefix, name, declared, ">", value, "</", prefix, name, ">"]);
         }
     }
+}
+
+fn some(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// A lock as `lockdiscovery` tells it (RFC 4918 14.1). `prefix` stands before its path.

@@ -1,23 +1,24 @@
-//! PUT: the whole file or nothing. Data is gathered into large blocks; while one is written (and
-//! its checksum taken) on the blocking pool, the next is gathered, and no more is taken from the
+//! PUT and PATCH: all that is sent or nothing. Data is gathered into large blocks; while one is written
+//! (and its checksums taken) on the blocking pool, the next is gathered, and no more is taken from the
 //! client than that.
 
 use std::io::{ErrorKind as IoKind, IoSlice, Write};
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
-use http::{HeaderMap, StatusCode, header};
-use simd_adler32::Adler32;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::task::JoinHandle;
 
 use super::conditions::Conditions;
+use super::digest::{Claims, Wishes};
 use super::files::{Files, UploadHandle};
-use super::get::{text, validators};
+use super::get::validators;
 use super::reply::{Operation, Refusal};
-use super::{Call, Handled, Incoming, digest, reply};
-use crate::srm::{Error, ErrorKind, Published, WriteOptions};
+use super::{Call, Handled, Incoming, digest, part, reply};
+use crate::model::Algorithm;
+use crate::srm::{Entry, EntryKind, Error, ErrorKind, Hasher, Target, WriteOptions};
 
 /// Bytes per write.
 const BLOCK: usize = 1 << 20;
@@ -28,9 +29,29 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Pieces below this size are copied together.
 const SMALL: usize = 8 * 1024;
 
+/// Both ways (ownCloud).
+const OC_MTIME: HeaderName = HeaderName::from_static("x-oc-mtime");
+
 /// PUT. What can be refused is refused before the body is asked for.
 pub(super) async fn put<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Handled {
     check_headers(call.headers)?;
+    let asked = part::of_put(call.headers, body.size())?;
+    store(call, body, asked, Operation::Put).await
+}
+
+/// PATCH, of a file that is there.
+pub(super) async fn patch<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Handled {
+    check_headers(call.headers)?;
+    let asked = part::of_patch(call.headers, body.size())?;
+    store(call, body, Some(asked), Operation::Patch).await
+}
+
+async fn store<F: Files>(
+    call: Call<'_, F>,
+    body: &mut Incoming,
+    asked: Option<part::Asked>,
+    operation: Operation,
+) -> Handled {
     if call.place.slash {
         return Err(Refusal::new(
             StatusCode::CONFLICT,
@@ -38,19 +59,32 @@ pub(super) async fn put<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Han
             "a path that ends in / names a directory: leave it out, or use MKCOL",
         ));
     }
-    let claimed = digest::claimed_adler32(call.headers)?;
-    let fail = |error| Refusal::of(error, Operation::Put, call.who);
+    let fail = |error| Refusal::of(error, operation, call.who);
+    let mut part = asked.filter(|asked| !asked.is_whole());
+    let mut new = false;
+    if let Some(asked) = &part {
+        let there = look(&call, operation).await?;
+        asked.fits(there.as_ref())?;
+        new = there.is_none();
+    }
+    // The first part of a new file is the file, so far.
+    part = part.filter(|_| !new);
+    let modified = modified(call.headers)?;
     let conditions = Conditions::of(call.headers);
+    let holds =
+        move |entry: Option<&Entry>| !(new && entry.is_some()) && conditions.allow_write(entry);
     let options = WriteOptions {
-        expected_size: body.size(),
-        precondition: conditions
-            .any()
-            .then(|| Box::new(move |entry: Option<&_>| conditions.allow_write(entry)) as Box<_>),
+        expected_size: body.size().or_else(|| number(call.headers, "x-expected-entity-length")),
+        modified: modified.filter(|_| part.is_none()),
+        precondition: Some(Box::new(holds)),
+        part: part.map(|asked| asked.part),
     };
+    let claims = Claims::of(call.headers, part.is_some())?;
+    let hasher = hasher(&call, &claims, part.is_some());
     let upload = call.files.create(call.who, &call.place.target, options).await.map_err(fail)?;
     let expected = body.size();
     let idle = call.options.idle_body;
-    let received = receive(upload, body, idle).await.map_err(|trouble| match trouble {
+    let received = receive(upload, hasher, body, idle).await.map_err(|trouble| match trouble {
         Trouble::Client(refusal) => refusal,
         Trouble::Disk(error) => fail(error),
     })?;
@@ -61,49 +95,97 @@ pub(super) async fn put<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Han
             "the request's body is not as long as its head says: send it again",
         ));
     }
-    let sum = received.adler.finish();
-    if claimed.is_some_and(|claimed| claimed != sum) {
-        return Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            ErrorKind::InvalidRequest,
-            format!(
-                "what came has adler32 {sum:08x}, not the one of the Digest header: send it again"
-            ),
-        ));
+    if let Some(asked) = &asked {
+        asked.has(Some(received.size))?;
     }
-    let Received { upload, size, .. } = received;
-    let published = upload.publish(size, sum).await.map_err(fail)?;
-    Ok(answer(&call, &published, sum))
-}
-
-fn answer<F>(call: &Call<'_, F>, published: &Published, sum: u32) -> axum::response::Response {
+    let Received { upload, hasher, size } = received;
+    let digests = hasher.finish();
+    claims.judge(&digests)?;
+    if let Some(trailers) = &body.trailers {
+        Claims::of(trailers, part.is_some())?.judge(&digests)?;
+    }
+    let published = upload.publish(size, digests.clone()).await.map_err(fail)?;
     let created = published.created;
     let status = if created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
     let mut response = reply::empty(status);
     validators(&mut response, &published.entry);
-    if digest::wants_adler32(call.headers) {
-        let told = digest::tell(&format!("{sum:08x}"));
-        response.headers_mut().insert(digest::DIGEST, text(&told));
+    if part.is_none() {
+        Wishes::of(call.headers).tell(&digests, response.headers_mut());
+        if modified.is_some() {
+            response.headers_mut().insert(OC_MTIME, HeaderValue::from_static("accepted"));
+        }
     }
-    response
+    Ok(response)
 }
 
-/// A PUT means the whole file as it stands. Every `Content-…` header that says otherwise, or that
-/// is not known to be harmless, is refused: never is a fragment stored as the file.
+/// What is computed of a body: what is kept of every file, wanted in the answer, or claimed by the
+/// client; all that is known, where it is claimed only behind the body.
+fn hasher<F: Files>(call: &Call<'_, F>, claims: &Claims, part: bool) -> Hasher {
+    let mut algorithms: Vec<Algorithm> = claims.algorithms().collect();
+    if digest::in_trailer(call.headers) {
+        algorithms.extend(Algorithm::ALL);
+    }
+    if !part {
+        algorithms.push(Algorithm::Adler32);
+        algorithms.extend(call.files.checksums());
+        algorithms.extend(Wishes::of(call.headers).algorithms());
+    }
+    Hasher::new(algorithms)
+}
+
+/// The last modification that the client wants the file to have, as ownCloud's clients say it: seconds
+/// since 1970.
+fn modified(headers: &HeaderMap) -> Result<Option<SystemTime>, Refusal> {
+    let Some(value) = headers.get(OC_MTIME) else { return Ok(None) };
+    // Some tell fractions.
+    let text = value.to_str().unwrap_or_default().trim();
+    let seconds = text.parse::<f64>().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
+    let at = seconds.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
+    at.map(Some).ok_or_else(|| {
+        let why = "X-OC-Mtime is no number of seconds since 1970: leave it out";
+        Refusal::new(StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, why)
+    })
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// The file that a part is to be written of; `None`: there is none, and a PUT may begin it.
+async fn look<F: Files>(
+    call: &Call<'_, F>,
+    operation: Operation,
+) -> Result<Option<Entry>, Refusal> {
+    if matches!(call.place.target, Target::Transfer(_)) {
+        return Err(Refusal::new(
+            StatusCode::NOT_IMPLEMENTED,
+            ErrorKind::NotSupported,
+            "under /fileTransfer/ files are taken whole: send all of it",
+        ));
+    }
+    match call.files.stat(call.who, &call.place.target).await {
+        Ok(entry) if entry.kind == EntryKind::Directory => {
+            Err(Refusal::method("the path is a directory, and has no bytes".to_owned()))
+        }
+        Ok(entry) => Ok(Some(entry)),
+        Err(error) if error.kind == ErrorKind::NotFound && operation == Operation::Put => Ok(None),
+        Err(error) => Err(Refusal::of(error, operation, call.who)),
+    }
+}
+
+/// What is sent is what is stored. Every `Content-…` header that says otherwise, or that is not known
+/// to be harmless, is refused.
 fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     let refuse = |status, why: String| Err(Refusal::new(status, ErrorKind::NotSupported, why));
     for (name, value) in headers {
         let identity = value.as_bytes().eq_ignore_ascii_case(b"identity");
         match name.as_str() {
-            "content-range" => {
-                let why = "PUT of a part of a file is not offered: send the whole file".to_owned();
-                return refuse(StatusCode::NOT_IMPLEMENTED, why);
-            }
             "content-encoding" if !identity => {
                 let why = "Content-Encoding is not offered: send the file as it is".to_owned();
                 return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
             }
             "content-length"
+            | "content-range"
             | "content-type"
             | "content-md5"
             | "content-digest"
@@ -137,17 +219,18 @@ enum Trouble {
 /// What goes to the blocking pool and comes back with each block.
 struct Received<U> {
     upload: U,
-    adler: Adler32,
+    hasher: Hasher,
     size: u64,
 }
 
 /// Takes the whole body.
 async fn receive<U: UploadHandle>(
     upload: U,
+    hasher: Hasher,
     body: &mut Incoming,
     idle: Duration,
 ) -> Result<Received<U>, Trouble> {
-    let mut writer = Writer::Resting(Received { upload, adler: Adler32::new(), size: 0 });
+    let mut writer = Writer::Resting(Received { upload, hasher, size: 0 });
     loop {
         // Both at once, so that a full disk is told at once, not when the client has sent more.
         let gathering = pin!(gather(body, idle));
@@ -245,7 +328,7 @@ fn write<U: UploadHandle>(
     block: &[Bytes],
 ) -> Result<Received<U>, Error> {
     for piece in block {
-        received.adler.write(piece);
+        received.hasher.update(piece);
         received.size += piece.len() as u64;
     }
     let mut slices: Vec<IoSlice<'_>> = block.iter().map(|piece| IoSlice::new(piece)).collect();

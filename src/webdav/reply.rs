@@ -9,10 +9,10 @@ use crate::srm::{Error, ErrorKind};
 use crate::web::encode_path;
 
 /// The methods of this door.
-pub(super) const ALLOW: &str = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, COPY, MOVE, PROPFIND, PROPPATCH, \
-     LOCK, UNLOCK";
-/// The compliance class of RFC 4918 18.
-pub(super) const DAV: &str = "1, 2, 3";
+pub(super) const ALLOW: &str = "OPTIONS, GET, HEAD, PUT, PATCH, DELETE, MKCOL, COPY, MOVE, PROPFIND, \
+     PROPPATCH, LOCK, UNLOCK";
+/// The compliance classes of RFC 4918 18, and sabre/dav's PATCH.
+pub(super) const DAV: &str = "1, 2, 3, sabredav-partialupdate";
 
 /// What a method does, as far as the meaning of an error depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(super) enum Operation {
     /// GET and HEAD.
     Read,
     Put,
+    /// A part of a file.
+    Patch,
     Delete,
     MakeDirectory,
     Move,
@@ -39,6 +41,7 @@ impl Operation {
             "OPTIONS" => Operation::Options,
             "GET" | "HEAD" => Operation::Read,
             "PUT" => Operation::Put,
+            "PATCH" => Operation::Patch,
             "DELETE" => Operation::Delete,
             "MKCOL" => Operation::MakeDirectory,
             "MOVE" => Operation::Move,
@@ -196,7 +199,7 @@ pub(super) fn empty(status: StatusCode) -> Response {
 /// The status of an error. A failed PUT never gets 500, with which gfal-copy ends as if all were
 /// well; and 503 only where the core is too busy to begin.
 fn status(kind: ErrorKind, operation: Operation, who: &Identity) -> StatusCode {
-    let put = operation == Operation::Put;
+    let put = matches!(operation, Operation::Put | Operation::Patch);
     let read = matches!(operation, Operation::Read | Operation::PropFind);
     match kind {
         ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,

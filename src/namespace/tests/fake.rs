@@ -55,6 +55,8 @@ impl Driver for Fake {
     fn has_writer(&self, _: &File) -> Done<Option<bool>> { no() }
     fn read_through(&self, _: &File, _: &mut dyn FnMut(&[u8]) -> bool) -> Done<bool> { no() }
     fn copy(&self, _: &File, _: &File, _: &mut dyn FnMut() -> bool) -> Done<bool> { no() }
+    fn open_to_write(&self, _: &RelPath) -> Done<File> { no() }
+    fn insert(&self, _: &File, _: &File, _: u64) -> Done<()> { no() }
     fn preallocate(&self, _: &File, _: u64) -> Done<()> { no() }
     fn room(&self) -> Done<Room> { no() }
     fn physical(&self, path: &RelPath) -> PathBuf { self.0.join(path.as_str()) }

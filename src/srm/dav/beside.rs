@@ -1,11 +1,14 @@
-//! What PROPFIND tells beside what the file system knows: dead properties, locks and quota.
+//! What PROPFIND tells beside what the file system knows: dead properties, locks,
+//! quota and checksums.
 
 use std::sync::Arc;
 
 use super::super::access::Needs;
+use super::super::files::all_kept;
 use super::super::requests::now;
 use super::super::{Error, Srm, Target, blocking};
-use crate::model::{FileKey, Identity, RelPath};
+use crate::fsdriver::Driver;
+use crate::model::{Digests, FileKey, Identity, RelPath};
 use crate::namespace::Access;
 use crate::store::{DavLock, DeadProperty};
 
@@ -18,6 +21,8 @@ pub struct Wanted {
     pub quota: bool,
     /// Locks.
     pub locks: bool,
+    /// Checksums that are kept.
+    pub checksums: bool,
 }
 
 /// What is told of one file or directory.
@@ -29,6 +34,8 @@ pub struct Beside {
     pub quota: Option<Quota>,
     /// Those that hold for it.
     pub locks: Vec<Arc<DavLock>>,
+    /// Those that are kept with a file.
+    pub digests: Digests,
     /// The caller may lock it.
     pub lockable: bool,
 }
@@ -72,7 +79,7 @@ impl Srm {
                 .locate(who, stfn, Access::Write)
                 .is_ok_and(|located| site.permit(who, &located, Needs::CHANGE).is_ok());
         let locks = wanted.locks && !self.core.dav.table.is_empty();
-        if !properties && !locks && !lockable && quota.is_none() {
+        if !properties && !locks && !lockable && !wanted.checksums && quota.is_none() {
             return None;
         }
         let (srm, base) = (self.clone(), located.key());
@@ -84,7 +91,18 @@ impl Srm {
                 false => Vec::new(),
             };
             let locks = if locks { core.dav.table.over(&key, now()) } else { Vec::new() };
-            Ok(Beside { properties, quota, locks, lockable })
+            let digests = match wanted.checksums {
+                true => kept_at(&*located.area.driver, &key.path).unwrap_or_default(),
+                false => Digests::new(),
+            };
+            Ok(Beside { properties, quota, locks, digests, lockable })
         }))
     }
+}
+
+/// `None` where no file is.
+fn kept_at(driver: &dyn Driver, path: &RelPath) -> Option<Digests> {
+    let file = driver.open(path).ok()?;
+    let stat = driver.stat_file(&file).ok()?;
+    Some(all_kept(driver, &file, &stat))
 }

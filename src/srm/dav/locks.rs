@@ -9,7 +9,7 @@ use super::super::access::{Needs, driver_error};
 use super::super::requests::now;
 use super::super::{Error, ErrorKind, Srm, Target, WriteOptions, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
-use crate::model::{FileKey, Identity, Stfn};
+use crate::model::{Algorithm, FileKey, Identity, Stfn};
 use crate::namespace::{Access, Located};
 use crate::store::{DavLock, Millis};
 
@@ -208,11 +208,15 @@ impl Srm {
         let options = WriteOptions {
             expected_size: Some(0),
             precondition: Some(Box::new(|there| there.is_none())),
+            ..WriteOptions::default()
         };
         let holder = self.submitting(who, tokens);
         let upload = holder.create(who, &Target::Stfn(stfn.clone()), options).await;
         let made = match upload {
-            Ok(upload) => upload.publish(0, EMPTY).await.map(|_| true),
+            Ok(upload) => upload
+                .publish(0, [(Algorithm::Adler32, EMPTY.to_owned())].into())
+                .await
+                .map(|_| true),
             Err(error) => Err(error),
         };
         match made {
@@ -330,7 +334,7 @@ impl Srm {
 }
 
 /// The adler32 of nothing.
-const EMPTY: u32 = 1;
+const EMPTY: &str = "00000001";
 
 /// What stands at a path; `None` for nothing.
 async fn kind_at(located: &Located) -> Result<Option<Kind>, Error> {

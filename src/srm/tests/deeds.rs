@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::Step;
 use super::world::{World, bytes, content};
-use crate::model::{Event, FileState, OverwriteMode, RequestToken, StatusCode, Stfn};
+use crate::model::{Algorithm, Event, FileState, OverwriteMode, RequestToken, StatusCode, Stfn};
 use crate::srm::requests::now;
 use crate::srm::transition::Change;
 use crate::srm::{
-    Carry, CopyFile, CopyRequest, Error, ExtendRequest, GetFile, GetRequest, PutFile, PutRequest,
-    Target, WriteOptions,
+    Carry, CopyFile, CopyRequest, Error, ExtendRequest, GetFile, GetRequest, Hasher, PutFile,
+    PutRequest, Target, WriteOptions,
 };
 use crate::store::FileRow;
 
@@ -73,8 +73,9 @@ impl World {
         let mut upload = self.srm.create(&self.who, target, WriteOptions::default()).await?;
         let bytes = bytes(id);
         upload.file.write_all(&bytes).unwrap();
-        let adler32 = simd_adler32::adler32(&bytes.as_slice());
-        upload.publish(bytes.len() as u64, adler32).await.map(|_| ())
+        let mut hasher = Hasher::new([Algorithm::Adler32]);
+        hasher.update(&bytes);
+        upload.publish(bytes.len() as u64, hasher.finish()).await.map(|_| ())
     }
 
     /// A request, the SURLs it names, and which files those are.

@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
-use crate::model::{FileKey, Identity, RelPath, Stfn};
+use crate::model::{Algorithm, Digests, FileKey, Identity, RelPath, Stfn};
 use crate::srm::{
     Beside, BesideOf, Carried, Carry, DavLock, DeadProperty, Entry, EntryKind, Error, ErrorKind,
-    Lister, LockWanted, PropertyPatch, Published, Quota, Reader, Target, Tree, Wanted,
+    Lister, LockWanted, Part, PropertyPatch, Published, Quota, Reader, Target, Tree, Wanted,
     WriteOptions,
 };
 use crate::store::Millis;
@@ -27,7 +28,7 @@ pub(super) struct Fake {
     pub(super) full: bool,
     /// Size that `open` tells beyond the truth.
     pub(super) lie: AtomicU64,
-    sums: std::sync::Arc<Mutex<HashMap<PathBuf, String>>>,
+    sums: std::sync::Arc<Mutex<HashMap<PathBuf, Digests>>>,
     pub(super) expected: Mutex<Option<u64>>,
     pub(super) created: AtomicUsize,
     pub(super) calls: AtomicUsize,
@@ -103,9 +104,13 @@ impl Fake {
             modified: meta.modified().unwrap(),
             created: meta.created().ok(),
             etag: format!("{}-{}-{}", meta.ino(), meta.len(), meta.mtime_nsec()),
-            adler32: self.sums.lock().unwrap().get(path).cloned(),
+            adler32: self.sums.lock().unwrap().get(path).and_then(adler32),
         })
     }
+}
+
+fn adler32(digests: &Digests) -> Option<String> {
+    digests.get(&Algorithm::Adler32).cloned()
 }
 
 fn error(error: &io::Error) -> Error {
@@ -134,8 +139,19 @@ impl Files for Fake {
         self.entry(&self.enter(who, target)?)
     }
 
-    async fn checksum(&self, _: &Identity, _: &Target, entry: &Entry) -> Option<String> {
-        entry.adler32.clone()
+    async fn checksum(
+        &self,
+        _: &Identity,
+        target: &Target,
+        _: &Entry,
+        algorithm: Algorithm,
+    ) -> Option<String> {
+        let sums = self.sums.lock().unwrap();
+        sums.get(&self.path(target.stfn().as_str()))?.get(&algorithm).cloned()
+    }
+
+    fn checksums(&self) -> Vec<Algorithm> {
+        vec![Algorithm::Sha256]
     }
 
     async fn open(&self, who: &Identity, target: &Target) -> Result<Reader, Error> {
@@ -187,7 +203,8 @@ impl Files for Fake {
             false => File::create_new(&temporary),
         };
         let sums = self.sums.clone();
-        Ok(FakeUpload { file: file.map_err(|e| error(&e))?, temporary, path, sums })
+        let (part, modified) = (options.part, options.modified);
+        Ok(FakeUpload { file: file.map_err(|e| error(&e))?, temporary, path, part, modified, sums })
     }
 
     fn is_own_address(&self, host: &str, port: Option<u16>) -> bool {
@@ -358,7 +375,9 @@ pub(super) struct FakeUpload {
     file: File,
     temporary: PathBuf,
     path: PathBuf,
-    sums: std::sync::Arc<Mutex<HashMap<PathBuf, String>>>,
+    part: Option<Part>,
+    modified: Option<SystemTime>,
+    sums: std::sync::Arc<Mutex<HashMap<PathBuf, Digests>>>,
 }
 
 impl UploadHandle for FakeUpload {
@@ -366,12 +385,22 @@ impl UploadHandle for FakeUpload {
         &self.file
     }
 
-    async fn publish(self, size: u64, adler32: u32) -> Result<Published, Error> {
+    async fn publish(self, size: u64, digests: Digests) -> Result<Published, Error> {
         assert_eq!(self.file.metadata().unwrap().len(), size);
         let created = !self.path.exists();
-        fs::copy(&self.temporary, &self.path).map_err(|e| error(&e))?;
-        let sum = format!("{adler32:08x}");
-        self.sums.lock().unwrap().insert(self.path.clone(), sum.clone());
+        match self.part {
+            None => _ = fs::copy(&self.temporary, &self.path).map_err(|e| error(&e))?,
+            Some(part) => {
+                let file = File::options().write(true).open(&self.path).map_err(|e| error(&e))?;
+                let at = part.offset(file.metadata().unwrap().len()).unwrap();
+                file.write_all_at(&fs::read(&self.temporary).unwrap(), at).unwrap();
+            }
+        }
+        if let Some(at) = self.modified {
+            File::options().write(true).open(&self.path).unwrap().set_modified(at).unwrap();
+        }
+        let sum = adler32(&digests);
+        self.sums.lock().unwrap().insert(self.path.clone(), digests);
         let meta = fs::metadata(&self.path).unwrap();
         let entry = Entry {
             name: self.path.file_name().unwrap().to_str().unwrap().to_owned(),
@@ -380,7 +409,7 @@ impl UploadHandle for FakeUpload {
             modified: meta.modified().unwrap(),
             created: None,
             etag: format!("{}-{}-{}", meta.ino(), meta.len(), meta.mtime_nsec()),
-            adler32: Some(sum),
+            adler32: sum,
         };
         Ok(Published { created, entry })
     }

@@ -34,7 +34,8 @@ async fn put_creates_and_replaces() {
 async fn put_is_refused_before_the_core_is_asked() {
     let fake = fake();
     for (headers, code) in [
-        (("content-range", "bytes 0-1/5"), 501),
+        (("content-range", "bytes 0-1/5"), 416),
+        (("content-range", "bytes 0-1"), 400),
         (("content-encoding", "gzip"), 415),
         (("content-foo", "x"), 501),
         (("expect", "something"), 417),
@@ -78,6 +79,76 @@ async fn put_conditions() {
 }
 
 #[tokio::test]
+async fn times_and_lengths_that_clients_tell() {
+    let fake = fake();
+    let put = async |headers: &[(&str, &str)], body| {
+        let answer = send(&fake, "PUT", "/vo/old", headers, body).await;
+        (answer.code(), answer.header("x-oc-mtime").to_owned())
+    };
+    let at = [("x-oc-mtime", "784111777")];
+    assert_eq!(put(&at, Body::from("x")).await, (204, "accepted".to_owned()));
+    let modified = ask(&fake, "HEAD", "/vo/old", &[]).await.header("last-modified").to_owned();
+    assert_eq!(modified, "Sun, 06 Nov 1994 08:49:37 GMT");
+    for bad in ["", "yesterday", "-1", "1e300", "NaN"] {
+        assert_eq!(put(&[("x-oc-mtime", bad)], Body::from("y")).await.0, 400, "{bad}");
+    }
+    let pieces = [Ok::<_, std::io::Error>("abc")];
+    let chunked = Body::from_stream(futures_util::stream::iter(pieces));
+    let expected = [("x-expected-entity-length", "1000")];
+    assert_eq!(put(&expected, chunked).await, (204, String::new()));
+    assert_eq!(*fake.expected.lock().unwrap(), Some(1000));
+    assert_eq!(fake.content("/vo/old").unwrap(), b"abc");
+}
+
+#[tokio::test]
+async fn parts() {
+    const PARTIAL: &str = "application/x-sabredav-partialupdate";
+    let fake = fake();
+    let put = async |path: &str, range, data: &'static str| {
+        let headers = [("content-range", range)];
+        let answer = send(&fake, "PUT", path, &headers, Body::from(data)).await;
+        (answer.code(), answer.header("content-range").to_owned(), fake.content(path))
+    };
+    let is = |text: &str| Some(text.as_bytes().to_vec());
+    let said = |code, range: &str, text| (code, range.to_owned(), is(text));
+    assert_eq!(put("/vo/old", "bytes 0-2/*", "new").await, said(204, "", "new content"));
+    assert_eq!(put("/vo/old", "bytes 9-12/13", "NTXY").await, said(204, "", "new conteNTXY"));
+    assert_eq!(put("/vo/old", "bytes 13-13/20", "!").await, said(204, "", "new conteNTXY!"));
+    assert_eq!(put("/vo/old", "bytes 15-15/*", "?").await.0, 416);
+    assert_eq!(put("/vo/old", "bytes 0-0/5", "x").await, said(416, "bytes */14", "new conteNTXY!"));
+    assert_eq!(put("/vo/old", "bytes 0-4/5", "whole").await, said(204, "", "whole"));
+    assert_eq!(put("/vo/begun", "bytes 0-2/9", "abc").await, said(201, "", "abc"));
+    assert_eq!(put("/vo/none", "bytes 1-1/*", "x").await, (416, "bytes */0".to_owned(), None));
+    assert_eq!(put("/vo", "bytes 0-0/*", "x").await.0, 405);
+    assert_eq!(put("/fileTransfer/vo/old", "bytes 0-0/*", "x").await.0, 501);
+
+    let patch = async |path: &str, range, data: &'static str| {
+        let headers = [
+            ("content-type", PARTIAL),
+            ("content-length", &*data.len().to_string()),
+            ("x-update-range", range),
+        ];
+        let answer = send(&fake, "PATCH", path, &headers, Body::from(data)).await;
+        (answer.code(), fake.content(path))
+    };
+    assert_eq!(patch("/vo/old", "append", "++").await, (204, is("whole++")));
+    assert_eq!(patch("/vo/old", "bytes=1-2", "HO").await, (204, is("wHOle++")));
+    assert_eq!(patch("/vo/old", "bytes=6-", "--").await, (204, is("wHOle+--")));
+    assert_eq!(patch("/vo/old", "bytes=-3", "end!").await, (204, is("wHOleend!")));
+    assert_eq!(patch("/vo/old", "bytes=-30", "x").await.0, 416);
+    assert_eq!(patch("/vo/old", "bytes=30-", "x").await.0, 416);
+    assert_eq!(patch("/vo/none", "append", "x").await, (404, None));
+    let plain = [("content-type", "text/plain"), ("x-update-range", "append")];
+    let answer = send(&fake, "PATCH", "/vo/old", &plain, Body::from("x")).await;
+    assert_eq!((answer.code(), answer.header("accept-patch")), (415, PARTIAL));
+    let pieces = [Ok::<_, std::io::Error>("x")];
+    let chunked = Body::from_stream(futures_util::stream::iter(pieces));
+    let headers = [("content-type", PARTIAL), ("x-update-range", "append")];
+    assert_eq!(send(&fake, "PATCH", "/vo/old", &headers, chunked).await.code(), 411);
+    assert_eq!(fake.unfinished(), 0);
+}
+
+#[tokio::test]
 async fn put_with_a_digest() {
     let fake = fake();
     let put = async |digest| {
@@ -85,10 +156,25 @@ async fn put_with_a_digest() {
     };
     assert_eq!(put("adler32=00000001").await.code(), 400);
     assert_eq!(fake.content("/vo/old").unwrap(), b"old content");
-    assert_eq!(put("md5=xxxx==, ADLER32=024D0127").await.code(), 204);
+    assert_eq!(put("unixsum=1, ADLER32=024D0127").await.code(), 204);
     assert_eq!(fake.content("/vo/old").unwrap(), b"abc");
+    let get = async |wish| {
+        let answer = ask(&fake, "GET", "/vo/old", &[wish]).await;
+        [answer.header("digest"), answer.header("repr-digest")].map(str::to_owned)
+    };
+    let told = |digest: &str, repr: &str| [digest.to_owned(), repr.to_owned()];
+    assert_eq!(get(("want-digest", "adler32")).await, told("adler32=024d0127", ""));
+    let sha = "sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:";
+    assert_eq!(get(("want-repr-digest", "sha-256=1")).await, told("", sha));
+    assert_eq!(get(("x", "y")).await, told("", ""));
+    let all = [("repr-digest", sha), ("want-digest", "md5"), ("content-md5", MD5)];
+    let answer = send(&fake, "PUT", "/vo/new", &all, Body::from("abc")).await;
+    assert_eq!((answer.code(), answer.header("digest")), (201, &*format!("md5={MD5}")));
     assert_eq!(fake.unfinished(), 0);
 }
+
+/// Of `abc`.
+const MD5: &str = "kAFQmDzST7DWlj99KOF/cg==";
 
 #[tokio::test]
 async fn large_bodies_arrive_whole() {
