@@ -8,9 +8,10 @@
 #   make bench B=doors  one of them
 #   make fuzz           hostile bytes for the parsers, guided by coverage: RUNS=1000000 in all, F=soap for one of them
 #   make soak KILLS=100  many clients, and kill -9 at random moments; SEED=7 for the same choices again
+#   make litmus         litmus, the WebDAV test suite, against stormd: each program's result and warnings
 #   make try            clone this repository, make run, and do what the demo says
 
-.PHONY: run test lint bench fuzz soak try build-tools test-tools
+.PHONY: run test lint bench fuzz soak litmus try build-tools test-tools
 
 run: build-tools
 	cargo build --release
@@ -31,6 +32,9 @@ fuzz: build-tools
 
 soak: build-tools test-tools
 	@SOAK_KILLS=$(or $(KILLS),100) SOAK_SEED=$(SEED) tests/run.sh soak
+
+litmus: build-tools test-tools
+	@tests/run.sh litmus
 
 try: build-tools
 	@tests/try.sh

@@ -9,6 +9,7 @@ use crate::auth::path_authz::PathAuthz;
 use crate::auth::watched::Format;
 use crate::auth::x509::fuzz as x509;
 use crate::soap;
+use crate::webdav::fuzz as webdav;
 
 /// A parser with the work that follows on it.
 pub type Target = fn(&[u8]);
@@ -17,6 +18,8 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("ac", x509::attribute_certificates),
     ("chain", x509::chain),
+    ("dav_body", webdav::body),
+    ("dav_if", webdav::if_header),
     ("gridmap", gridmap),
     ("namespaces", x509::namespaces),
     ("path_authz", path_authz),

@@ -4,14 +4,13 @@
 
 use std::sync::Arc;
 
-use super::access::driver_error;
 use super::changes::Announced;
+use super::files::{bring_back, hidden_for_removal, hide, remove_if_file};
 use super::usage::{Changing, Closed, Stand};
 use super::{Error, ErrorKind, Srm, Touch, blocking};
-use crate::fsdriver::DriverError;
-use crate::model::{FileKey, HIDDEN_PREFIX, RelPath};
+use crate::model::{FileKey, RelPath};
 use crate::namespace::{Located, StorageArea};
-use crate::store::{Intent, IntentId, Settled};
+use crate::store::{Intent, IntentId};
 
 /// A file or directory that made way. To be let go of, or given its name back.
 #[must_use]
@@ -66,7 +65,10 @@ impl Srm {
             false => Some(self.core.usage.close(tree.clone()).await),
         };
         let stood = self.core.usage.stands(&tree);
-        let (hidden, intent) = self.announce_hidden(located).await?;
+        let hidden = hidden_for_removal(&located.path);
+        let key = FileKey { path: hidden.clone(), ..tree.clone() };
+        let intent = Intent::MakeWay { hidden: key, tree: tree.clone() };
+        let intent = self.core.store.announce_lasting(intent).await?;
         // Later than that, so that a start brings a file back before it looks what became of it.
         let file = match is_file {
             true => match self.announce(located, None).await {
@@ -78,7 +80,8 @@ impl Srm {
             },
             false => None,
         };
-        if let Err(error) = hide(located, &hidden).await {
+        let (from, to) = (located.clone(), hidden.clone());
+        if let Err(error) = blocking(move || hide(&from, &to)).await {
             self.forget(file, intent).await;
             return Err(error);
         }
@@ -139,20 +142,6 @@ impl Srm {
         }
     }
 
-    /// Announces that what stands at a path gets a hidden name, and which.
-    pub(super) async fn announce_hidden(
-        &self,
-        located: &Located,
-    ) -> Result<(RelPath, IntentId), Error> {
-        let tree = located.key();
-        let parent = located.path.parent().unwrap_or_else(RelPath::root);
-        let hidden = parent.join(&format!("{HIDDEN_PREFIX}rm.{}", uuid::Uuid::new_v4()));
-        let key = FileKey { path: hidden.clone(), ..tree.clone() };
-        let intent = Intent::RemoveTree { hidden: key, tree };
-        let (intent, _) = self.core.store.settle_and_announce(Settled::default(), intent).await?;
-        Ok((hidden, intent))
-    }
-
     async fn forget(&self, file: Option<Announced>, intent: IntentId) {
         if let Some(file) = file {
             self.settle(file).await;
@@ -163,32 +152,5 @@ impl Srm {
     /// The client has what it asked for: this is for the administrator.
     fn tell_left(&self, error: &Error) {
         tracing::error!(%error, "what was replaced is left under a hidden name: the next start clears it");
-    }
-}
-
-/// Gives what stands at a path its hidden name.
-pub(super) async fn hide(located: &Located, hidden: &RelPath) -> Result<(), Error> {
-    let (from, to) = (located.clone(), hidden.clone());
-    blocking(move || {
-        from.area.driver.rename(&from.path, &to, false).map_err(|e| driver_error(e, &from.stfn))
-    })
-    .await
-}
-
-/// The way back from [`hide`], unless another one bears the name by now. Blocks.
-pub(super) fn bring_back(
-    area: &StorageArea,
-    hidden: &RelPath,
-    name: &RelPath,
-) -> Result<(), Error> {
-    area.driver.rename(hidden, name, false).map_err(|error| driver_error(error, name))
-}
-
-/// Removes a hidden file or link; false where a directory bears the name. Blocks.
-pub(super) fn remove_if_file(area: &StorageArea, hidden: &RelPath) -> Result<bool, Error> {
-    match area.driver.remove_file(hidden) {
-        Ok(()) | Err(DriverError::NotFound) => Ok(true),
-        Err(DriverError::IsADirectory) => Ok(false),
-        Err(error) => Err(driver_error(error, &area.name)),
     }
 }

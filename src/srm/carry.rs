@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::{Needs, driver_error, owner};
 use super::aside::Aside;
-use super::copy_work::copy_file;
+use super::copy_data::copy_file;
 use super::{Error, ErrorKind, Srm, Target, WriteOptions, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Algorithm, Identity, Stfn};

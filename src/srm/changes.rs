@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::MutexGuard;
 
 use super::access::driver_error;
-use super::aside::{bring_back, hide};
+use super::files::{bring_back, hidden_for_removal, hide};
 use super::usage::{Changing, Resized, Stand};
 use super::{Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::{Directory, DriverError, Kind};
@@ -152,8 +152,14 @@ impl Srm {
             true => self.core.store.records_below(&tree).await?,
             false => Vec::new(),
         };
-        let (hidden, intent) = self.announce_hidden(located).await?;
-        if let Err(error) = hide(located, &hidden).await {
+        let hidden = hidden_for_removal(&located.path);
+        let intent = Intent::RemoveTree {
+            hidden: FileKey { path: hidden.clone(), ..tree.clone() },
+            tree: tree.clone(),
+        };
+        let (intent, _) = self.core.store.settle_and_announce(Settled::default(), intent).await?;
+        let (from, to) = (located.clone(), hidden.clone());
+        if let Err(error) = blocking(move || hide(&from, &to)).await {
             self.settle_all(&[], vec![intent]).await;
             return Err(error);
         }

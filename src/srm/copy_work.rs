@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::access::{Needs, driver_error};
 use super::acl::Accounts;
 use super::copy::check_site;
-use super::files::{Replaced, adler32, discard, hidden_name, published_by, version};
+use super::copy_data::{Copied, copy_file, no_file};
+use super::files::{Replaced, discard, hidden_name, published_by};
 use super::live::Live;
 use super::publish::{Origin, Outcome, Publish, Room, publish_all};
 use super::spaces::Hold;
@@ -26,8 +27,6 @@ use crate::store::FileRow;
 const MOST: usize = 64;
 /// Bytes that are copied before what is done is published, unless one file alone is larger.
 const PORTION: u64 = 64 << 20;
-/// Bytes that take a while to reach the disk.
-const LARGE: u64 = 8 << 20;
 
 /// What a worker found of a file before it begins.
 enum Prepared {
@@ -53,12 +52,6 @@ struct Ready {
 
 /// A file's number, and what became of it.
 type Found = (u32, Result<Prepared, Error>);
-
-/// Bytes that were copied, and their checksum where the source had one.
-pub(super) struct Copied {
-    pub(super) size: u64,
-    pub(super) adler32: Option<String>,
-}
 
 impl Srm {
     /// Files of a request that one worker takes: large ones are shared out.
@@ -367,50 +360,4 @@ fn copy_data(srm: &Srm, live: &Live, ready: &Ready, to: File) -> Result<Option<C
     let stop = &srm.core.stopping;
     let mut go_on = || !stop.is_cancelled() && is_wanted(live, ready.n);
     copy_file(srm, &ready.source, &ready.target, &to, &mut go_on)
-}
-
-/// Makes `to`, empty and not yet at its target, hold what the source holds; `None` when `go_on` said
-/// no. Blocks.
-///
-/// # Errors
-/// [`ErrorKind::Busy`]: somebody writes, or wrote meanwhile, to the source.
-pub(super) fn copy_file(
-    srm: &Srm,
-    source: &Located,
-    target: &Located,
-    to: &File,
-    go_on: &mut dyn FnMut() -> bool,
-) -> Result<Option<Copied>, Error> {
-    let busy = |why| Err(Error::new(ErrorKind::Busy, why));
-    let driver = &*source.area.driver;
-    let told = |error| driver_error(error, &source.stfn);
-    let from = driver.open(&source.path).map_err(told)?;
-    let stat = driver.stat_file(&from).map_err(told)?;
-    if stat.kind != Kind::File {
-        return Err(no_file());
-    }
-    let other = source.key() != target.key();
-    if other && srm.core.requests.put_on(&source.key()).is_some() {
-        return busy("a put on the source is not done");
-    }
-    if driver.has_writer(&from).map_err(told)? == Some(true) {
-        return busy("somebody writes to the source");
-    }
-    let sum = adler32(driver, &from, &stat);
-    let whole = target.area.driver.copy(&from, to, go_on);
-    if !whole.map_err(|error| driver_error(error, &target.stfn))? {
-        return Ok(None);
-    }
-    if stat.size >= LARGE && srm.site().config.http.fsync {
-        // Here, where nobody waits for it: publishing it holds locks.
-        target.area.driver.sync(to).map_err(|error| driver_error(error, &target.stfn))?;
-    }
-    if version(&driver.stat_file(&from).map_err(told)?) != version(&stat) {
-        return busy("the source was changed while it was copied: copy it again");
-    }
-    Ok(Some(Copied { size: stat.size, adler32: sum }))
-}
-
-fn no_file() -> Error {
-    Error::new(ErrorKind::NotSupported, "the source is no regular file")
 }

@@ -41,6 +41,12 @@ pub(super) fn hidden_for_upload(directory: &RelPath) -> RelPath {
     directory.join(&format!("{HIDDEN_PREFIX}up.{}", uuid::Uuid::new_v4()))
 }
 
+/// A hidden name beside `path`, for what stands there and is to go.
+pub(super) fn hidden_for_removal(path: &RelPath) -> RelPath {
+    let directory = path.parent().unwrap_or_else(RelPath::root);
+    directory.join(&format!("{HIDDEN_PREFIX}rm.{}", uuid::Uuid::new_v4()))
+}
+
 /// True for a name of ours.
 pub(super) fn is_hidden(name: &str) -> bool {
     name.starts_with(HIDDEN_PREFIX)
@@ -288,6 +294,30 @@ fn remove_hidden<const N: usize>(
         }
     }
     Ok(())
+}
+
+/// Gives what stands at a path a hidden name. Blocks.
+pub(super) fn hide(located: &Located, hidden: &RelPath) -> Result<(), Error> {
+    let renamed = located.area.driver.rename(&located.path, hidden, false);
+    renamed.map_err(|error| driver_error(error, &located.stfn))
+}
+
+/// The way back from [`hide`], unless another one bears the name by now. Blocks.
+pub(super) fn bring_back(
+    area: &StorageArea,
+    hidden: &RelPath,
+    name: &RelPath,
+) -> Result<(), Error> {
+    area.driver.rename(hidden, name, false).map_err(|error| driver_error(error, name))
+}
+
+/// Removes a hidden file or link; false where a directory bears the name. Blocks.
+pub(super) fn remove_if_file(area: &StorageArea, hidden: &RelPath) -> Result<bool, Error> {
+    match area.driver.remove_file(hidden) {
+        Ok(()) | Err(DriverError::NotFound) => Ok(true),
+        Err(DriverError::IsADirectory) => Ok(false),
+        Err(error) => Err(driver_error(error, &area.name)),
+    }
 }
 
 /// Makes names that changed in the directories of `paths` last beyond a crash.

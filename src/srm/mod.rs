@@ -14,6 +14,7 @@ mod checks;
 mod checksum;
 mod compare;
 mod copy;
+mod copy_data;
 mod copy_work;
 mod data;
 mod dav;

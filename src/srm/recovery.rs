@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::access::driver_error;
-use super::aside::{bring_back, remove_if_file};
-use super::files::{discard, discard_successor, hidden_name, published_by, sync_names};
+use super::files::{
+    bring_back, discard, discard_successor, hidden_name, published_by, remove_if_file, sync_names,
+};
 use super::live::Live;
 use super::submit::waits;
 use super::transition::Change;
@@ -125,6 +126,7 @@ impl Srm {
             let (Intent::Change { key, .. }
             | Intent::Discard { hidden: key }
             | Intent::RemoveTree { hidden: key, .. }
+            | Intent::MakeWay { hidden: key, .. }
             | Intent::Move { from: key, .. }
             | Intent::DiscardTree { hidden: key }) = &intent;
             // An area that is not configured now may be again.
@@ -171,23 +173,40 @@ impl Srm {
                 Ok(())
             }
             Intent::RemoveTree { hidden: FileKey { path, .. }, tree } => {
+                let (place, looked) = (Arc::clone(&area), path.clone());
+                let gone = blocking(move || Ok(place.driver.stat(&looked).is_err())).await?;
+                self.finish_removal(area, path, tree, id, gone).await
+            }
+            Intent::MakeWay { hidden: FileKey { path, .. }, tree } => {
                 let (place, hidden, name) = (Arc::clone(&area), path.clone(), tree.path.clone());
                 let over = blocking(move || give_name_back(&place, &hidden, &name)).await?;
-                if over {
-                    self.settle_all(&[], vec![id]).await;
-                    return Ok(());
-                }
-                let stood = self.core.usage.stands(&tree);
-                let id = self.uncount_tree(&area, &path, &tree, stood, id).await?;
-                self.discard_tree(area, path, id).await
+                self.finish_removal(area, path, tree, id, over).await
             }
             Intent::DiscardTree { hidden } => self.discard_tree(area, hidden.path, id).await,
         }
     }
+
+    /// Removes a tree that has its hidden name; `over`: there is none to be removed.
+    async fn finish_removal(
+        &self,
+        area: Arc<StorageArea>,
+        hidden: RelPath,
+        tree: FileKey,
+        id: IntentId,
+        over: bool,
+    ) -> Result<(), Error> {
+        if over {
+            self.settle_all(&[], vec![id]).await;
+            return Ok(());
+        }
+        let stood = self.core.usage.stands(&tree);
+        let id = self.uncount_tree(&area, &hidden, &tree, stood, id).await?;
+        self.discard_tree(area, hidden, id).await
+    }
 }
 
-/// What was to be removed or replaced gets its name back, where nothing else stands there: nobody was told
-/// that it is gone. Else it is removed; false for a directory, which is left to be uncounted first.
+/// What made way gets its name back, where nothing else stands there. Else it is removed; false for a
+/// directory, which is left to be uncounted first.
 fn give_name_back(area: &StorageArea, hidden: &RelPath, name: &RelPath) -> Result<bool, Error> {
     // Otherwise it never got its hidden name.
     if matches!(area.driver.stat(hidden), Err(DriverError::NotFound)) {

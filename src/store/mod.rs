@@ -223,6 +223,14 @@ pub enum Intent {
         /// The name it had.
         tree: FileKey,
     },
+    /// A file or directory gets a hidden name, so that something else can take its own. It goes once that
+    /// is there; else it gets its name back. What it holds still counts as used.
+    MakeWay {
+        /// It, under its hidden name.
+        hidden: FileKey,
+        /// The name it had.
+        tree: FileKey,
+    },
     /// A file or directory of whose files some have records is about to get another name.
     Move {
         /// Its old name.

@@ -119,6 +119,7 @@ pub(super) fn intent(id: i64, row: &Row<'_>) -> Result<Intent, StoreError> {
         // PUBLISH: written by older programs.
         "DISCARD" | "PUBLISH" => Ok(Intent::Discard { hidden: key }),
         "REMOVE_TREE" => Ok(Intent::RemoveTree { hidden: key, tree: target()? }),
+        "MAKE_WAY" => Ok(Intent::MakeWay { hidden: key, tree: target()? }),
         "MOVE" => Ok(Intent::Move { from: key, to: target()? }),
         "DISCARD_TREE" => Ok(Intent::DiscardTree { hidden: key }),
         _ => Err(bad("kind", &kind)),

@@ -183,6 +183,13 @@ impl Store {
         self.inner.writer.call_soft(Lane::Standing(rows), work).await
     }
 
+    /// As [`Store::announce`], and outlives a power cut too.
+    pub async fn announce_lasting(&self, intent: Intent) -> Result<IntentId, StoreError> {
+        let owner = Arc::clone(&self.inner.owner);
+        let work = move |connection: &Connection| write::write_intent(connection, &owner, &intent);
+        self.inner.writer.call(Lane::Standing(1), work).await
+    }
+
     /// Writes down what announced changes came to, and forgets that they were announced. Nobody
     /// waits for it: after a crash the intents are still there, and tell what has to be looked at.
     /// Not for changes of records: see [`Store::settle_records`].

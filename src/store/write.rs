@@ -231,6 +231,7 @@ pub(super) fn write_intent(
         Intent::Change { key, before } => ("CHANGE", key, *before, None),
         Intent::Discard { hidden } => ("DISCARD", hidden, None, None),
         Intent::RemoveTree { hidden, tree } => ("REMOVE_TREE", hidden, None, Some(tree)),
+        Intent::MakeWay { hidden, tree } => ("MAKE_WAY", hidden, None, Some(tree)),
         Intent::DiscardTree { hidden } => ("DISCARD_TREE", hidden, None, None),
         Intent::Move { from, to } => ("MOVE", from, None, Some(to)),
     };

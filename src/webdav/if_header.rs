@@ -192,6 +192,12 @@ fn list(text: &str) -> Result<(Vec<Condition>, &str), &'static str> {
     }
 }
 
+/// For `crate::fuzz`.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(text: &str) {
+    let _ = parse(text);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

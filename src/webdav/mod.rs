@@ -12,6 +12,8 @@ mod destination;
 mod digest;
 mod file_body;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod get;
 mod if_header;
 mod listing;

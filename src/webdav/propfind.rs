@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::blocking::BlockingBody;
+use super::carry::Depth;
 use super::files::Files;
 use super::multistatus::{Children, Multistatus, Writer};
 use super::propfind_request::{MAX_BODY, parse};
@@ -13,16 +14,9 @@ use super::{Call, Handled, Incoming};
 use crate::model::RelPath;
 use crate::srm::{Entry, Error, ErrorKind, Found};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Depth {
-    Zero,
-    One,
-    Infinity,
-}
-
 /// PROPFIND.
 pub(super) async fn propfind<F: Files>(call: Call<'_, F>, body: &mut Incoming) -> Handled {
-    let depth = depth(call.headers)?;
+    let depth = Depth::of(call.headers)?;
     let body = small_body(&call, body).await?;
     let asked = parse(&body)
         .map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, why))?;
@@ -107,19 +101,4 @@ fn brief(headers: &HeaderMap) -> bool {
         })
     };
     says("brief", "t") || says("prefer", "return=minimal")
-}
-
-/// The `Depth` header; absent means infinity (RFC 4918 9.1).
-fn depth(headers: &HeaderMap) -> Result<Depth, Refusal> {
-    match headers.get("depth").map(HeaderValue::as_bytes) {
-        Some(b"0") => Ok(Depth::Zero),
-        Some(b"1") => Ok(Depth::One),
-        None => Ok(Depth::Infinity),
-        Some(text) if text.eq_ignore_ascii_case(b"infinity") => Ok(Depth::Infinity),
-        Some(_) => Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            ErrorKind::InvalidRequest,
-            "the Depth header is none of 0, 1 and infinity",
-        )),
-    }
 }

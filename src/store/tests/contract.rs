@@ -255,6 +255,7 @@ async fn intents_stay_until_they_are_settled() {
         Intent::Change { key: key("b"), before: None },
         Intent::Discard { hidden: key("d/.storm.t.1") },
         Intent::RemoveTree { hidden: key("d/.storm.rm.1"), tree: key("d/e") },
+        Intent::MakeWay { hidden: key("d/.storm.rm.3"), tree: key("d/h") },
         Intent::Move { from: key("d/f"), to: key("g") },
         Intent::DiscardTree { hidden: key("d/.storm.rm.2") },
     ];
