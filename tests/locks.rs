@@ -246,7 +246,8 @@ async fn the_if_header() {
     // Who may not look learns nothing of it.
     let nobody = wire::config(None, Tls::Any);
     let answer = ask(&nobody, &scene, "PUT", path, &[("if", "(<DAV:no-lock>)")], "x").await;
-    assert_eq!((answer.status, answer.header("dav")), (401, Some("1, 2, 3")));
+    let dav = answer.header("dav").unwrap();
+    assert!(answer.status == 401 && dav.starts_with("1, 2, 3"), "{} {dav}", answer.status);
 }
 
 #[tokio::test]

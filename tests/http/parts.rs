@@ -133,3 +133,22 @@ async fn live_puts_and_pins() {
     scene.abort(put.token.as_deref().unwrap()).await;
     assert_eq!(https(&scene, "GET", "/test.vo/busy", &[], b"").await.body, b"Data");
 }
+
+#[tokio::test]
+async fn under_a_lock() {
+    let scene = Scene::new();
+    let path = "/test.vo/dir/file";
+    let lock = "<lockinfo xmlns=\"DAV:\"><lockscope><exclusive/></lockscope><locktype><write/></locktype>\
+                </lockinfo>";
+    let taken = https(&scene, "LOCK", path, &[("depth", "0")], lock.as_bytes()).await;
+    assert_eq!(taken.status, 200, "{}", taken.text());
+    let token = format!("({})", header(&taken, "lock-token"));
+    let range = ("content-range", "bytes 0-0/*");
+    assert_eq!(https(&scene, "PUT", path, &[range], b"x").await.status, 423);
+    assert_eq!(patch(&scene, path, "append", b"x").await, 423);
+    let put = https(&scene, "PUT", path, &[range, ("if", &token)], b"x").await;
+    assert_eq!(put.status, 204, "{}", put.text());
+    let append = [("content-type", PARTIAL), ("x-update-range", "append"), ("if", &token)];
+    assert_eq!(https(&scene, "PATCH", path, &append, b"y").await.status, 204);
+    assert_eq!(https(&scene, "GET", path, &[], b"").await.body.len(), 1001);
+}
