@@ -344,10 +344,10 @@ impl World {
         (if self.nodes.contains_key(path) { &["204"] } else { &["201"] }, world)
     }
 
-    /// DELETE of the file's own path, or of an empty directory's.
+    /// DELETE of a path of its own: a file, or a directory with all below it.
     pub fn dav_delete(&self, path: &str) -> Outcome {
         if self.nodes.get(path) == Some(&Node::Dir) {
-            let (code, world) = self.rmdir(path, false);
+            let (code, world) = self.rmdir(path, true);
             return (if code == SUCCESS { &["204"] } else { &["409", "423"] }, world);
         }
         let (code, world) = self.rm(path);
