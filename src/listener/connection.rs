@@ -24,12 +24,9 @@ use super::http::{Caller, Exchange};
 use super::http2;
 use super::prefixed::Prefixed;
 use super::timeout::{Activity, Watched};
-use super::{ConnectionInfo, Door, Front, PortKind, tls};
+use super::{ConnectionInfo, Door, Front, HEAD_MAX, PortKind, tls};
 use crate::config::Limits;
 use crate::model::{Identity, Refusal};
-
-/// The largest request head, in bytes. hyper takes up to 100 headers in it.
-pub(super) const HEAD_MAX: usize = 64 * 1024;
 
 /// What hyper may keep of a connection's input, in bytes: it holds on to that much for as long as the
 /// connection lives, for each of thousands. TLS brings 16 kB at a time anyway.

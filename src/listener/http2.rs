@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::HEAD_MAX;
+use super::HEAD_MAX;
 use super::http::Exchange;
 use super::timeout::{Activity, Watched};
 use crate::config::Limits;

@@ -50,6 +50,9 @@ pub type Service = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible
 /// connections live.
 pub type Door = Arc<ArcSwap<Service>>;
 
+/// The largest request head, in bytes. hyper takes up to 100 headers in it.
+const HEAD_MAX: usize = 64 * 1024;
+
 /// What is spoken on a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PortKind {

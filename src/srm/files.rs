@@ -70,6 +70,20 @@ pub(super) fn entry(name: &str, stat: &Stat, adler32: Option<String>) -> Option<
     })
 }
 
+/// What stands at a path now; `None` for nothing.
+pub(super) fn look(located: &Located) -> Result<Option<Entry>, Error> {
+    let driver = &*located.area.driver;
+    let name = located.stfn.name().unwrap_or_default();
+    match driver.stat(&located.path) {
+        Ok(stat) if stat.kind == Kind::Other => {
+            Err(Error::new(ErrorKind::NotSupported, "the path is no regular file"))
+        }
+        Ok(stat) => Ok(entry(name, &stat, None)),
+        Err(DriverError::NotFound) => Ok(None),
+        Err(error) => Err(driver_error(error, &located.stfn)),
+    }
+}
+
 /// Changes with every published content.
 pub(super) fn version(stat: &Stat) -> String {
     let size = if stat.kind == Kind::File { stat.size } else { 0 };

@@ -5,8 +5,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use super::access::driver_error;
-use super::files::{entry, forget_checksums};
-use super::upload::look;
+use super::files::{entry, forget_checksums, look};
 use super::{Entry, Error, ErrorKind, Part, Published, Srm, Touch, blocking};
 use crate::fsdriver::{Driver, DriverError, Stat, Unpublished};
 use crate::namespace::Located;

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use super::access::{Needs, driver_error};
 use super::acl::{Accounts, of_published};
 use super::files::{
-    self, Seal, discard, discard_successor, entry, hidden_for_upload, hidden_successor, seal,
+    self, Seal, discard, discard_successor, entry, hidden_for_upload, hidden_successor, look, seal,
     sync_names,
 };
 use super::live::Live;
@@ -18,7 +18,7 @@ use super::{
     Entry, Error, ErrorKind, Part, Precondition, Published, Srm, Target, Touch, WriteOptions,
     blocking, to_the_end,
 };
-use crate::fsdriver::{DriverError, Kind, Unpublished};
+use crate::fsdriver::{DriverError, Unpublished};
 use crate::model::{Algorithm, Digests, FileKey, FileState, Identity, Protocol, RelPath, Stfn};
 use crate::namespace::{Access, Located, StorageArea};
 use crate::store::{Intent, IntentId};
@@ -429,20 +429,6 @@ fn not_begun(error: DriverError, directory: &RelPath) -> Error {
             "a file stands where the parent directory should be",
         ),
         error => driver_error(error, directory),
-    }
-}
-
-/// What stands at a path now; `None` for nothing.
-pub(super) fn look(located: &Located) -> Result<Option<Entry>, Error> {
-    let driver = &*located.area.driver;
-    let name = located.stfn.name().unwrap_or_default();
-    match driver.stat(&located.path) {
-        Ok(stat) if stat.kind == Kind::Other => {
-            Err(Error::new(ErrorKind::NotSupported, "the path is no regular file"))
-        }
-        Ok(stat) => Ok(entry(name, &stat, None)),
-        Err(DriverError::NotFound) => Ok(None),
-        Err(error) => Err(driver_error(error, &located.stfn)),
     }
 }
 

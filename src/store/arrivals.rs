@@ -5,19 +5,19 @@ use futures_util::future::join_all;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::writer::{Lane, PART};
-use super::{FileRow, ListingRow, RequestId, RequestRow, Store, StoreError, listings, write};
+use super::{FileRow, RequestId, RequestRow, Store, StoreError, write};
 
 /// Files of one step.
 pub(super) const STEP: usize = 128;
 
 impl Store {
-    /// [`Store::submit`] of more than [`STEP`] files, or [`Store::submit_listing`]. Only the last step waits for the disk, and what
-    /// was written before it is on disk by then.
+    /// [`Store::submit`] of more than [`STEP`] files; `also` is done in the last step. Only that one
+    /// waits for the disk, and what was written before it is on disk by then.
     pub(super) async fn submit_by_steps(
         &self,
         request: RequestRow,
         files: Vec<FileRow>,
-        listing: Option<ListingRow>,
+        also: impl Fn(&Connection, RequestId) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<RequestId, StoreError> {
         let (writer, owner) = (&self.inner.writer, self.owner());
         let _room = writer.room(files.len() + 1)?;
@@ -35,7 +35,7 @@ impl Store {
             Ok(_) => {
                 let end = move |connection: &Connection| {
                     end(connection, &owner, id, &request)?;
-                    listing.map_or(Ok(()), |row| listings::insert(connection, id, row))
+                    also(connection, id)
                 };
                 writer.call(Lane::Part(PART), end).await
             }

@@ -30,7 +30,8 @@ impl Store {
         listing: ListingRow,
     ) -> Result<RequestId, StoreError> {
         if files.len() > arrivals::STEP {
-            return self.submit_by_steps(request, files, Some(listing)).await;
+            let also = move |connection: &Connection, id| insert(connection, id, listing);
+            return self.submit_by_steps(request, files, also).await;
         }
         let owner = self.owner();
         let rows = files.len() + 2;
@@ -48,7 +49,7 @@ impl Store {
     }
 }
 
-pub(super) fn insert(
+fn insert(
     connection: &Connection,
     request: RequestId,
     listing: ListingRow,

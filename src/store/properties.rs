@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::records::{RecordChange, bounds};
+use super::rows::bounds;
 use super::{Store, StoreError};
 use crate::model::{FileKey, RelPath};
 
@@ -76,26 +76,23 @@ impl Store {
     }
 }
 
-/// What a change of a file means for its properties.
-pub(super) fn follow(connection: &Connection, change: &RecordChange) -> Result<(), StoreError> {
-    match change {
-        RecordChange::Set(..) | RecordChange::Holds(_, Some(_)) => Ok(()),
-        RecordChange::Holds(key, None) | RecordChange::TreeGone(key) => {
-            tree_gone(connection, &key.area, &key.path)
-        }
-        RecordChange::Moved { area, from, to } => {
-            tree_gone(connection, area, to)?;
-            let (below, beyond) = bounds(from);
-            connection.prepare_cached(MOVE_TREE)?.execute((
-                &**area,
-                from.as_str(),
-                below,
-                beyond,
-                to.as_str(),
-            ))?;
-            Ok(())
-        }
-    }
+/// `to` bears what `from` bore, with all below it.
+pub(super) fn moved(
+    connection: &Connection,
+    area: &str,
+    from: &RelPath,
+    to: &RelPath,
+) -> Result<(), StoreError> {
+    tree_gone(connection, area, to)?;
+    let (below, beyond) = bounds(from);
+    connection.prepare_cached(MOVE_TREE)?.execute((
+        area,
+        from.as_str(),
+        below,
+        beyond,
+        to.as_str(),
+    ))?;
+    Ok(())
 }
 
 /// As [`super::records::MOVE_TREE`].
@@ -107,7 +104,12 @@ pub(super) const MOVE_TREE: &str =
 pub(super) const DELETE_TREE: &str = "DELETE FROM dav_properties
      WHERE area = ?1 AND path >= ?2 AND path < ?4 AND (path = ?2 OR path > ?3)";
 
-fn tree_gone(connection: &Connection, area: &str, path: &RelPath) -> Result<(), StoreError> {
+/// What bore a name is gone, with all below it.
+pub(super) fn tree_gone(
+    connection: &Connection,
+    area: &str,
+    path: &RelPath,
+) -> Result<(), StoreError> {
     let (below, beyond) = bounds(path);
     connection.prepare_cached(DELETE_TREE)?.execute((area, path.as_str(), below, beyond))?;
     Ok(())

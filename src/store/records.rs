@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::rows::{corrupt, file_key};
+use super::rows::{bounds, corrupt, file_key};
 use super::{Millis, Store, StoreError, properties};
 use crate::model::{FileKey, FileStorageType, RelPath, SpaceToken};
 
@@ -183,7 +183,7 @@ pub(super) fn change(
 ) -> Result<Vec<RecordDelta>, StoreError> {
     let mut sum = Sum::default();
     for change in changes {
-        properties::follow(connection, change)?;
+        properties_follow(connection, change)?;
         match change {
             RecordChange::Set(key, new) => set(connection, key, new.as_ref(), &mut sum)?,
             RecordChange::Holds(key, size) => {
@@ -269,6 +269,17 @@ pub(super) fn shorten(
     Ok(())
 }
 
+/// What a change of a file means for its dead properties.
+fn properties_follow(connection: &Connection, change: &RecordChange) -> Result<(), StoreError> {
+    match change {
+        RecordChange::Set(..) | RecordChange::Holds(_, Some(_)) => Ok(()),
+        RecordChange::Holds(key, None) | RecordChange::TreeGone(key) => {
+            properties::tree_gone(connection, &key.area, &key.path)
+        }
+        RecordChange::Moved { area, from, to } => properties::moved(connection, area, from, to),
+    }
+}
+
 /// A file or directory is gone, with all below it.
 fn tree_gone(
     connection: &Connection,
@@ -298,11 +309,6 @@ pub(super) const DELETE_TREE: &str = "DELETE FROM file_records
 /// Up to ?4 files of space ?1 after path ?3 in area ?2: the index holds the key after the space.
 pub(super) const OF_SPACE: &str = "FROM file_records
      WHERE space = ?1 AND (area, path) > (?2, ?3) ORDER BY area, path LIMIT ?4";
-
-/// What all paths below a directory lie between: `/` is the byte before `0`.
-pub(super) fn bounds(path: &RelPath) -> (String, String) {
-    (format!("{}/", path.as_str()), format!("{}0", path.as_str()))
-}
 
 /// What [`read`] reads.
 pub(super) const COLUMNS: &str = "space, storage_type, lifetime, expires, size";

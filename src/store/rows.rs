@@ -150,6 +150,11 @@ pub(super) fn write_protocols(protocols: &[Protocol]) -> String {
     names.join(",")
 }
 
+/// What all paths below a directory lie between: `/` is the byte before `0`.
+pub(super) fn bounds(path: &RelPath) -> (String, String) {
+    (format!("{}/", path.as_str()), format!("{}0", path.as_str()))
+}
+
 /// A number of bytes as SQLite keeps it: the same 64 bits. No SQL reckons with it.
 pub(super) fn write_bytes(bytes: Option<u64>) -> Option<i64> {
     bytes.map(u64::cast_signed)

@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::get::text;
 use super::reply::Refusal;
+use super::reply::text;
 use crate::model::{Algorithm, Digests};
 use crate::srm::ErrorKind;
 

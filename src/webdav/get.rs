@@ -13,7 +13,7 @@ use super::digest::Wishes;
 use super::file_body::FileSource;
 use super::files::Files;
 use super::range::{Wanted, wanted};
-use super::reply::{Operation, Refusal};
+use super::reply::{Operation, Refusal, text};
 use super::{Call, Handled, listing, place};
 use crate::model::Digests;
 use crate::srm::{Entry, EntryKind, ErrorKind, Reader, Target};
@@ -137,11 +137,6 @@ pub(super) fn validators(response: &mut Response, entry: &Entry) {
     let headers = response.headers_mut();
     headers.insert(header::ETAG, text(&format!("\"{}\"", entry.etag)));
     headers.insert(header::LAST_MODIFIED, text(&crate::web::http_date(entry.modified)));
-}
-
-/// Text of our own as a header's value; what no header can hold is left out.
-pub(super) fn text(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 fn out_of_range(entry: &Entry, why: &str) -> Refusal {

@@ -7,12 +7,11 @@ use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::files::Files;
-use super::get::text;
 use super::lock_request::{lifetime, parse};
 use super::place::Place;
 use super::property::active_lock;
 use super::propfind::small_body;
-use super::reply::{Operation, Refusal};
+use super::reply::{Operation, Refusal, text};
 use super::{Call, Handled, Incoming, place, reply};
 use crate::model::Identity;
 use crate::srm::{DavLock, EntryKind, ErrorKind};

@@ -4,8 +4,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::get::text;
-use super::reply::Refusal;
+use super::reply::{Refusal, text};
 use crate::srm::{Entry, ErrorKind, Part};
 
 /// The media type of a PATCH.

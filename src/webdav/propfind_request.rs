@@ -84,7 +84,8 @@ pub(super) fn parse(body: &[u8]) -> Result<Asked, String> {
     state.finish()
 }
 
-fn resolved(namespace: &ResolveResult<'_>) -> Result<String, String> {
+/// The namespace of an element or attribute, in words why there is none.
+pub(super) fn resolved(namespace: &ResolveResult<'_>) -> Result<String, String> {
     match namespace {
         ResolveResult::Unbound => Ok(String::new()),
         ResolveResult::Bound(namespace) if namespace.as_ref().len() > MAX_NAMESPACE => {

@@ -14,6 +14,11 @@ pub(super) const ALLOW: &str = "OPTIONS, GET, HEAD, PUT, PATCH, DELETE, MKCOL, C
 /// The compliance classes of RFC 4918 18, and sabre/dav's PATCH.
 pub(super) const DAV: &str = "1, 2, 3, sabredav-partialupdate";
 
+/// Text of our own as a header's value; what no header can hold is left out.
+pub(super) fn text(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
 /// What a method does, as far as the meaning of an error depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {

@@ -7,15 +7,13 @@ use quick_xml::escape::unescape;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::ResolveResult;
 
-use super::propfind_request::{PropertyName, is_name};
+use super::propfind_request::{PropertyName, is_name, resolved};
 use crate::web::escape;
 
 /// Deepest nesting.
 const MAX_DEPTH: usize = 32;
 /// Most attributes of one element.
 const MAX_ATTRIBUTES: usize = 64;
-/// Longest name of a namespace, in bytes.
-const MAX_NAMESPACE: usize = 256;
 
 /// An element.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,19 +203,6 @@ fn element(
     }
     let name = PropertyName { namespace, local: local.to_owned() };
     Ok(Element { name, written, attributes, nodes: Vec::new() })
-}
-
-fn resolved(namespace: &ResolveResult<'_>) -> Result<String, String> {
-    match namespace {
-        ResolveResult::Unbound => Ok(String::new()),
-        ResolveResult::Bound(namespace) if namespace.as_ref().len() > MAX_NAMESPACE => {
-            Err(format!("the name of a namespace is longer than {MAX_NAMESPACE} bytes"))
-        }
-        ResolveResult::Bound(namespace) => unescape(namespace.as_ref())
-            .map(|text| text.into_owned())
-            .map_err(|_| "a namespace holds a broken reference".to_owned()),
-        ResolveResult::Unknown(prefix) => Err(format!("the prefix {prefix:?} is not declared")),
-    }
 }
 
 fn add_text(open: &mut [Element], text: &str) -> Result<(), String> {
