@@ -23,6 +23,7 @@ use super::gsi::{self, GsiError};
 use super::http::{Caller, Exchange};
 use super::http2;
 use super::prefixed::Prefixed;
+use super::sending::{FileSending, Socket};
 use super::timeout::{Activity, Watched};
 use super::{ConnectionInfo, Door, Front, HEAD_MAX, PortKind, tls};
 use crate::config::Limits;
@@ -94,8 +95,10 @@ async fn open(
     let plain = ConnectionInfo { peer, local, tls: None, gsi: false, delegated: false };
     if !kind.has_tls() {
         let caller = Caller::anonymous();
-        let exchange = Exchange::new(kind, plain, caller, None, door, &limits);
-        http(stream, exchange, &limits, shutdown).await;
+        let sending = FileSending::default();
+        let exchange =
+            Exchange::new(kind, plain, caller, None, door, &limits).sending(sending.clone());
+        http(Socket::new(stream, sending), exchange, &limits, shutdown).await;
         return Ok(());
     }
 
