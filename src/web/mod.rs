@@ -4,7 +4,8 @@
 pub mod admin;
 pub mod control;
 mod listing;
+pub mod page;
 mod text;
 
-pub use listing::{CONTENT_SECURITY_POLICY, Page};
+pub use listing::Page;
 pub use text::{clamp, encode_path, escape, http_date, human_size, rfc3339, utc};
