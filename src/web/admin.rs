@@ -96,7 +96,7 @@ async fn index() -> Response {
     let mut text = String::new();
     page::open(&mut text, "stormd");
     text.push_str(INDEX);
-    page::close(&mut text);
+    page::end(&mut text);
     page::response(Body::from(text))
 }
 

@@ -11,12 +11,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, header};
 
+use super::help::{HELP, PASSWORDS};
 use super::text::escape;
 
 /// Light and dark, wide and narrow.
 const STYLE: &str = include_str!("page.css");
 /// At the foot of every page: words, and the path they lead to.
-const LINKS: &[(&str, &str)] = &[];
+const LINKS: &[(&str, &str)] = &[("How to mount", HELP), ("App passwords", PASSWORDS)];
 
 /// Goes with every page. What people upload is served from the same origin, so `'self'` would let it run: only
 /// what has the digest of our own script and style is taken, and a name that got through unescaped could load
@@ -53,7 +54,13 @@ pub fn close(out: &mut String) {
     for (word, path) in LINKS {
         let _ = write!(out, "<a href=\"{path}\">{word}</a>");
     }
-    out.push_str("</footer>\n</body>\n</html>\n");
+    out.push_str("</footer>");
+    end(out);
+}
+
+/// The end alone: at a port that has not those pages.
+pub fn end(out: &mut String) {
+    out.push_str("\n</body>\n</html>\n");
 }
 
 /// 200 with a page, or with its head alone.

@@ -2,14 +2,14 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::HeaderMap;
 
 use super::blocking::{BlockingBody, Source};
 use super::files::Files;
 use super::reply::{Operation, Refusal};
 use super::{Call, Handled};
 use crate::srm::{Entry, Error};
-use crate::web::{Page, page};
+use crate::web::{Page, host, page};
 
 /// Directories with more entries are not sorted: they would have to stand in memory first.
 const SORTED: usize = 10_000;
@@ -30,15 +30,9 @@ pub(super) async fn listing<F: Files>(call: Call<'_, F>) -> Handled {
     Ok(page::response(Body::new(body)))
 }
 
-/// How the client calls us, for the examples on the page. Anybody can send any `Host`, so only
-/// what looks like one gets in.
+/// How the client calls us, for the examples on the page.
 fn origin(headers: &HeaderMap, secure: bool) -> Option<String> {
-    let host = headers.get(header::HOST)?.to_str().ok()?;
-    let clean = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-    if host.is_empty() || host.len() > 255 || !host.chars().all(clean) {
-        return None;
-    }
-    Some(format!("{}://{host}", if secure { "https" } else { "http" }))
+    Some(format!("{}://{}", if secure { "https" } else { "http" }, host(headers)?))
 }
 
 type Children = Box<dyn Iterator<Item = Result<Entry, Error>> + Send>;
