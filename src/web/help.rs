@@ -178,7 +178,7 @@ fn desktops(address: &Address) -> Vec<Section> {
         Say("Or the same in a PowerShell as administrator:".to_owned()),
         Type(
             "$at = 'HKLM:\\SYSTEM\\CurrentControlSet\\Services\\WebClient\\Parameters'\n\
-             Set-ItemProperty $at FileSizeLimitInBytes ([uint32]::MaxValue) -Type DWord\n\
+             Set-ItemProperty $at FileSizeLimitInBytes 0xffffffff -Type DWord\n\
              Set-ItemProperty $at FileAttributesLimitInBytes 100000000 -Type DWord\n\
              Set-ItemProperty $at BasicAuthLevel 1 -Type DWord"
                 .to_owned(),
@@ -189,7 +189,7 @@ fn desktops(address: &Address) -> Vec<Section> {
             .to_owned()),
         Type("net stop webclient\nnet start webclient".to_owned()),
         Say("Then, without administrator's rights:".to_owned()),
-        Type(format!("net use S: {} /user:USER PASSWORD /persistent:yes", address.unc())),
+        Type(format!("net use S: {} PASSWORD /user:USER /persistent:yes", address.unc())),
         Say(format!(
             "Or in the Explorer: This PC, Map network drive, {url} with \"Connect using different \
              credentials\". For larger files, and faster, take rclone or WinSCP."

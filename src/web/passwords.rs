@@ -96,7 +96,7 @@ fn table(out: &mut String, reader: &Reader<'_>, own: &[AppPassword]) {
         return;
     }
     out.push_str(
-        "<div class=\"card\"><table>\n<thead><tr><th scope=\"col\">Name</th><th scope=\"col\">User name</th>\
+        "<div class=\"card wide\"><table>\n<thead><tr><th scope=\"col\">Name</th><th scope=\"col\">User name</th>\
          <th scope=\"col\">For</th><th scope=\"col\">Ends (UTC)</th><th scope=\"col\">Last used</th><td></td>\
          </tr></thead>\n<tbody>\n",
     );
@@ -132,10 +132,11 @@ fn form(out: &mut String, reader: &Reader<'_>) {
         "<h2>Make one</h2>\n<form method=\"post\" action=\"{PASSWORDS}\">{}\n\
          <p><label for=\"name\">Name, for you to know it by</label>\n\
          <input id=\"name\" name=\"name\" required maxlength=\"64\" placeholder=\"laptop\"></p>\n\
-         <p><label for=\"paths\">Directories that it is for, one a line; none: all that you may use</label><br>\n\
-         <textarea id=\"paths\" name=\"paths\" rows=\"3\" cols=\"60\"></textarea></p>\n\
-         <p><label><input type=\"radio\" name=\"rights\" value=\"read\" checked> Read</label>\n\
-         <label><input type=\"radio\" name=\"rights\" value=\"write\"> Read and write</label></p>\n\
+         <p><label for=\"paths\">Directories that it is for, one a line; none: all that you may use</label>\n\
+         <textarea id=\"paths\" name=\"paths\" rows=\"3\" placeholder=\"/atlas/alice\"></textarea></p>\n\
+         <p><label for=\"rights\">To</label>\n\
+         <select id=\"rights\" name=\"rights\"><option value=\"read\">read</option>\
+         <option value=\"write\">read and write</option></select></p>\n\
          <p><label for=\"days\">Days until its end, at most {most}</label>\n\
          <input id=\"days\" name=\"days\" type=\"number\" min=\"1\" max=\"{most}\" value=\"{days}\"></p>\n\
          <p><button class=\"main\" name=\"do\" value=\"create\">Make app password</button></p>\n</form>",
