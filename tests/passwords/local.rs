@@ -56,6 +56,27 @@ fn what_root_makes_the_daemon_can_read() {
 }
 
 #[test]
+fn at_a_terminal_it_is_asked_for_twice_and_not_shown() {
+    let storm = site();
+    let passwd = |user: &str, second: &str| {
+        let stormd = env!("CARGO_BIN_EXE_stormd");
+        let config = storm.dir().join("storm.toml");
+        // `script` makes the terminal; what is typed too early, before echo is off, would show.
+        let typed = format!("(sleep 3; echo '{CHOSEN}'; sleep 3; echo '{second}')");
+        let command = format!("'{stormd}' --config '{}' passwd {user}", config.display());
+        let line = format!("{typed} | script -qec \"{command}\" /dev/null");
+        let done = Command::new("bash").args(["-c", &line]).output().unwrap();
+        (done.status.success(), String::from_utf8_lossy(&done.stdout).into_owned())
+    };
+    let (done, shown) = passwd("alice", CHOSEN);
+    assert!(done && shown.contains("alice: added") && !shown.contains("horse"), "{shown}");
+    let (done, shown) = passwd("bob", "something else");
+    assert!(!done && shown.contains("not the same") && !shown.contains("horse"), "{shown}");
+    let (_, list, _) = stormd(&storm, &["passwd", "--list"], "");
+    assert_eq!(list, "alice: /CN=local/CN=alice\n");
+}
+
+#[test]
 fn what_the_command_refuses() {
     let storm = site();
     for (arguments, password, why) in [
