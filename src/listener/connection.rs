@@ -96,8 +96,8 @@ async fn open(
     if !kind.has_tls() {
         let caller = Caller::anonymous();
         let sending = FileSending::default();
-        let exchange =
-            Exchange::new(kind, plain, caller, None, door, &limits).sending(sending.clone());
+        let exchange = Exchange::new(kind, plain, caller, None, front.judge(), door, &limits)
+            .sending(sending.clone());
         http(Socket::new(stream, sending), exchange, &limits, shutdown).await;
         return Ok(());
     }
@@ -130,7 +130,7 @@ async fn open(
     };
     let (opened, info, chain, judge, http2) = opening?;
 
-    let caller = Caller::judged(chain, judge);
+    let caller = Caller::judged(chain, Arc::clone(&judge));
     let (caller, delegated) = match opened.delegation {
         None => (caller, None),
         Some(Ok(credential)) => (caller, Some(Arc::new(credential))),
@@ -138,7 +138,7 @@ async fn open(
         Some(Err(why)) => (refused(caller, &why), None),
     };
     let info = ConnectionInfo { gsi: opened.gsi, delegated: delegated.is_some(), ..info };
-    let exchange = Exchange::new(kind, info, caller, delegated, door, &limits);
+    let exchange = Exchange::new(kind, info, caller, delegated, judge, door, &limits);
     if kind == PortKind::Srm {
         let limit = limits.envelope.saturating_add(ENVELOPE_SLACK);
         http(BareSoap::new(opened.io, limit), exchange, &limits, shutdown).await;
@@ -158,7 +158,7 @@ fn refused(caller: Caller, why: &str) -> Caller {
     }
     let dn = Some(identity.dn().to_owned());
     let why = format!("the proxy you delegated does not hold: {why}");
-    Caller::fixed(Identity::Refused(Arc::new(Refusal { dn, why })))
+    Caller::fixed(Identity::Refused(Arc::new(Refusal::new(dn, why))))
 }
 
 /// Handshakes take their turn, so that thousands at once do not hold up the requests of those who are

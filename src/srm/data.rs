@@ -19,7 +19,10 @@ impl Srm {
             Some(located) => located,
             None => match site.reach(who, target.stfn(), Needs::LIST) {
                 Ok(located) => located,
-                Err(error) => return waypoint(&site, who, target.stfn()).ok_or(error),
+                Err(error) => {
+                    let way = waypoint(&site, who, target.stfn());
+                    return way.ok_or_else(|| hidden_way(&site, who, target.stfn(), error));
+                }
             },
         };
         match read_at_once(&located) {
@@ -39,7 +42,7 @@ impl Srm {
                 Err(error) => {
                     return Err(match waypoint(&site, who, target.stfn()) {
                         Some(_) => Error::new(ErrorKind::IsADirectory, "the path is a directory"),
-                        None => error,
+                        None => hidden_way(&site, who, target.stfn(), error),
                     });
                 }
             },
@@ -68,7 +71,10 @@ impl Srm {
         let site = self.site();
         let located = match site.reach(who, stfn, Needs::LIST) {
             Ok(located) => located,
-            Err(error) => return way_list(&site, who, stfn).ok_or(error),
+            Err(error) => {
+                let list = way_list(&site, who, stfn);
+                return list.ok_or_else(|| hidden_way(&site, who, stfn, error));
+            }
         };
         blocking(move || {
             let entry = look(&located)?;
@@ -176,6 +182,18 @@ pub(super) fn child(directory: &dyn Directory, name: &str) -> Result<Option<Entr
 pub(super) fn waypoint(site: &Site, who: &Identity, stfn: &Stfn) -> Option<Entry> {
     let leads = !site.waypoints(who, stfn).is_empty();
     leads.then(|| way(stfn.name().unwrap_or_default()))
+}
+
+/// Why nobody sees a path. Where it leads to areas, only not to any that everybody may read, whoever signs in
+/// may see it: a mount that begins there sends its password when it is asked, and not before.
+fn hidden_way(site: &Site, who: &Identity, stfn: &Stfn, error: Error) -> Error {
+    match who {
+        Identity::Anonymous if site.namespace.is_way(stfn) => Error::new(
+            ErrorKind::Denied,
+            "what lies below is not for everybody: a client certificate or proxy is needed",
+        ),
+        _ => error,
+    }
 }
 
 fn way_list(site: &Site, who: &Identity, stfn: &Stfn) -> Option<Lister> {

@@ -2,13 +2,10 @@
 
 use std::fmt::Write;
 
+use super::page;
 use super::text::{encode_path, escape, human_size, rfc3339, utc};
 use crate::model::Stfn;
 use crate::srm::{Entry, EntryKind};
-
-/// Goes with every page: even a name that got through unescaped could load and run nothing.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
-     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The page of one directory. It is written in pieces ([`Page::head`], [`Page::row`] per entry,
 /// [`Page::tail`]), so that a large one need not stand in memory.
@@ -27,13 +24,8 @@ impl Page {
     /// Up to and with the head of the table. `sorted` is false for directories too large to sort.
     pub fn head(&self, out: &mut String, sorted: bool) {
         let title = escape(self.path.as_str());
-        let _ = write!(
-            out,
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n\
-             <nav aria-label=\"Path\">"
-        );
+        page::open(out, self.path.as_str());
+        out.push_str("<header>\n<nav aria-label=\"Path\">");
         self.breadcrumbs(out);
         let order = if sorted { "by name" } else { "not sorted: too many entries" };
         let _ = write!(
@@ -93,7 +85,8 @@ impl Page {
             None => writeln!(out, "<p>{count} entries.</p>"),
         };
         self.help(out);
-        out.push_str("</main>\n</body>\n</html>\n");
+        out.push_str("</main>\n");
+        page::close(out);
     }
 
     fn breadcrumbs(&self, out: &mut String) {
@@ -136,17 +129,6 @@ impl Page {
 
 const PROXY: &str = "--cert $X509_USER_PROXY --capath $X509_CERT_DIR ";
 const MAKE_PROXY: &str = "Make a proxy first, e.g. <code>voms-proxy-init --voms YOUR-VO</code>. ";
-
-const STYLE: &str = ":root{color-scheme:light dark}\
-body{font:1rem/1.5 system-ui,sans-serif;margin:1rem auto;max-width:72rem;padding:0 1rem}\
-nav{font-size:1.2rem;overflow-wrap:anywhere}\
-table{border-collapse:collapse;width:100%}\
-caption{text-align:left;padding:.5rem 0;overflow-wrap:anywhere}\
-th,td{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid #8886;\
-vertical-align:top;overflow-wrap:anywhere}\
-.n{text-align:right;white-space:nowrap}\
-time{white-space:nowrap;font-variant-numeric:tabular-nums}\
-pre{overflow:auto;padding:.5rem;border:1px solid #8886}";
 
 #[cfg(test)]
 mod tests {

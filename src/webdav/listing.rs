@@ -1,16 +1,15 @@
 //! GET of a directory: a page, sorted by name up to a size, in the directory's own order beyond.
 
 use axum::body::Body;
-use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::HeaderMap;
 
 use super::blocking::{BlockingBody, Source};
 use super::files::Files;
 use super::reply::{Operation, Refusal};
 use super::{Call, Handled};
 use crate::srm::{Entry, Error};
-use crate::web::{CONTENT_SECURITY_POLICY, Page};
+use crate::web::{Page, host, page};
 
 /// Directories with more entries are not sorted: they would have to stand in memory first.
 const SORTED: usize = 10_000;
@@ -28,34 +27,12 @@ pub(super) async fn listing<F: Files>(call: Call<'_, F>) -> Handled {
     };
     let source = PageSource { page, stage: Stage::Start, children: lister.children, count: 0 };
     let body = BlockingBody::start(source).await.map_err(fail)?;
-    Ok(response(Body::new(body)))
+    Ok(page::response(Body::new(body)))
 }
 
-/// A page's head.
-pub(super) fn response(body: Body) -> Response {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-cache"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-/// How the client calls us, for the examples on the page. Anybody can send any `Host`, so only
-/// what looks like one gets in.
+/// How the client calls us, for the examples on the page.
 fn origin(headers: &HeaderMap, secure: bool) -> Option<String> {
-    let host = headers.get(header::HOST)?.to_str().ok()?;
-    let clean = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-    if host.is_empty() || host.len() > 255 || !host.chars().all(clean) {
-        return None;
-    }
-    Some(format!("{}://{host}", if secure { "https" } else { "http" }))
+    Some(format!("{}://{}", if secure { "https" } else { "http" }, host(headers)?))
 }
 
 type Children = Box<dyn Iterator<Item = Result<Entry, Error>> + Send>;

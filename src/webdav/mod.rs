@@ -50,6 +50,7 @@ use http_body_util::BodyExt;
 use crate::listener::{BodyTimeout, FileSending, Outcome};
 use crate::model::Identity;
 use crate::srm::{Entry, EntryKind, ErrorKind, Target};
+use crate::web::ask_to_sign_in;
 use place::Place;
 use reply::{Operation, Refusal};
 
@@ -136,8 +137,12 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
     body.give_up(&head.headers);
     let (mut response, told) = match handled {
         Ok(response) => (response, None),
-        Err(refusal) => (refusal.response(&head.method), Some(refusal.told())),
+        Err(refusal) => {
+            let refusal = refusal.with_way_in(&who, door.options.secure);
+            (refusal.response(&head.method), Some(refusal.told()))
+        }
     };
+    ask_to_sign_in(&mut response, &who, door.options.secure);
     response.extensions_mut().insert(Outcome {
         operation: None,
         target: head.uri.path().chars().take(MAX_LOGGED).collect(),

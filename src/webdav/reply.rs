@@ -138,6 +138,17 @@ impl Refusal {
         self
     }
 
+    /// Adds to a 401 what would help beside a certificate.
+    pub(super) fn with_way_in(mut self, who: &Identity, secure: bool) -> Self {
+        if self.status == StatusCode::UNAUTHORIZED && matches!(who, Identity::Anonymous) {
+            self.explanation += match secure {
+                true => "; a user name and password do, too",
+                false => "; over https, a user name and password do, too",
+            };
+        }
+        self
+    }
+
     /// For the access log.
     pub(super) fn told(&self) -> String {
         format!("{:?}: {}", self.kind, one_line(&self.explanation))
@@ -258,6 +269,7 @@ mod tests {
             not_after: SystemTime::UNIX_EPOCH,
             proxy: ProxyKind::EndEntity,
             notes: Vec::new(),
+            scope: None,
         }));
         use ErrorKind as K;
         use Operation as O;
