@@ -8,6 +8,7 @@ mod answer;
 mod api;
 mod aside;
 mod bring_online;
+mod browse;
 mod carry;
 mod changes;
 mod checks;
@@ -77,6 +78,7 @@ use crate::store::{Millis, Store, StoreError};
 pub use crate::store::{DavLock, DeadProperty};
 
 pub use api::*;
+pub use browse::{Browse, Browsed, May, PageFrom, Position, Sort, SortBy};
 pub use carry::{Carried, Carry};
 pub use dav::{Beside, BesideOf, LockWanted, PropertyPatch, Quota, Wanted};
 pub use digest::Hasher;
