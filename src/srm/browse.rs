@@ -74,6 +74,8 @@ pub struct Browsed {
     pub ends: Option<(Position, Position)>,
     /// Entries before it.
     pub before: u64,
+    /// Entries behind it.
+    pub after: u64,
     /// Entries of the directory, with those few that turn out not to be there when they are looked at.
     pub total: u64,
     /// What its reader may do here.

@@ -15,6 +15,8 @@ use super::text::escape;
 
 /// Light and dark, wide and narrow.
 const STYLE: &str = include_str!("page.css");
+/// What the page of a directory does for who may write there; no other page has one.
+pub(super) const SCRIPT: &str = include_str!("list.js");
 /// At the foot of every page: words, and the path they lead to.
 const LINKS: &[(&str, &str)] = &[];
 
@@ -23,9 +25,10 @@ const LINKS: &[(&str, &str)] = &[];
 /// and run nothing.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let policy = format!(
-        "default-src 'none'; style-src {}; img-src data:; connect-src 'self'; base-uri 'none'; \
-         form-action 'self'; frame-ancestors 'none'",
-        source(STYLE)
+        "default-src 'none'; style-src {}; script-src {}; connect-src 'self'; img-src data:; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        source(STYLE),
+        source(SCRIPT)
     );
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });

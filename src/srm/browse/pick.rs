@@ -145,7 +145,8 @@ impl Picked<'_> {
                 None => entries.extend(look(&position.name)?),
             }
         }
-        Ok(Browsed { entries, ends, before, total: self.total, may: May::default() })
+        let after = self.total - before - picked;
+        Ok(Browsed { entries, ends, before, after, total: self.total, may: May::default() })
     }
 }
 
