@@ -13,18 +13,18 @@
 
   // Questions, one at a time: gives what was typed, or null for "no".
   let turn = Promise.resolve(), always;
+  const set = (id, text, there = true) => Object.assign($(id), { textContent: text, hidden: !there });
   const show = q => new Promise(done => {
-    $('ask-title').textContent = q.title;
-    $('ask-text').textContent = q.text || '';
-    $('ask-label').hidden = !('name' in q);
-    $('ask-name').required = 'name' in q;
+    const typed = 'name' in q;
+    set('ask-title', q.title);
+    set('ask-text', q.text, q.text);
+    set('ask-no', q.no || 'Cancel', q.yes);
+    set('ask-yes', q.yes || 'Close').className = q.bad ? 'bad' : 'main';
+    $('ask-label').hidden = !typed;
+    $('ask-name').required = typed;
     $('ask-name').value = q.name || '';
     $('ask-all').hidden = !q.others;
     $('ask-same').checked = false;
-    $('ask-no').hidden = !q.yes;
-    $('ask-no').textContent = q.no || 'Cancel';
-    $('ask-yes').textContent = q.yes || 'Close';
-    $('ask-yes').className = q.bad ? 'bad' : 'main';
     $('ask').returnValue = '';
     $('ask').onclose = () => {
       const yes = $('ask').returnValue === 'yes';
@@ -32,7 +32,7 @@
       done(yes ? $('ask-name').value : null);
     };
     $('ask').showModal();
-    if (q.bad) $('ask-no').focus();
+    if (!typed) $(q.yes ? 'ask-no' : 'ask-yes').focus();
     if (q.name) {
       const dot = q.file ? q.name.lastIndexOf('.') : 0;
       $('ask-name').setSelectionRange(0, dot > 0 ? dot : q.name.length);
@@ -41,15 +41,17 @@
   $('ask-no').onclick = () => $('ask').close();
   const ask = q => turn = turn.then(() => q.needless?.() ? null : show(q));
   const tell = (title, text) => ask({ title, text });
+  const safely = act => () => act().catch(error => tell('That did not work', error.message));
 
   // A name as a part of a path.
   const part = name => {
     if (!name || name === '.' || name === '..' || /[/\0]/.test(name)) throw new Error('A name may not be empty, “.” or “..”, and holds no slash.');
     return encodeURIComponent(name);
   };
+  const encode = path => path.split('/').map(encodeURIComponent).join('/');
   // What the door says: its own line, where there is one.
   const words = (status, text, type) => {
-    if (!status) return 'No answer came: the connection was cut, or the server ended it. Look at what is there, and try again.';
+    if (!status) return 'The connection was cut: look at what is there, and try again.';
     return (type || '').startsWith('text/plain') && text.trim() || `The server answered ${status}.`;
   };
   const good = status => status >= 200 && status < 300 && status !== 207;
@@ -87,7 +89,7 @@
     await change(`“${name}” was not renamed`, `Renamed to ${to}`, path, 'MOVE', link.pathname, { Destination: path, Overwrite: 'F' });
   };
   const remove = async (link, name, file) => {
-    const text = file ? 'It can’t be brought back.' : 'The folder goes with everything in it. It can’t be brought back.';
+    const text = `${file ? '' : 'The folder goes with everything in it. '}It can’t be undone.`;
     const yes = await ask({ title: `Delete “${name}”?`, text, yes: 'Delete', bad: true });
     if (yes !== null) await change(`“${name}” was not deleted`, `Deleted ${name}`, here, 'DELETE', link.pathname);
   };
@@ -95,8 +97,6 @@
     const name = await ask({ title: 'New folder', name: '', yes: 'Make it' });
     if (name !== null) await change(`“${name}” was not made`, `Made ${name}`, here + part(name), 'MKCOL', here + part(name));
   };
-  const safely = act => () => act().catch(error => tell('That did not work', error.message));
-
   // Buttons at the end of each row.
   const dress = () => {
     if (!may('r') && !may('d')) return;
@@ -139,12 +139,12 @@
         title: `Replace “${item.name}”?`, text: 'A file of this name is there already.', yes: 'Replace', no: 'Skip',
         others: waiting.length + running > 1, needless: () => always !== undefined,
       });
-      if (!(always ?? yes !== null)) return item.note.textContent = 'skipped';
-      answer = await put(item);
+      answer = always ?? yes !== null ? await put(item) : { why: 'skipped' };
     }
     const done = good(answer.status);
-    done ? uploaded++ : failed++;
-    item.row.className = done ? 'done' : 'failed';
+    uploaded += done;
+    failed += 'status' in answer && !done;
+    item.row.className = `over ${done ? 'done' : 'status' in answer ? 'failed' : ''}`;
     item.note.textContent = done ? 'done' : answer.why;
   };
   const next = async () => {
@@ -155,7 +155,7 @@
     await refresh();
   };
   const enqueue = items => {
-    const list = $('uploads').querySelector('ul');
+    const list = $('uploads').lastElementChild;
     if (!running) {
       list.replaceChildren();
       uploaded = failed = 0;
@@ -171,7 +171,7 @@
     }
     for (let n = Math.min(AT_ONCE - running, waiting.length); n > 0; n--) next();
   };
-  const item = (file, under = '') => ({ file, name: under + file.name, path: here + under.split('/').map(encodeURIComponent).join('/') + part(file.name) });
+  const item = (file, under = '') => ({ file, name: under + file.name, path: here + encode(under) + part(file.name) });
 
   // Files, and folders with all that is in them.
   const dropped = async entries => {
@@ -182,7 +182,7 @@
         continue;
       }
       const inside = `${under}${entry.name}/`, reader = entry.createReader();
-      const made = await door('MKCOL', here + inside.split('/').map(encodeURIComponent).join('/'));
+      const made = await door('MKCOL', here + encode(inside));
       // 405: it is there.
       if (!good(made.status) && made.status !== 405) throw new Error(`${inside}: ${made.why}`);
       for (let some; (some = await new Promise((yes, no) => reader.readEntries(yes, no))).length;) {
@@ -197,10 +197,11 @@
   if (may('m')) $('folder').onclick = safely(folder);
   if (may('w')) {
     $('upload').onclick = () => $('files').click();
-    $('files').onchange = () => {
-      enqueue([...$('files').files].map(file => item(file)));
+    $('files').onchange = safely(async () => {
+      const files = [...$('files').files];
       $('files').value = '';
-    };
+      enqueue(files.map(file => item(file)));
+    });
     addEventListener('beforeunload', event => { if (running) event.preventDefault(); });
     const files = event => event.dataTransfer?.types.includes('Files');
     addEventListener('dragover', event => {
@@ -214,9 +215,9 @@
       event.preventDefault();
       $('drop').hidden = true;
       const entries = [...event.dataTransfer.items].map(item => item.webkitGetAsEntry?.());
-      // Files that a script made are no entries.
-      if (entries.every(entry => entry)) safely(() => dropped(entries.map(entry => ({ entry, under: '' }))))();
-      else enqueue([...event.dataTransfer.files].map(file => item(file)));
+      // Files that no disk holds are no entries.
+      const plain = [...event.dataTransfer.files];
+      safely(async () => entries.every(entry => entry) ? dropped(entries.map(entry => ({ entry, under: '' }))) : enqueue(plain.map(file => item(file))))();
     });
   }
   $('tools').hidden = false;

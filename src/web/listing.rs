@@ -45,10 +45,17 @@ impl Page {
         let base = self.href(&self.path, true);
         let _ = write!(
             out,
-            "</div>\n</header>\n<main>\n<div id=\"list\" data-path=\"{base}\" data-may=\"{}\">\n\
-             <div class=\"card\"><table>\n<caption class=\"unseen\">Files and folders in <bdi>{}</bdi>\
+            "</div>\n</header>\n<main>\n{}<div id=\"list\" data-path=\"{base}\" data-may=\"{}\">\n",
+            if self.shown.may == May::default() { "" } else { ACTIONS },
+            letters(self.shown.may)
+        );
+        if self.is_part() {
+            self.pages(out);
+        }
+        let _ = write!(
+            out,
+            "<div class=\"card\"><table>\n<caption class=\"unseen\">Files and folders in <bdi>{}</bdi>\
              </caption>\n<thead><tr>",
-            letters(self.shown.may),
             escape(self.path.as_str())
         );
         for (by, word, class) in COLUMNS {
@@ -106,10 +113,18 @@ impl Page {
     /// All behind the table.
     pub fn tail(&self, out: &mut String) {
         out.push_str("</tbody>\n</table></div>\n");
-        self.pages(out);
+        let _ = match self.shown.total {
+            _ if self.is_part() => {
+                self.pages(out);
+                Ok(())
+            }
+            0 => writeln!(out, "<p class=\"note\">This folder is empty.</p>"),
+            1 => writeln!(out, "<p class=\"note\">1 entry</p>"),
+            total => writeln!(out, "<p class=\"note\">{} entries</p>", grouped(total)),
+        };
         out.push_str("</div>\n");
         if self.shown.may != May::default() {
-            let _ = write!(out, "{ACTIONS}<script>{}</script>\n", page::SCRIPT);
+            let _ = writeln!(out, "<script>{}</script>", *page::SCRIPT);
         }
         self.help(out);
         out.push_str("</main>\n");
@@ -165,19 +180,15 @@ impl Page {
         );
     }
 
-    /// How many there are, and the way to the other pages.
+    /// There are other pages.
+    fn is_part(&self) -> bool {
+        self.shown.before > 0 || self.shown.total > self.asked.count as u64
+    }
+
+    /// The way to the other pages.
     fn pages(&self, out: &mut String) {
         let Browsed { ends, before, after, total, .. } = &self.shown;
         let sort = self.asked.sort;
-        let count = self.asked.count as u64;
-        if *before == 0 && *total <= count {
-            let _ = match total {
-                0 => writeln!(out, "<p class=\"note\">This folder is empty.</p>"),
-                1 => writeln!(out, "<p class=\"note\">1 entry</p>"),
-                _ => writeln!(out, "<p class=\"note\">{} entries</p>", grouped(*total)),
-            };
-            return;
-        }
         let shown = total - before - after;
         let span = match shown {
             0 => "no entries here any more".to_owned(),
@@ -329,7 +340,7 @@ mod tests {
             out,
             "<tr class=\"f\"><th scope=\"row\"><a href=\"/webdav/vo/a%20b.tar.gz\"><bdi>a b.tar.gz</bdi></a>\
              </th><td class=\"n\"><data value=\"1536\" title=\"1,536 bytes\">1.5 KiB</data></td><td>\
-             <time datetime=\"1994-11-06T08:49:37Z\" title=\"1994-11-06 08:49:37 UTC\">6 Nov 1994 08:49</time>\
+             <time datetime=\"1994-11-06T08:49:37Z\" title=\"1994-11-06 08:49:37 UTC\">06 Nov 1994 08:49</time>\
              </td><td class=\"k\">GZ file</td></tr>\n"
         );
         out.clear();
@@ -368,7 +379,7 @@ mod tests {
             let mut page = page(&format!("/vo/{name}"));
             page.shown.may.write = true;
             let entries = [EntryKind::File, EntryKind::Directory].map(|kind| entry(name, kind, 1));
-            let out = written(&page, &entries).replace(&format!("<script>{}", page::SCRIPT), "");
+            let out = written(&page, &entries).replace(&format!("<script>{}", *page::SCRIPT), "");
             assert!(!out.contains("<script") && !out.contains("<img"), "{out}");
             assert!(!out.contains("' on") && !out.contains("\"><scr"), "{out}");
             // Each name that may run backwards is fenced in.

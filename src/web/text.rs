@@ -88,13 +88,13 @@ pub fn utc(at: SystemTime) -> String {
     stamp(at, ' ', "")
 }
 
-/// A time for people, to the minute: `6 Nov 1994 08:49`, UTC.
+/// A time for people, to the minute: `06 Nov 1994 08:49`, UTC.
 pub fn day(at: SystemTime) -> String {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let t = calendar(at);
     let month = MONTHS.get(usize::from(t.month() as u8).wrapping_sub(1)).unwrap_or(&"");
-    format!("{} {month} {} {:02}:{:02}", t.day(), t.year(), t.hour(), t.minute())
+    format!("{:02} {month} {} {:02}:{:02}", t.day(), t.year(), t.hour(), t.minute())
 }
 
 fn calendar(at: SystemTime) -> OffsetDateTime {
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(http_date(some), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(rfc3339(some), "1994-11-06T08:49:37Z");
         assert_eq!(utc(some), "1994-11-06 08:49:37");
-        assert_eq!(day(some), "6 Nov 1994 08:49");
+        assert_eq!(day(some), "06 Nov 1994 08:49");
         assert_eq!(rfc3339(epoch - Duration::from_secs(5)), "1970-01-01T00:00:00Z");
         let far = epoch + Duration::from_secs(1 << 60);
         assert_eq!(rfc3339(far), "9999-12-31T23:59:59Z");
