@@ -52,7 +52,9 @@
   // What the door says: its own line, where there is one.
   const words = (status, text, type) => {
     if (!status) return 'The connection was cut: look at what is there, and try again.';
-    return (type || '').startsWith('text/plain') && text.trim() || `The server answered ${status}.`;
+    let line = type?.startsWith('text/plain') && text;
+    if (type?.startsWith('application/xml')) line = new DOMParser().parseFromString(text, 'text/xml').querySelector('message')?.textContent;
+    return line || `The server answered ${status}.`;
   };
   const good = status => status >= 200 && status < 300 && status !== 207;
   const door = async (method, path, headers) => {

@@ -2,10 +2,9 @@
 //! JavaScript. For who may write there a script adds uploads, new folders, other names, and removal.
 
 use std::fmt::Write;
-use std::time::SystemTime;
 
-use super::text::{day, encode_path, escape, grouped, human_size, rfc3339, utc};
-use super::{page, query};
+use super::text::{encode_path, escape, grouped};
+use super::{page, query, row};
 use crate::model::Stfn;
 use crate::srm::{Browse, Browsed, Entry, EntryKind, May, PageFrom, Position, Sort, SortBy};
 
@@ -74,40 +73,10 @@ impl Page {
 
     /// One entry.
     pub fn row(&self, out: &mut String, entry: &Entry) {
-        let directory = entry.kind == EntryKind::Directory;
-        let name = escape(&entry.name);
-        let (class, slash) = if directory { ("d", "/") } else { ("f", "") };
-        let _ = write!(out, "<tr class=\"{class}\"><th scope=\"row\">");
-        let _ = match self.path.join(&entry.name) {
-            Ok(path) => {
-                let href = self.href(&path, directory);
-                write!(out, "<a href=\"{href}\"><bdi>{name}</bdi>{slash}</a></th>")
-            }
-            // A name that no request could ask for: shown, not linked.
-            Err(_) => write!(out, "<bdi>{name}</bdi>{slash}</th>"),
-        };
-        let _ = match directory {
-            true => out.write_str("<td></td>"),
-            false => write!(
-                out,
-                "<td class=\"n\"><data value=\"{}\" title=\"{} bytes\">{}</data></td>",
-                entry.size,
-                grouped(entry.size),
-                human_size(entry.size)
-            ),
-        };
-        // What only leads to storage areas has no time.
-        let _ = match entry.modified == SystemTime::UNIX_EPOCH {
-            true => out.write_str("<td></td>"),
-            false => write!(
-                out,
-                "<td><time datetime=\"{}\" title=\"{} UTC\">{}</time></td>",
-                rfc3339(entry.modified),
-                utc(entry.modified),
-                day(entry.modified)
-            ),
-        };
-        let _ = writeln!(out, "<td class=\"k\">{}</td></tr>", kind(entry));
+        // There are names that no request could ask for: shown, not linked.
+        let path = self.path.join(&entry.name);
+        let href = path.map(|path| self.href(&path, entry.kind == EntryKind::Directory));
+        row::write(out, href.ok().as_deref(), entry);
     }
 
     /// All behind the table.
@@ -262,8 +231,6 @@ const COLUMNS: [(SortBy, &str, &str); 3] = [
 ];
 const PROXY: &str = "--cert $X509_USER_PROXY --capath $X509_CERT_DIR ";
 const MAKE_PROXY: &str = "Make a proxy first, e.g. <code>voms-proxy-init --voms YOUR-VO</code>. ";
-/// Longest ending of a name that is told as a kind.
-const ENDING: usize = 5;
 
 /// For the script: what may be done here.
 fn letters(may: May) -> String {
@@ -271,28 +238,10 @@ fn letters(may: May) -> String {
     all.into_iter().filter(|(may, _)| *may).map(|(_, letter)| letter).collect()
 }
 
-/// In a word or two.
-fn kind(entry: &Entry) -> String {
-    if entry.kind == EntryKind::Directory {
-        return "Folder".to_owned();
-    }
-    let ending = entry.name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty());
-    match ending.map(|(_, ending)| ending) {
-        Some(ending)
-            if (1..=ENDING).contains(&ending.len())
-                && ending.bytes().all(|byte| byte.is_ascii_alphanumeric()) =>
-        {
-            format!("{} file", ending.to_ascii_uppercase())
-        }
-        _ => "File".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::web::row::tests::entry;
 
     fn page(path: &str) -> Page {
         let shown = Browsed {
@@ -312,55 +261,12 @@ mod tests {
         }
     }
 
-    fn entry(name: &str, kind: EntryKind, size: u64) -> Entry {
-        Entry {
-            name: name.into(),
-            kind,
-            size,
-            modified: SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777),
-            created: None,
-            etag: "e".into(),
-            adler32: None,
-        }
-    }
-
     fn written(page: &Page, entries: &[Entry]) -> String {
         let mut out = String::new();
         page.head(&mut out);
         entries.iter().for_each(|entry| page.row(&mut out, entry));
         page.tail(&mut out);
         out
-    }
-
-    #[test]
-    fn rows_link_and_tell_sizes_and_times() {
-        let mut out = String::new();
-        page("/vo").row(&mut out, &entry("a b.tar.gz", EntryKind::File, 1536));
-        assert_eq!(
-            out,
-            "<tr class=\"f\"><th scope=\"row\"><a href=\"/webdav/vo/a%20b.tar.gz\"><bdi>a b.tar.gz</bdi></a>\
-             </th><td class=\"n\"><data value=\"1536\" title=\"1,536 bytes\">1.5 KiB</data></td><td>\
-             <time datetime=\"1994-11-06T08:49:37Z\" title=\"1994-11-06 08:49:37 UTC\">06 Nov 1994 08:49</time>\
-             </td><td class=\"k\">GZ file</td></tr>\n"
-        );
-        out.clear();
-        page("/vo").row(&mut out, &entry("d.d", EntryKind::Directory, 0));
-        assert!(out.contains("<a href=\"/webdav/vo/d.d/\"><bdi>d.d</bdi>/</a>"), "{out}");
-        assert!(out.contains("<td class=\"k\">Folder</td>"), "{out}");
-    }
-
-    #[test]
-    fn kinds_are_short_words() {
-        for (name, told) in [
-            ("a.root", "ROOT file"),
-            ("a", "File"),
-            (".hidden", "File"),
-            ("a.", "File"),
-            ("a.<b>", "File"),
-            ("a.toolong", "File"),
-        ] {
-            assert_eq!(kind(&entry(name, EntryKind::File, 0)), told, "{name}");
-        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod control;
 mod listing;
 pub mod page;
 mod query;
+mod row;
 mod text;
 
 pub use listing::Page;

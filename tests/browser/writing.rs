@@ -87,9 +87,9 @@ fn files_and_folders_are_dropped() {
     browser.picture("drop");
 }
 
-#[test]
-fn folders_are_made_renamed_and_deleted() {
-    let (_storm, url, root) = writable();
+#[tokio::test]
+async fn folders_are_made_renamed_and_deleted() {
+    let (storm, url, root) = writable();
     std::fs::write(root.join("there"), b"x").unwrap();
     let browser = Browser::open(1200, 900);
     browser.go(&url);
@@ -122,6 +122,16 @@ fn folders_are_made_renamed_and_deleted() {
     browser.wait_for("dialog", "was not renamed");
     assert!(browser.text("#ask-text").contains("there"), "{}", browser.text("#ask-text"));
     browser.picture("refused");
+    browser.press(key::ESCAPE);
+    // Somebody else holds a lock.
+    let tls = wire::config(None, Tls::Any);
+    let lock = "<lockinfo xmlns='DAV:'><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>";
+    let locked = wire::once(&tls, storm.ports.https, "LOCK", "/open/there", lock.as_bytes());
+    assert_eq!(locked.await.unwrap().status, 200);
+    browser.click("tr.f .acts button:nth-child(2)");
+    browser.click("#ask-yes.bad");
+    browser.wait_for("dialog", "“there” was not deleted");
+    assert!(browser.text("#ask-text").contains("locked"), "{}", browser.text("#ask-text"));
     browser.press(key::ESCAPE);
     browser.click("tr.d .acts button:nth-child(2)");
     browser.wait_for("dialog", "The folder goes with everything in it.");
