@@ -80,8 +80,8 @@
   const change = async (failed, done, focus, method, path, headers) => {
     const answer = await door(method, path, headers);
     if (!good(answer.status)) return tell(failed, answer.why);
-    say(done);
     await refresh(focus);
+    say(done);
   };
 
   const rename = async (link, name, file) => {
@@ -153,8 +153,9 @@
     for (running++; waiting.length;) await upload(waiting.shift());
     if (--running) return;
     always = undefined;
-    say(`${uploaded} uploaded${failed ? `, ${failed} failed` : ''}`);
+    const told = `${uploaded} uploaded${failed ? `, ${failed} failed` : ''}`;
     await refresh();
+    say(told);
   };
   const enqueue = items => {
     const list = $('uploads').lastElementChild;
