@@ -11,7 +11,7 @@ use base64::Engine;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::common::wait_until;
+use crate::common::{pki, wait_until};
 
 /// How long a page may take to be as it should.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -48,7 +48,33 @@ impl Browser {
     /// A window of this size. It takes the test host's certificate, whose authority it does not know.
     pub fn open(width: u32, height: u32) -> Self {
         let profile = TempDir::with_prefix("stormd-browser-").unwrap();
-        let mut driver = Command::new("chromedriver")
+        Self::start(profile, Command::new("chromedriver"), width, height)
+    }
+
+    /// As [`Browser::open`], for the person of `<person>cert.pem` and `<person>key.pem` of the test PKI. A window
+    /// would ask which certificate to take; without one a policy answers, which Chromium reads in one place of the
+    /// system alone. So this one sees a folder of its own there.
+    pub fn of(person: &str, width: u32, height: u32) -> Self {
+        let profile = TempDir::with_prefix("stormd-browser-").unwrap();
+        let path = |name: &str| profile.path().join(name).display().to_string();
+        std::fs::create_dir_all(path("etc/policies/managed")).unwrap();
+        let policy = r#"{"AutoSelectCertificateForUrls": ["{\"pattern\":\"*\",\"filter\":{}}"]}"#;
+        std::fs::write(path("etc/policies/managed/certificate.json"), policy).unwrap();
+        std::fs::create_dir_all(path(".pki/nssdb")).unwrap();
+        let (store, bundle) = (format!("sql:{}", path(".pki/nssdb")), path("person.p12"));
+        let of = |what: &str| pki::dir().join(format!("{person}{what}.pem")).display().to_string();
+        let export = ["pkcs12", "-export", "-passout", "pass:", "-out", &bundle, "-in"];
+        run("openssl", &[&export[..], &[&of("cert"), "-inkey", &of("key")]].concat());
+        run("certutil", &["-N", "--empty-password", "-d", &store]);
+        run("pk12util", &["-i", &bundle, "-W", "", "-d", &store]);
+        let mut command = Command::new("unshare");
+        let script = "mount --bind \"$0\" /etc/chromium && exec chromedriver \"$@\"";
+        command.args(["--mount", "sh", "-c", script, &path("etc")]);
+        Self::start(profile, command, width, height)
+    }
+
+    fn start(profile: TempDir, mut chromedriver: Command, width: u32, height: u32) -> Self {
+        let mut driver = chromedriver
             .arg("--port=0")
             .env("HOME", profile.path())
             .stdin(Stdio::null())
@@ -245,6 +271,14 @@ impl Browser {
         let png = engine.decode(png.as_str().unwrap()).unwrap();
         std::fs::write(folder.join(format!("{name}.png")), png).unwrap();
     }
+}
+
+#[track_caller]
+fn run(program: &str, arguments: &[&str]) {
+    let done = Command::new(program).args(arguments).output();
+    let done = done.unwrap_or_else(|_| panic!("{program} is missing: make test installs it"));
+    let why = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{program} {arguments:?}: {why}");
 }
 
 impl Element {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::common::access::Access;
 use crate::common::client::Tls;
-use crate::common::{bytes, leftovers, snapshot, wait_until, wire};
+use crate::common::{TestStorm, USER_DN, bytes, leftovers, snapshot, wait_until, wire};
 use crate::driver::{Browser, SOON, key};
 use crate::writable;
 
@@ -141,6 +141,55 @@ async fn folders_are_made_renamed_and_deleted() {
     assert!(!root.join("results of 100% <b>").exists());
 }
 
+/// The browser brings a certificate, and the page is its owner's.
+#[test]
+fn who_has_a_certificate_may_write() {
+    let storm = TestStorm::start();
+    let url = format!("https://localhost:{}/open/", storm.ports.https);
+    let nobody = Browser::open(1200, 900);
+    nobody.go(&url);
+    assert_eq!(nobody.text("h1"), "open");
+    assert_eq!(nobody.texts("button"), Vec::<String>::new());
+    let browser = Browser::of("user", 1200, 900);
+    browser.go(&url);
+    std::fs::write(storm.dir().join("home/mine"), b"mine").unwrap();
+    browser.type_into("#files", &storm.dir().join("home/mine").display().to_string());
+    browser.wait_for("#say", "1 uploaded");
+    assert_eq!(std::fs::read(storm.root("open").join("mine")).unwrap(), b"mine");
+    let puts = storm.access_of("the upload", |line| line.op() == "PUT");
+    assert_eq!((puts[0].dn(), puts[0].get("status")), (USER_DN, "201"));
+    // The door of a VO he is not in stays shut, and says why.
+    browser.go(&format!("https://localhost:{}/test.vo/", storm.ports.https));
+    assert!(browser.text("body").contains("/test.vo"), "{}", browser.text("body"));
+    assert_eq!(browser.all("table").len(), 0);
+}
+
+/// One sees how far a slow upload is; nobody sees the file before its end.
+#[test]
+fn uploads_show_how_far_they_are() {
+    let (storm, url, root) = writable();
+    let large = bytes(8_000_000, 3);
+    std::fs::write(storm.dir().join("home/large.bin"), &large).unwrap();
+    let browser = Browser::open(1200, 900);
+    browser.go(&url);
+    let slow = json!({"offline": false, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 2_000_000});
+    browser.devtools("Network.enable", json!({}));
+    browser.devtools("Network.emulateNetworkConditions", slow);
+    browser.type_into("#files", &storm.dir().join("home/large.bin").display().to_string());
+    let value = "return document.querySelector('progress').value";
+    let mut seen = Vec::new();
+    let between = wait_until(SOON, || {
+        seen.push(browser.script(value, json!([])).as_f64().unwrap());
+        seen.last().is_some_and(|value| (0.2..0.95).contains(value))
+    });
+    assert!(between, "{seen:?}");
+    assert!(browser.text("#uploads li").contains(" %"), "{}", browser.text("#uploads li"));
+    browser.picture("progress");
+    assert!(!root.join("large.bin").exists(), "it is seen whole or not at all");
+    browser.wait_for("#say", "1 uploaded");
+    assert_eq!(std::fs::read(root.join("large.bin")).unwrap(), large);
+}
+
 #[test]
 fn who_is_refused_reads_why() {
     let (storm, url, root) = writable();
@@ -163,6 +212,11 @@ fn who_is_refused_reads_why() {
     browser.wait_for("#say", "0 uploaded, 1 failed");
     browser.wait_for("#uploads .failed", &why.replace("/f ", "/g "));
     browser.picture("refused-upload");
+    // Also of a file that is never sent to its end.
+    std::fs::write(storm.dir().join("home/large"), vec![0; 100_000_000]).unwrap();
+    browser.type_into("#files", &storm.dir().join("home/large").display().to_string());
+    browser.wait_for("#uploads .failed bdi", "large");
+    browser.wait_for("#uploads .failed span", &why.replace("/f ", "/large "));
     assert_eq!(std::fs::read_to_string(root.join("f")).unwrap(), "old");
     assert!(!root.join("g").exists());
     // Who comes now is not offered what he may not do.
