@@ -20,6 +20,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("chain", x509::chain),
     ("dav_body", webdav::body),
     ("dav_if", webdav::if_header),
+    ("dav_page", webdav::page),
     ("gridmap", gridmap),
     ("namespaces", x509::namespaces),
     ("path_authz", path_authz),
