@@ -10,6 +10,10 @@ use super::{Entry, EntryKind, Error, ErrorKind, Srm, blocking};
 use crate::fsdriver::Kind;
 use crate::model::{Identity, Stfn};
 
+/// Names of a directory that is read where all small things are done. Larger ones are read once more, by threads
+/// that give way.
+const FEW: usize = 10_000;
+
 /// By what a page is sorted. Directories stand before files in every order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SortBy {
@@ -127,21 +131,28 @@ impl Srm {
         };
         let stop = self.core.stopping.child_token();
         let _hung_up = stop.clone().drop_guard();
-        let page = blocking(move || {
+        let read = move |most: usize| {
             if look(&located)?.kind != EntryKind::Directory {
                 return Err(Error::new(ErrorKind::NotADirectory, "the path is no directory"));
             }
             let told = |error| driver_error(error, &located.stfn);
             let directory = located.area.driver.directory(&located.path).map_err(told)?;
             let names = || {
-                Ok(directory.entries().map_err(told)?.map(|entry| match stop.is_cancelled() {
-                    true => Err(Error::new(ErrorKind::Aborted, "nobody waits for the page")),
+                let entries = directory.entries().map_err(told)?.enumerate();
+                Ok(entries.map(|(n, entry)| match n >= most || stop.is_cancelled() {
+                    true => Err(Error::new(ErrorKind::Aborted, "not here, or for nobody")),
                     false => entry.map(|entry| (entry.name, entry.kind)).map_err(told),
                 }))
             };
             browse.page(names, |name| child(&*directory, name))
-        })
-        .await?;
+        };
+        let large = read.clone();
+        let page = match blocking(move || read(FEW)).await {
+            Err(error) if error.kind == ErrorKind::Aborted => {
+                self.core.bulk.run(blocking(move || large(usize::MAX))).await?
+            }
+            page => page?,
+        };
         Ok(Browsed { may, ..page })
     }
 }

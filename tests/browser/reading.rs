@@ -113,8 +113,8 @@ fn lists_are_sorted_by_their_heads() {
 fn large_directories_are_turned_page_by_page() {
     let storm = TestStorm::start();
     let root = storm.root("open");
-    for n in 0..2345 {
-        std::fs::File::create(root.join(format!("f{n:04}"))).unwrap();
+    for n in 0..12_345 {
+        std::fs::File::create(root.join(format!("f{n:05}"))).unwrap();
     }
     let browser = Browser::open(1200, 900);
     // Pages are turned without JavaScript.
@@ -123,15 +123,13 @@ fn large_directories_are_turned_page_by_page() {
     let first = || browser.text("#list tr.f bdi");
     let span = || browser.text(".pages .note");
     for (link, told, name) in [
-        ("", "1–1,000 of 2,345", "f0000"),
-        ("Next", "1,001–2,000 of 2,345", "f1000"),
-        ("Next", "2,001–2,345 of 2,345", "f2000"),
-        ("Previous", "1,001–2,000 of 2,345", "f1000"),
-        ("Last", "1,346–2,345 of 2,345", "f1345"),
-        ("Previous", "346–1,345 of 2,345", "f0345"),
-        ("Previous", "1–1,000 of 2,345", "f0000"),
-        ("Next", "1,001–2,000 of 2,345", "f1000"),
-        ("First", "1–1,000 of 2,345", "f0000"),
+        ("", "1–1,000 of 12,345", "f00000"),
+        ("Next", "1,001–2,000 of 12,345", "f01000"),
+        ("Next", "2,001–3,000 of 12,345", "f02000"),
+        ("Previous", "1,001–2,000 of 12,345", "f01000"),
+        ("Last", "11,346–12,345 of 12,345", "f11345"),
+        ("Previous", "10,346–11,345 of 12,345", "f10345"),
+        ("First", "1–1,000 of 12,345", "f00000"),
     ] {
         let place = ["First", "Previous", "Next", "Last"].iter().position(|word| *word == link);
         if let Some(place) = place {
@@ -141,8 +139,11 @@ fn large_directories_are_turned_page_by_page() {
         }
         assert_eq!((span(), first()), (told.to_owned(), name.to_owned()), "{link}");
     }
+    // The first page is full, from wherever one comes.
+    browser.go(&format!("{}?before=f.0.f00500", open(&storm)));
+    assert_eq!((span(), first()), ("1–1,000 of 12,345".to_owned(), "f00000".to_owned()));
     browser.click("thead th:nth-child(1) a");
-    assert_eq!(first(), "f2344");
+    assert_eq!(first(), "f12344");
     browser.picture("pages");
 }
 
