@@ -23,6 +23,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dav_body", webdav::body),
     ("dav_if", webdav::if_header),
     ("form", fuzz_form),
+    ("dav_page", webdav::page),
     ("gridmap", gridmap),
     ("namespaces", x509::namespaces),
     ("path_authz", path_authz),

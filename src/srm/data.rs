@@ -203,7 +203,7 @@ fn way_list(site: &Site, who: &Identity, stfn: &Stfn) -> Option<Lister> {
     Some(Lister { entry, children: Box::new(children) })
 }
 
-fn way(name: &str) -> Entry {
+pub(super) fn way(name: &str) -> Entry {
     Entry {
         name: name.to_owned(),
         kind: EntryKind::Directory,

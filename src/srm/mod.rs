@@ -9,6 +9,7 @@ mod api;
 mod app_passwords;
 mod aside;
 mod bring_online;
+mod browse;
 mod carry;
 mod changes;
 mod checks;
@@ -81,6 +82,7 @@ pub use crate::store::{DavLock, DeadProperty};
 
 pub use api::*;
 pub use app_passwords::{AppPassword, AppPasswordAsked, NewAppPassword};
+pub use browse::{Browse, Browsed, May, PageFrom, Position, Sort, SortBy};
 pub use carry::{Carried, Carry};
 pub use dav::{Beside, BesideOf, LockWanted, PropertyPatch, Quota, Wanted};
 pub use digest::Hasher;

@@ -182,12 +182,17 @@ fn own_host(srm: &Srm) -> String {
     help::host(&site.config.site.host, site.namespace.https_port())
 }
 
-/// How the client calls us. Anybody can send any `Host`, so only what looks like one gets into a page.
-pub fn host(headers: &HeaderMap) -> Option<String> {
+/// How the client calls us.
+fn host(headers: &HeaderMap) -> Option<String> {
     let host = headers.get(header::HOST)?.to_str().ok()?;
+    is_host(host).then(|| host.to_owned())
+}
+
+/// True for what may be a host with or without a port. Anybody can send any `Host`, so only what looks
+/// like one gets into a page.
+pub fn is_host(text: &str) -> bool {
     let clean = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-    let well = !host.is_empty() && host.len() <= 255 && host.chars().all(clean);
-    well.then(|| host.to_owned())
+    !text.is_empty() && text.len() <= 255 && text.chars().all(clean)
 }
 
 /// Something at the top that the reader may see, as an example.

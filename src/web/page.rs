@@ -16,6 +16,12 @@ use super::text::escape;
 
 /// Light and dark, wide and narrow.
 const STYLE: &str = include_str!("page.css");
+/// What the page of a directory does for who may write there, without comments and indents; no other page has
+/// a script.
+pub(super) static SCRIPT: LazyLock<String> = LazyLock::new(|| {
+    let lines = include_str!("list.js").lines().map(str::trim_start);
+    lines.filter(|line| !line.starts_with("//")).flat_map(|line| [line, "\n"]).collect()
+});
 /// At the foot of every page: words, and the path they lead to.
 const LINKS: &[(&str, &str)] = &[("How to mount", HELP), ("App passwords", PASSWORDS)];
 
@@ -24,9 +30,10 @@ const LINKS: &[(&str, &str)] = &[("How to mount", HELP), ("App passwords", PASSW
 /// and run nothing.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let policy = format!(
-        "default-src 'none'; style-src {}; img-src data:; connect-src 'self'; base-uri 'none'; \
-         form-action 'self'; frame-ancestors 'none'",
-        source(STYLE)
+        "default-src 'none'; style-src {}; script-src {}; connect-src 'self'; img-src data:; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        source(STYLE),
+        source(&SCRIPT)
     );
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
@@ -94,6 +101,10 @@ mod tests {
         assert!(out.contains("<title>a &amp; b</title>"));
         let style = out.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
         assert!(policy.contains(&format!("style-src {};", source(style))), "{policy}");
+        assert!(policy.contains(&format!("script-src {};", source(&SCRIPT))), "{policy}");
+        assert!(
+            SCRIPT.len() < 10_000 && !SCRIPT.contains("</script") && !STYLE.contains("</style")
+        );
         assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"));
         assert!(!out.contains("<script") && out.ends_with("</footer>\n</body>\n</html>\n"));
     }

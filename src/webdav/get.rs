@@ -20,7 +20,6 @@ use super::sent_file::{SentFile, WORTH_IT};
 use super::{Call, Handled, listing, place};
 use crate::model::Digests;
 use crate::srm::{Entry, EntryKind, Error, ErrorKind, Reader, Target};
-use crate::web::page;
 
 /// HEAD.
 pub(super) async fn head<F: Files>(call: Call<'_, F>) -> Handled {
@@ -31,7 +30,7 @@ pub(super) async fn head<F: Files>(call: Call<'_, F>) -> Handled {
         .map_err(|error| Refusal::of(error, Operation::Read, call.who))?;
     if entry.kind == EntryKind::Directory {
         return match call.place.target {
-            Target::Stfn(_) => Ok(page::response(Body::empty())),
+            Target::Stfn(_) => listing::head(&call),
             Target::Transfer(_) => Err(no_listing()),
         };
     }

@@ -97,6 +97,8 @@ struct Call<'a, F> {
     options: &'a DoorOptions,
     who: &'a Identity,
     headers: &'a HeaderMap,
+    /// Of the request's target; empty without one.
+    query: &'a str,
     place: Place,
     /// Whom the client says it speaks to.
     asked: Option<Authority>,
@@ -121,6 +123,7 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
                         options: &door.options,
                         who: &who,
                         headers: &head.headers,
+                        query: head.uri.query().unwrap_or_default(),
                         place: place.clone(),
                         asked: destination::asked(&head.uri, &head.headers),
                         sending: head.extensions.get::<FileSending>(),
