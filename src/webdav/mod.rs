@@ -109,7 +109,9 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
     let mut body = Incoming { body, polled: false, trailers: None };
     let handled = match place::locate(head.uri.path()) {
         Ok(place) => {
-            let judged = if_header::judge(&door.files, operation, &who, &head.headers, &place);
+            let asked = destination::asked(&head.uri, &head.headers);
+            let (files, headers) = (&door.files, &head.headers);
+            let judged = if_header::judge(files, operation, &who, headers, &place, asked.as_ref());
             match judged.await {
                 Ok(files) => {
                     let call = Call {
@@ -118,7 +120,7 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
                         who: &who,
                         headers: &head.headers,
                         place: place.clone(),
-                        asked: destination::asked(&head.uri, &head.headers),
+                        asked,
                     };
                     let handled = dispatch(call, operation, &head.method, &mut body).await;
                     lock::tell_roots(handled, files.as_ref(), &who, &place).await
