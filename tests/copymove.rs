@@ -5,6 +5,8 @@
 #[path = "copymove/clients.rs"]
 mod clients;
 mod common;
+#[path = "copymove/hang_up.rs"]
+mod hang_up;
 #[path = "copymove/kills.rs"]
 mod kills;
 #[path = "copymove/trees.rs"]
