@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use http::uri::Authority;
 use http::{HeaderMap, StatusCode, Uri};
 
+use super::destination::is_here;
 use super::files::Files;
 use super::place::{self, Place};
 use super::reply::{Operation, Refusal};
@@ -43,6 +45,7 @@ pub(super) async fn judge<F: Files>(
     who: &Identity,
     headers: &HeaderMap,
     place: &Place,
+    asked: Option<&Authority>,
 ) -> Result<Arc<F>, Refusal> {
     let mut values = headers.get_all("if").iter().peekable();
     if values.peek().is_none() || !operation.changes() {
@@ -61,7 +64,7 @@ pub(super) async fn judge<F: Files>(
     });
     let tokens: Vec<_> = tokens.collect();
     for group in &groups {
-        match holds(files.as_ref(), who, headers, place, group).await {
+        match holds(files.as_ref(), who, asked, place, group).await {
             Some(false) => {}
             // The method itself says better what is refused to this caller.
             Some(true) | None => return Ok(files.submitting(who, tokens)),
@@ -78,13 +81,13 @@ pub(super) async fn judge<F: Files>(
 async fn holds<F: Files>(
     files: &F,
     who: &Identity,
-    headers: &HeaderMap,
+    asked: Option<&Authority>,
     place: &Place,
     group: &Group,
 ) -> Option<bool> {
     let place = match &group.resource {
         None => Some(place.clone()),
-        Some(uri) => elsewhere(uri, headers),
+        Some(uri) => elsewhere(uri, asked, |host, port| files.is_own_address(host, port)),
     };
     let (mut locks, mut tag) = (Vec::new(), None);
     if let Some(place) = place {
@@ -108,15 +111,16 @@ async fn holds<F: Files>(
 }
 
 /// What a tagged list is about; `None`: nothing of this server.
-fn elsewhere(uri: &str, headers: &HeaderMap) -> Option<Place> {
+fn elsewhere(
+    uri: &str,
+    asked: Option<&Authority>,
+    is_own: impl Fn(&str, Option<u16>) -> bool,
+) -> Option<Place> {
     let uri: Uri = uri.parse().ok()?;
-    if let Some(authority) = uri.authority() {
-        let host = headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
-        if host.is_some_and(|host| !host.eq_ignore_ascii_case(authority.as_str())) {
-            return None;
-        }
+    match uri.authority() {
+        Some(named) if !is_here(named, asked, is_own) => None,
+        _ => place::locate(uri.path()).ok(),
     }
-    place::locate(uri.path()).ok()
 }
 
 fn parse(text: &str) -> Result<Vec<Group>, &'static str> {
@@ -251,6 +255,22 @@ mod tests {
             &many,
         ] {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn resources_by_any_of_our_names() {
+        let asked = Authority::from_static("se.example:8443");
+        let own = |host: &str, _| host == "alias.example";
+        let path = |uri| {
+            let place = elsewhere(uri, Some(&asked), own)?;
+            Some(place.target.stfn().as_str().to_owned())
+        };
+        for uri in ["/vo/a", "https://SE.example:8443/vo/a", "http://alias.example:8085/vo/a"] {
+            assert_eq!(path(uri).as_deref(), Some("/vo/a"), "{uri}");
+        }
+        for uri in ["https://se.example/vo/a", "https://other.example:8443/vo/a", "https://x y/"] {
+            assert_eq!(path(uri), None, "{uri}");
         }
     }
 

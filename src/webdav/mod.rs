@@ -115,7 +115,9 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
     let mut body = Incoming { body, polled: false, trailers: None };
     let handled = match place::locate(head.uri.path()) {
         Ok(place) => {
-            let judged = if_header::judge(&door.files, operation, &who, &head.headers, &place);
+            let asked = destination::asked(&head.uri, &head.headers);
+            let (files, headers) = (&door.files, &head.headers);
+            let judged = if_header::judge(files, operation, &who, headers, &place, asked.as_ref());
             match judged.await {
                 Ok(files) => {
                     let call = Call {
@@ -125,7 +127,7 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
                         headers: &head.headers,
                         query: head.uri.query().unwrap_or_default(),
                         place: place.clone(),
-                        asked: destination::asked(&head.uri, &head.headers),
+                        asked,
                         sending: head.extensions.get::<FileSending>(),
                     };
                     let handled = dispatch(call, operation, &head.method, &mut body).await;

@@ -9,6 +9,7 @@ pub mod client;
 pub mod codes;
 pub mod disk;
 pub mod grid;
+pub mod http2;
 pub mod movers;
 pub mod pki;
 pub mod scene;
