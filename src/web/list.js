@@ -17,8 +17,8 @@
   const show = q => new Promise(done => {
     const typed = 'name' in q;
     set('ask-title', q.title);
-    set('ask-text', q.text, q.text);
-    set('ask-no', q.no || 'Cancel', q.yes);
+    set('ask-text', q.text, !!q.text);
+    set('ask-no', q.no || 'Cancel', !!q.yes);
     set('ask-yes', q.yes || 'Close').className = q.bad ? 'bad' : 'main';
     $('ask-label').hidden = !typed;
     $('ask-name').required = typed;

@@ -120,6 +120,8 @@ async fn folders_are_made_renamed_and_deleted() {
     browser.press(key::ENTER);
     browser.wait_for("dialog", "was not renamed");
     assert!(browser.text("#ask-text").contains("there"), "{}", browser.text("#ask-text"));
+    // There is nothing to choose.
+    assert_eq!(browser.texts("dialog button:not([hidden])"), ["Close"]);
     browser.picture("refused");
     browser.press(key::ESCAPE);
     // Somebody else holds a lock.
