@@ -25,8 +25,8 @@ impl Srm {
                 }
             },
         };
-        match read_at_once(&located) {
-            Some(read) => Ok(read?.entry),
+        match open_at_once(&located) {
+            Some(file) => seen(&located, &file?),
             None => blocking(move || look(&located)).await,
         }
     }
@@ -47,8 +47,8 @@ impl Srm {
                 }
             },
         };
-        if let Some(read) = read_at_once(&located) {
-            return read;
+        if let Some(file) = open_at_once(&located) {
+            return read(&located, file?);
         }
         blocking(move || {
             let driver = &*located.area.driver;
@@ -132,21 +132,28 @@ impl Srm {
 }
 
 /// A file that the kernel has at hand; `None`: it takes a look on the blocking pool.
-fn read_at_once(located: &Located) -> Option<Result<Reader, Error>> {
+fn open_at_once(located: &Located) -> Option<Result<File, Error>> {
     match located.area.driver.open_at_once(&located.path)? {
-        Ok(file) => Some(read(located, file)),
+        Ok(file) => Some(Ok(file)),
         Err(error @ DriverError::NotFound) => Some(Err(driver_error(error, &located.stfn))),
         Err(_) => None,
     }
 }
 
+/// Without a checksum: most readers do not ask for it ([`Srm::checksum`]).
 fn read(located: &Located, file: File) -> Result<Reader, Error> {
-    let driver = &*located.area.driver;
-    let stat = driver.stat_file(&file).map_err(|error| driver_error(error, &located.stfn))?;
-    let checksum = adler32(driver, &file, &stat);
+    let stat = located.area.driver.stat_file(&file);
+    let stat = stat.map_err(|error| driver_error(error, &located.stfn))?;
     let name = located.stfn.name().unwrap_or_default();
-    let entry = entry(name, &stat, checksum).ok_or_else(not_served)?;
+    let entry = entry(name, &stat, None).ok_or_else(not_served)?;
     Ok(Reader { file, entry })
+}
+
+fn seen(located: &Located, file: &File) -> Result<Entry, Error> {
+    let driver = &*located.area.driver;
+    let stat = driver.stat_file(file).map_err(|error| driver_error(error, &located.stfn))?;
+    let name = located.stfn.name().unwrap_or_default();
+    entry(name, &stat, adler32(driver, file, &stat)).ok_or_else(not_served)
 }
 
 pub(super) fn look(located: &Located) -> Result<Entry, Error> {
