@@ -49,6 +49,7 @@ use http_body_util::BodyExt;
 use crate::listener::{BodyTimeout, Outcome};
 use crate::model::Identity;
 use crate::srm::{Entry, EntryKind, ErrorKind, Target};
+use if_header::{Judged, Still};
 use place::Place;
 use reply::{Operation, Refusal};
 
@@ -98,6 +99,8 @@ struct Call<'a, F> {
     place: Place,
     /// Whom the client says it speaks to.
     asked: Option<Authority>,
+    /// What the `If` header wants of the file at the moment of its change.
+    still: Option<Still>,
 }
 
 type Handled = Result<Response, Refusal>;
@@ -113,7 +116,7 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
             let (files, headers) = (&door.files, &head.headers);
             let judged = if_header::judge(files, operation, &who, headers, &place, asked.as_ref());
             match judged.await {
-                Ok(files) => {
+                Ok(Judged { files, still }) => {
                     let call = Call {
                         files: files.as_ref(),
                         options: &door.options,
@@ -121,6 +124,7 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
                         headers: &head.headers,
                         place: place.clone(),
                         asked,
+                        still,
                     };
                     let handled = dispatch(call, operation, &head.method, &mut body).await;
                     lock::tell_roots(handled, files.as_ref(), &who, &place).await
@@ -218,7 +222,9 @@ async fn delete<F: Files>(call: Call<'_, F>) -> Handled {
             return Err(Refusal::precondition());
         }
     }
-    call.files.remove(call.who, &call.place.target).await.map_err(fail)?;
+    let precondition =
+        (conditions.any() || call.still.is_some()).then(|| conditions.with(call.still));
+    call.files.remove(call.who, &call.place.target, precondition).await.map_err(fail)?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
