@@ -27,6 +27,7 @@ use super::http::{Caller, Exchange};
 use super::http2;
 use super::line::Line;
 use super::prefixed::Prefixed;
+use super::sending::{FileSending, Socket};
 use super::timeout::{Activity, Watched};
 use super::{ConnectionInfo, Door, Front, HEAD_MAX, PortKind, tls};
 use crate::config::Limits;
@@ -98,8 +99,10 @@ async fn open(
     let plain = ConnectionInfo { peer, local, tls: None, gsi: false, delegated: false };
     if !kind.has_tls() {
         let caller = Caller::anonymous();
-        let exchange = Exchange::new(kind, plain, caller, None, door, &limits);
-        http(stream, exchange, &limits, shutdown).await;
+        let sending = FileSending::default();
+        let exchange = Exchange::new(kind, plain, caller, None, front.judge(), door, &limits)
+            .sending(sending.clone());
+        http(Socket::new(stream, sending), exchange, &limits, shutdown).await;
         return Ok(());
     }
 
@@ -131,7 +134,7 @@ async fn open(
     };
     let (opened, info, chain, judge, http2) = opening?;
 
-    let caller = Caller::judged(chain, judge);
+    let caller = Caller::judged(chain, Arc::clone(&judge));
     let (caller, delegated) = match opened.delegation {
         None => (caller, None),
         Some(Ok(credential)) => (caller, Some(Arc::new(credential))),
@@ -139,7 +142,7 @@ async fn open(
         Some(Err(why)) => (refused(caller, &why), None),
     };
     let info = ConnectionInfo { gsi: opened.gsi, delegated: delegated.is_some(), ..info };
-    let exchange = Exchange::new(kind, info, caller, delegated, door, &limits);
+    let exchange = Exchange::new(kind, info, caller, delegated, judge, door, &limits);
     if kind == PortKind::Srm {
         let limit = limits.envelope.saturating_add(ENVELOPE_SLACK);
         http(BareSoap::new(opened.io, limit), exchange, &limits, shutdown).await;
@@ -159,7 +162,7 @@ fn refused(caller: Caller, why: &str) -> Caller {
     }
     let dn = Some(identity.dn().to_owned());
     let why = format!("the proxy you delegated does not hold: {why}");
-    Caller::fixed(Identity::Refused(Arc::new(Refusal { dn, why })))
+    Caller::fixed(Identity::Refused(Arc::new(Refusal::new(dn, why))))
 }
 
 /// Handshakes take their turn, so that thousands at once do not hold up the requests of those who are

@@ -1,5 +1,6 @@
 //! Reading through our own HTTP doors: one file, or the list of a directory.
 
+use std::fs::File;
 use std::time::SystemTime;
 
 use super::access::{Needs, driver_error};
@@ -18,10 +19,16 @@ impl Srm {
             Some(located) => located,
             None => match site.reach(who, target.stfn(), Needs::LIST) {
                 Ok(located) => located,
-                Err(error) => return waypoint(&site, who, target.stfn()).ok_or(error),
+                Err(error) => {
+                    let way = waypoint(&site, who, target.stfn());
+                    return way.ok_or_else(|| hidden_way(&site, who, target.stfn(), error));
+                }
             },
         };
-        blocking(move || look(&located)).await
+        match read_at_once(&located) {
+            Some(read) => Ok(read?.entry),
+            None => blocking(move || look(&located)).await,
+        }
     }
 
     /// Opens a file for reading.
@@ -35,20 +42,18 @@ impl Srm {
                 Err(error) => {
                     return Err(match waypoint(&site, who, target.stfn()) {
                         Some(_) => Error::new(ErrorKind::IsADirectory, "the path is a directory"),
-                        None => error,
+                        None => hidden_way(&site, who, target.stfn(), error),
                     });
                 }
             },
         };
+        if let Some(read) = read_at_once(&located) {
+            return read;
+        }
         blocking(move || {
             let driver = &*located.area.driver;
-            let told = |e| driver_error(e, &located.stfn);
-            let file = driver.open(&located.path).map_err(told)?;
-            let stat = driver.stat_file(&file).map_err(told)?;
-            let checksum = adler32(driver, &file, &stat);
-            let name = located.stfn.name().unwrap_or_default();
-            let entry = entry(name, &stat, checksum).ok_or_else(not_served)?;
-            Ok(Reader { file, entry })
+            let file = driver.open(&located.path);
+            read(&located, file.map_err(|error| driver_error(error, &located.stfn))?)
         })
         .await
     }
@@ -66,7 +71,10 @@ impl Srm {
         let site = self.site();
         let located = match site.reach(who, stfn, Needs::LIST) {
             Ok(located) => located,
-            Err(error) => return way_list(&site, who, stfn).ok_or(error),
+            Err(error) => {
+                let list = way_list(&site, who, stfn);
+                return list.ok_or_else(|| hidden_way(&site, who, stfn, error));
+            }
         };
         blocking(move || {
             let entry = look(&located)?;
@@ -123,6 +131,24 @@ impl Srm {
     }
 }
 
+/// A file that the kernel has at hand; `None`: it takes a look on the blocking pool.
+fn read_at_once(located: &Located) -> Option<Result<Reader, Error>> {
+    match located.area.driver.open_at_once(&located.path)? {
+        Ok(file) => Some(read(located, file)),
+        Err(error @ DriverError::NotFound) => Some(Err(driver_error(error, &located.stfn))),
+        Err(_) => None,
+    }
+}
+
+fn read(located: &Located, file: File) -> Result<Reader, Error> {
+    let driver = &*located.area.driver;
+    let stat = driver.stat_file(&file).map_err(|error| driver_error(error, &located.stfn))?;
+    let checksum = adler32(driver, &file, &stat);
+    let name = located.stfn.name().unwrap_or_default();
+    let entry = entry(name, &stat, checksum).ok_or_else(not_served)?;
+    Ok(Reader { file, entry })
+}
+
 pub(super) fn look(located: &Located) -> Result<Entry, Error> {
     let driver = &*located.area.driver;
     let told = |e| driver_error(e, &located.stfn);
@@ -158,6 +184,18 @@ pub(super) fn waypoint(site: &Site, who: &Identity, stfn: &Stfn) -> Option<Entry
     leads.then(|| way(stfn.name().unwrap_or_default()))
 }
 
+/// Why nobody sees a path. Where it leads to areas, only not to any that everybody may read, whoever signs in
+/// may see it: a mount that begins there sends its password when it is asked, and not before.
+fn hidden_way(site: &Site, who: &Identity, stfn: &Stfn, error: Error) -> Error {
+    match who {
+        Identity::Anonymous if site.namespace.is_way(stfn) => Error::new(
+            ErrorKind::Denied,
+            "what lies below is not for everybody: a client certificate or proxy is needed",
+        ),
+        _ => error,
+    }
+}
+
 fn way_list(site: &Site, who: &Identity, stfn: &Stfn) -> Option<Lister> {
     let entry = waypoint(site, who, stfn)?;
     let names = site.waypoints(who, stfn);
@@ -165,7 +203,7 @@ fn way_list(site: &Site, who: &Identity, stfn: &Stfn) -> Option<Lister> {
     Some(Lister { entry, children: Box::new(children) })
 }
 
-fn way(name: &str) -> Entry {
+pub(super) fn way(name: &str) -> Entry {
     Entry {
         name: name.to_owned(),
         kind: EntryKind::Directory,

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::model::{Algorithm, Digests, Identity, Stfn};
 use crate::srm::{
-    BesideOf, Carried, Carry, DavLock, Entry, Error, Lister, LockWanted, Precondition,
-    PropertyPatch, Published, Reader, Srm, Target, Tree, Upload, Wanted, WriteOptions,
+    BesideOf, Browse, Browsed, Carried, Carry, DavLock, Entry, Error, Lister, LockWanted,
+    Precondition, PropertyPatch, Published, Reader, Srm, Target, Tree, Upload, Wanted,
+    WriteOptions,
 };
 
 /// The core's data path. [`Srm`] says what each method does.
@@ -49,6 +50,14 @@ pub trait Files: Send + Sync + 'static {
         who: &Identity,
         target: &Target,
     ) -> impl Future<Output = Result<Lister, Error>> + Send;
+
+    /// A page of a directory, sorted. A file: [`crate::srm::ErrorKind::NotADirectory`].
+    fn browse(
+        &self,
+        who: &Identity,
+        stfn: &Stfn,
+        browse: Browse,
+    ) -> impl Future<Output = Result<Browsed, Error>> + Send;
 
     /// Lists a directory with all below it. What only leads to storage areas:
     /// [`crate::srm::ErrorKind::NotSupported`].
@@ -201,6 +210,10 @@ impl Files for Srm {
 
     async fn list(&self, who: &Identity, target: &Target) -> Result<Lister, Error> {
         Srm::list(self, who, target).await
+    }
+
+    async fn browse(&self, who: &Identity, stfn: &Stfn, browse: Browse) -> Result<Browsed, Error> {
+        Srm::browse(self, who, stfn, browse).await
     }
 
     async fn tree(&self, who: &Identity, target: &Target) -> Result<Tree, Error> {

@@ -30,6 +30,7 @@ mod proppatch_request;
 mod put;
 mod range;
 mod reply;
+mod sent_file;
 #[cfg(test)]
 mod tests;
 mod xml;
@@ -46,9 +47,10 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
-use crate::listener::{BodyTimeout, Outcome};
+use crate::listener::{BodyTimeout, FileSending, Outcome};
 use crate::model::Identity;
 use crate::srm::{Entry, EntryKind, ErrorKind, Target};
+use crate::web::ask_to_sign_in;
 use if_header::{Judged, Still};
 use place::Place;
 use reply::{Operation, Refusal};
@@ -96,11 +98,15 @@ struct Call<'a, F> {
     options: &'a DoorOptions,
     who: &'a Identity,
     headers: &'a HeaderMap,
+    /// Of the request's target; empty without one.
+    query: &'a str,
     place: Place,
     /// Whom the client says it speaks to.
     asked: Option<Authority>,
     /// What the `If` header wants of the file at the moment of its change.
     still: Option<Still>,
+    /// Where the connection takes bytes of files from there.
+    sending: Option<&'a FileSending>,
 }
 
 type Handled = Result<Response, Refusal>;
@@ -122,9 +128,11 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
                         options: &door.options,
                         who: &who,
                         headers: &head.headers,
+                        query: head.uri.query().unwrap_or_default(),
                         place: place.clone(),
                         asked,
                         still,
+                        sending: head.extensions.get::<FileSending>(),
                     };
                     let handled = dispatch(call, operation, &head.method, &mut body).await;
                     lock::tell_roots(handled, files.as_ref(), &who, &place).await
@@ -138,8 +146,12 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
     body.give_up(&head.headers);
     let (mut response, told) = match handled {
         Ok(response) => (response, None),
-        Err(refusal) => (refusal.response(&head.method), Some(refusal.told())),
+        Err(refusal) => {
+            let refusal = refusal.with_way_in(&who, door.options.secure);
+            (refusal.response(&head.method), Some(refusal.told()))
+        }
     };
+    ask_to_sign_in(&mut response, &who, door.options.secure);
     response.extensions_mut().insert(Outcome {
         operation: None,
         target: head.uri.path().chars().take(MAX_LOGGED).collect(),

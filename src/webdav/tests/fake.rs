@@ -11,9 +11,9 @@ use std::time::SystemTime;
 
 use crate::model::{Algorithm, Digests, FileKey, Identity, RelPath, Stfn};
 use crate::srm::{
-    Beside, BesideOf, Carried, Carry, DavLock, DeadProperty, Entry, EntryKind, Error, ErrorKind,
-    Lister, LockWanted, Part, Precondition, PropertyPatch, Published, Quota, Reader, Target, Tree,
-    Wanted, WriteOptions,
+    Beside, BesideOf, Browse, Browsed, Carried, Carry, DavLock, DeadProperty, Entry, EntryKind,
+    Error, ErrorKind, Lister, LockWanted, May, Part, Precondition, PropertyPatch, Published, Quota,
+    Reader, Target, Tree, Wanted, WriteOptions,
 };
 use crate::store::Millis;
 use crate::webdav::{Files, UploadHandle};
@@ -170,6 +170,17 @@ impl Files for Fake {
         let list = fs::read_dir(&path).map_err(|e| error(&e))?;
         let children: Vec<_> = list.map(|child| self.entry(&child.unwrap().path())).collect();
         Ok(Lister { entry, children: Box::new(children.into_iter()) })
+    }
+
+    async fn browse(&self, who: &Identity, stfn: &Stfn, browse: Browse) -> Result<Browsed, Error> {
+        let path = self.enter(who, &Target::Stfn(stfn.clone()))?;
+        let names = || {
+            let list = fs::read_dir(&path).map_err(|e| error(&e))?;
+            Ok(list.map(|child| Ok((child.unwrap().file_name().into_string().unwrap(), None))))
+        };
+        let page = browse.page(names, |name| self.entry(&path.join(name)).map(Some))?;
+        let write = matches!(who, Identity::Person(_));
+        Ok(Browsed { may: May { write, ..May::default() }, ..page })
     }
 
     async fn tree(&self, who: &Identity, target: &Target) -> Result<Tree, Error> {
