@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::model::{Algorithm, Digests, Identity, Stfn};
 use crate::srm::{
     BesideOf, Browse, Browsed, Carried, Carry, DavLock, Entry, Error, Lister, LockWanted,
-    PropertyPatch, Published, Reader, Srm, Target, Tree, Upload, Wanted, WriteOptions,
+    Precondition, PropertyPatch, Published, Reader, Srm, Target, Tree, Upload, Wanted,
+    WriteOptions,
 };
 
 /// The core's data path. [`Srm`] says what each method does.
@@ -95,11 +96,12 @@ pub trait Files: Send + Sync + 'static {
         carry: Carry,
     ) -> impl Future<Output = Result<Carried, Error>> + Send;
 
-    /// Removes a file, or a directory with all below it.
+    /// Removes a file, where that is as the precondition wants it, or a directory with all below it.
     fn remove(
         &self,
         who: &Identity,
         target: &Target,
+        precondition: Option<Precondition>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Makes a directory.
@@ -251,8 +253,13 @@ impl Files for Srm {
         Srm::copy_to(self, who, from, to, carry).await
     }
 
-    async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {
-        Srm::remove(self, who, target).await
+    async fn remove(
+        &self,
+        who: &Identity,
+        target: &Target,
+        precondition: Option<Precondition>,
+    ) -> Result<(), Error> {
+        Srm::remove(self, who, target, precondition).await
     }
 
     async fn make_directory(&self, who: &Identity, target: &Target) -> Result<(), Error> {

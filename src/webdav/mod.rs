@@ -51,6 +51,7 @@ use crate::listener::{BodyTimeout, FileSending, Outcome};
 use crate::model::Identity;
 use crate::srm::{Entry, EntryKind, ErrorKind, Target};
 use crate::web::ask_to_sign_in;
+use if_header::{Judged, Still};
 use place::Place;
 use reply::{Operation, Refusal};
 
@@ -102,6 +103,8 @@ struct Call<'a, F> {
     place: Place,
     /// Whom the client says it speaks to.
     asked: Option<Authority>,
+    /// What the `If` header wants of the file at the moment of its change.
+    still: Option<Still>,
     /// Where the connection takes bytes of files from there.
     sending: Option<&'a FileSending>,
 }
@@ -119,7 +122,7 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
             let (files, headers) = (&door.files, &head.headers);
             let judged = if_header::judge(files, operation, &who, headers, &place, asked.as_ref());
             match judged.await {
-                Ok(files) => {
+                Ok(Judged { files, still }) => {
                     let call = Call {
                         files: files.as_ref(),
                         options: &door.options,
@@ -128,6 +131,7 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
                         query: head.uri.query().unwrap_or_default(),
                         place: place.clone(),
                         asked,
+                        still,
                         sending: head.extensions.get::<FileSending>(),
                     };
                     let handled = dispatch(call, operation, &head.method, &mut body).await;
@@ -230,7 +234,9 @@ async fn delete<F: Files>(call: Call<'_, F>) -> Handled {
             return Err(Refusal::precondition());
         }
     }
-    call.files.remove(call.who, &call.place.target).await.map_err(fail)?;
+    let precondition =
+        (conditions.any() || call.still.is_some()).then(|| conditions.with(call.still));
+    call.files.remove(call.who, &call.place.target, precondition).await.map_err(fail)?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 

@@ -12,8 +12,8 @@ use std::time::SystemTime;
 use crate::model::{Algorithm, Digests, FileKey, Identity, RelPath, Stfn};
 use crate::srm::{
     Beside, BesideOf, Browse, Browsed, Carried, Carry, DavLock, DeadProperty, Entry, EntryKind,
-    Error, ErrorKind, Lister, LockWanted, May, Part, PropertyPatch, Published, Quota, Reader,
-    Target, Tree, Wanted, WriteOptions,
+    Error, ErrorKind, Lister, LockWanted, May, Part, Precondition, PropertyPatch, Published, Quota,
+    Reader, Target, Tree, Wanted, WriteOptions,
 };
 use crate::store::Millis;
 use crate::webdav::{Files, UploadHandle};
@@ -271,7 +271,12 @@ impl Files for Fake {
         Ok(Carried::Done { created, failed })
     }
 
-    async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {
+    async fn remove(
+        &self,
+        who: &Identity,
+        target: &Target,
+        _: Option<Precondition>,
+    ) -> Result<(), Error> {
         let path = self.enter(who, target)?;
         match path.is_dir() {
             true => fs::remove_dir_all(path).map_err(|e| error(&e)),
