@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -22,7 +23,14 @@ static STAND_IN: LazyLock<Box<[u8]>> = LazyLock::new(|| vec![0; LARGEST].into_bo
 /// Lets a body give bytes of files without reading them. One for each connection of the plain port, in the
 /// extensions of its requests. All that was lent for a connection has to be sent on it, in that order.
 #[derive(Clone, Default)]
-pub struct FileSending(Arc<Mutex<VecDeque<Lent>>>);
+pub struct FileSending(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    queue: Mutex<VecDeque<Lent>>,
+    /// Who writes on the connection was told that it takes what is handed on as it lies.
+    told: AtomicBool,
+}
 
 /// Bytes of a file that are to be sent.
 struct Lent {
@@ -32,6 +40,11 @@ struct Lent {
 }
 
 impl FileSending {
+    /// True where what is lent comes to the socket as it lies; else it must not be used.
+    pub fn is_open(&self) -> bool {
+        self.0.told.load(Ordering::Relaxed)
+    }
+
     /// Stands for `length` bytes of the file, at most [`LARGEST`], from `at` on.
     pub fn lend(&self, file: &Arc<File>, at: u64, length: usize) -> Bytes {
         let stand_in = &STAND_IN[..length.min(LARGEST)];
@@ -42,7 +55,7 @@ impl FileSending {
 
     fn queue<T>(&self, work: impl FnOnce(&mut VecDeque<Lent>) -> T) -> T {
         // Nothing in `work` can panic.
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.0.queue.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Sends up to `most` of the bytes that were lent first.
@@ -137,6 +150,7 @@ impl AsyncWrite for Socket {
 
     /// Always: only what is handed on as it lies is known again.
     fn is_write_vectored(&self) -> bool {
+        self.sending.0.told.store(true, Ordering::Relaxed);
         true
     }
 }

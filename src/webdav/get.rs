@@ -91,7 +91,7 @@ async fn file<F: Files>(call: &Call<'_, F>, reader: Reader) -> Handled {
     }
     let body = match (source, call.sending) {
         (Stretches::One(file, stretch), Some(sending))
-            if stretch.end - stretch.start >= WORTH_IT =>
+            if sending.is_open() && stretch.end - stretch.start >= WORTH_IT =>
         {
             body(SentFile::new(file, stretch, sending.clone())).await
         }
