@@ -78,7 +78,7 @@ pub use crate::store::{DavLock, DeadProperty};
 
 pub use api::*;
 pub use carry::{Carried, Carry};
-pub use dav::{Beside, BesideOf, LockWanted, PropertyPatch, Quota, Wanted};
+pub use dav::{Beside, BesideOf, Besides, LockWanted, PropertyPatch, Quota, Wanted};
 pub use digest::Hasher;
 pub use error::{Error, ErrorKind};
 pub use explain::Asked;

@@ -3,8 +3,12 @@
 
 pub mod admin;
 pub mod control;
+mod dates;
 mod listing;
 mod text;
 
+pub use dates::Dates;
 pub use listing::{CONTENT_SECURITY_POLICY, Page};
-pub use text::{clamp, encode_path, escape, http_date, human_size, rfc3339, utc};
+pub use text::{
+    clamp, encode_path, escape, http_date, human_size, rfc3339, utc, write_escaped, write_path,
+};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::{Algorithm, Digests, Identity, Stfn};
 use crate::srm::{
-    BesideOf, Carried, Carry, DavLock, Entry, Error, Lister, LockWanted, PropertyPatch, Published,
+    Besides, Carried, Carry, DavLock, Entry, Error, Lister, LockWanted, PropertyPatch, Published,
     Reader, Srm, Target, Tree, Upload, Wanted, WriteOptions,
 };
 
@@ -148,7 +148,7 @@ pub trait Files: Send + Sync + 'static {
         who: &Identity,
         target: &Target,
         wanted: Wanted,
-    ) -> impl Future<Output = Option<BesideOf>> + Send;
+    ) -> impl Future<Output = Besides> + Send;
 
     /// Sets and removes dead properties.
     fn patch_properties(
@@ -281,7 +281,7 @@ impl Files for Srm {
         Srm::unlock(self, who, target, token).await
     }
 
-    async fn beside(&self, who: &Identity, target: &Target, wanted: Wanted) -> Option<BesideOf> {
+    async fn beside(&self, who: &Identity, target: &Target, wanted: Wanted) -> Besides {
         Srm::beside(self, who, target, wanted).await
     }
 
