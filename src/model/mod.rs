@@ -22,6 +22,19 @@ pub use space::{
 pub use status::{ReturnStatus, StatusCode};
 pub use surl::{Surl, SurlError};
 
+/// Longest text that is told to people, in bytes: a path or two, and what is said of them.
+const MAX_TOLD: usize = 3 * MAX_PATH;
+
+/// A text for people that repeats what they sent: cut where that was made to be long.
+pub fn told(mut text: String) -> String {
+    if text.len() > MAX_TOLD {
+        text.truncate(text.floor_char_boundary(MAX_TOLD));
+        text.push_str(" ...");
+        text.shrink_to_fit();
+    }
+    text
+}
+
 /// The key of everything that is remembered about a file: its storage area and its path below the
 /// area's root. Two SURLs of two mapping rules may name one file; they share this key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
