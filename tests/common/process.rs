@@ -1,9 +1,10 @@
 //! What the daemon under test takes of the machine, as `/proc` tells it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::storm::TestStorm;
-use super::wire;
+use super::{wait_until, wire};
 
 impl TestStorm {
     /// Resident memory in bytes.
@@ -33,6 +34,19 @@ impl TestStorm {
         let metrics = wire::plain_get(self.ports.admin, "/metrics").unwrap().text();
         let open = metrics.lines().filter(|line| line.starts_with("stormd_connections{"));
         open.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+
+    /// Changes a text of storm.toml and has it read again.
+    pub fn reload(&self, from: &str, to: &str) {
+        let file = self.dir().join("storm.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "no {from} in {text}");
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+        let before = self.log().len();
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.pid()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
+        let read = || self.log()[before..].contains("configuration read again");
+        assert!(wait_until(Duration::from_secs(10), read), "{}", &self.log()[before..]);
     }
 
     /// A number of `/proc/<pid>/status`.
