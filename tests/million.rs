@@ -55,7 +55,8 @@ impl World {
         println!("{FILES} files made in {:.1} s", begun.elapsed().as_secs_f64());
         let root = Some(root);
         let area = Area { name: "MILLION", stfn: "million", vo: None, anonymous: true, root };
-        let storm = TestStorm::with("[limits]\nidle_body = \"60s\"\n", vec![area]);
+        let storm =
+            TestStorm::with("ls_wait = \"60s\"\n[limits]\nidle_body = \"60s\"\n", vec![area]);
         let voms = wire::config(Some("voms"), Tls::Any);
         Self { storm, directory, voms, _disk: disk }
     }
