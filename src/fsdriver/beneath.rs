@@ -21,7 +21,17 @@ pub(super) struct Root {
     pub(super) path: PathBuf,
     /// Roots of other areas that lie below ours: what resolves into one of them is theirs.
     foreign: Arc<[PathBuf]>,
+    /// How paths are resolved beside what always holds.
+    more: ResolveFlags,
 }
+
+/// File systems of this machine that look at an inode they have in memory without waiting (statfs(2)).
+const LOCAL: [i64; 4] = [
+    0xef53,      /* ext4 */
+    0x5846_5342, /* xfs */
+    0x9123_683e, /* btrfs */
+    0x0102_1994, /* tmpfs */
+];
 
 impl Root {
     /// Opens an area's root. `foreign` are canonical roots of other areas that lie below it.
@@ -30,18 +40,42 @@ impl Root {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(&path, flags, Mode::empty())?;
         let foreign = foreign.into_iter().filter(|f| f.starts_with(&path) && *f != path).collect();
-        Ok(Self { fd: Arc::new(fd), path, foreign })
+        Ok(Self { fd: Arc::new(fd), path, foreign, more: ResolveFlags::empty() })
+    }
+
+    /// The same root, for what needs no disk: a path that the kernel has not at hand is refused, as
+    /// [`Root::at_once`] knows. `None` where looking at an inode may take a network.
+    pub(super) fn cached(&self) -> Option<Self> {
+        let kind = rustix::fs::fstatfs(&*self.fd).ok()?.f_type;
+        let local = LOCAL.contains(&kind);
+        let cached = Self { more: ResolveFlags::CACHED, ..self.clone() };
+        // Kernels before 5.12 don't know the flag.
+        (local && cached.resolve(&RelPath::root(), OFlags::PATH).is_ok()).then_some(cached)
+    }
+
+    /// `None`: the look would have to wait.
+    pub(super) fn at_once<T>(
+        &self,
+        look: impl FnOnce(&Self) -> Result<T, DriverError>,
+    ) -> Option<Result<T, DriverError>> {
+        match look(self) {
+            Err(DriverError::Io(error)) if Errno::from_io_error(&error) == Some(Errno::AGAIN) => {
+                None
+            }
+            looked => Some(looked),
+        }
     }
 
     pub(super) fn resolve(&self, path: &RelPath, flags: OFlags) -> Result<OwnedFd, DriverError> {
         let name = if path.is_root() { "." } else { path.as_str() };
-        let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | self.more;
+        let waits = !self.more.contains(ResolveFlags::CACHED);
         // The kernel answers EAGAIN when a rename raced with the look-up and it can't tell.
         let mut tries = 0;
         let fd = loop {
             match rustix::fs::openat2(&*self.fd, name, flags | OFlags::CLOEXEC, Mode::empty(), how)
             {
-                Err(Errno::AGAIN) if tries < 16 => tries += 1,
+                Err(Errno::AGAIN) if waits && tries < 16 => tries += 1,
                 other => break other?,
             }
         };
@@ -51,6 +85,12 @@ impl Root {
 
     pub(super) fn stat(&self, path: &RelPath) -> Result<Stat, DriverError> {
         stat_fd(self.resolve(path, OFlags::PATH)?)
+    }
+
+    /// Bytes of a regular file. Links are not followed.
+    pub(super) fn file_size(&self, path: &RelPath) -> Result<Option<u64>, DriverError> {
+        let stat = stat_fd(self.resolve(path, OFlags::PATH | OFlags::NOFOLLOW)?)?;
+        Ok((stat.kind == Kind::File).then_some(stat.size))
     }
 
     /// True where no other area's root lies below ours.

@@ -171,6 +171,28 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
     /// Looks at an open file.
     fn stat_file(&self, file: &File) -> Result<Stat, DriverError>;
 
+    /// [`Driver::stat`] on an async thread: where the kernel has at hand what it takes, so that nobody
+    /// waits for a disk or a network. `None`: that can't be said. So are the next two, and
+    /// [`Driver::stat_file`] and [`Driver::attribute`] of a file they opened.
+    fn stat_at_once(&self, _path: &RelPath) -> Option<Result<Stat, DriverError>> {
+        None
+    }
+
+    /// [`Driver::open`], as [`Driver::stat_at_once`].
+    fn open_at_once(&self, _path: &RelPath) -> Option<Result<File, DriverError>> {
+        None
+    }
+
+    /// [`Driver::file_size`], as [`Driver::stat_at_once`].
+    fn file_size_at_once(&self, _path: &RelPath) -> Option<Result<Option<u64>, DriverError>> {
+        None
+    }
+
+    /// [`Driver::room`], as [`Driver::stat_at_once`].
+    fn room_at_once(&self) -> Option<Result<Room, DriverError>> {
+        None
+    }
+
     /// Opens a directory, to look at many of its entries.
     fn directory(&self, path: &RelPath) -> Result<Box<dyn Directory>, DriverError>;
 

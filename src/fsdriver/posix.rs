@@ -21,6 +21,8 @@ use crate::model::RelPath;
 #[derive(Debug)]
 pub struct Posix {
     root: Root,
+    /// The root, for looks at what the kernel has at hand.
+    cached: Option<Root>,
     has_acls: bool,
 }
 
@@ -29,7 +31,8 @@ impl Posix {
     pub fn open(root: &Path, foreign: Vec<PathBuf>) -> Result<Self, DriverError> {
         let root = Root::open(root, foreign)?;
         let has_acls = posix_acl::supported(&root)?;
-        Ok(Self { root, has_acls })
+        let cached = root.cached();
+        Ok(Self { root, cached, has_acls })
     }
 
     /// Tries an extended attribute on a file of ours: checksums and marks live there. A file
@@ -84,6 +87,27 @@ impl Driver for Posix {
 
     fn stat_file(&self, file: &File) -> Result<Stat, DriverError> {
         stat_fd(file)
+    }
+
+    fn stat_at_once(&self, path: &RelPath) -> Option<Result<Stat, DriverError>> {
+        self.cached.as_ref()?.at_once(|root| root.stat(path))
+    }
+
+    fn open_at_once(&self, path: &RelPath) -> Option<Result<File, DriverError>> {
+        self.cached.as_ref()?.at_once(|root| root.open_file(path, OFlags::empty()))
+    }
+
+    fn file_size_at_once(&self, path: &RelPath) -> Option<Result<Option<u64>, DriverError>> {
+        match self.cached.as_ref()?.at_once(|root| root.file_size(path))? {
+            Err(DriverError::NotFound) => Some(Ok(None)),
+            // Who has the parent open may know better.
+            Err(_) => None,
+            found => Some(found),
+        }
+    }
+
+    fn room_at_once(&self) -> Option<Result<Room, DriverError>> {
+        self.cached.is_some().then(|| self.room())
     }
 
     fn directory(&self, path: &RelPath) -> Result<Box<dyn Directory>, DriverError> {

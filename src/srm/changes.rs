@@ -265,6 +265,9 @@ impl Srm {
 }
 
 async fn size_of(area: &Arc<StorageArea>, path: &RelPath) -> Result<Option<u64>, Error> {
+    if let Some(size) = area.driver.file_size_at_once(path) {
+        return size.map_err(|error| driver_error(error, path));
+    }
     let (area, path) = (Arc::clone(area), path.clone());
     blocking(move || area.driver.file_size(&path).map_err(|error| driver_error(error, &path))).await
 }

@@ -1,5 +1,6 @@
 //! Reading through our own HTTP doors: one file, or the list of a directory.
 
+use std::fs::File;
 use std::time::SystemTime;
 
 use super::access::{Needs, driver_error};
@@ -21,7 +22,10 @@ impl Srm {
                 Err(error) => return waypoint(&site, who, target.stfn()).ok_or(error),
             },
         };
-        blocking(move || look(&located)).await
+        match read_at_once(&located) {
+            Some(read) => Ok(read?.entry),
+            None => blocking(move || look(&located)).await,
+        }
     }
 
     /// Opens a file for reading.
@@ -40,15 +44,13 @@ impl Srm {
                 }
             },
         };
+        if let Some(read) = read_at_once(&located) {
+            return read;
+        }
         blocking(move || {
             let driver = &*located.area.driver;
-            let told = |e| driver_error(e, &located.stfn);
-            let file = driver.open(&located.path).map_err(told)?;
-            let stat = driver.stat_file(&file).map_err(told)?;
-            let checksum = adler32(driver, &file, &stat);
-            let name = located.stfn.name().unwrap_or_default();
-            let entry = entry(name, &stat, checksum).ok_or_else(not_served)?;
-            Ok(Reader { file, entry })
+            let file = driver.open(&located.path);
+            read(&located, file.map_err(|error| driver_error(error, &located.stfn))?)
         })
         .await
     }
@@ -121,6 +123,24 @@ impl Srm {
             )),
         }
     }
+}
+
+/// A file that the kernel has at hand; `None`: it takes a look on the blocking pool.
+fn read_at_once(located: &Located) -> Option<Result<Reader, Error>> {
+    match located.area.driver.open_at_once(&located.path)? {
+        Ok(file) => Some(read(located, file)),
+        Err(error @ DriverError::NotFound) => Some(Err(driver_error(error, &located.stfn))),
+        Err(_) => None,
+    }
+}
+
+fn read(located: &Located, file: File) -> Result<Reader, Error> {
+    let driver = &*located.area.driver;
+    let stat = driver.stat_file(&file).map_err(|error| driver_error(error, &located.stfn))?;
+    let checksum = adler32(driver, &file, &stat);
+    let name = located.stfn.name().unwrap_or_default();
+    let entry = entry(name, &stat, checksum).ok_or_else(not_served)?;
+    Ok(Reader { file, entry })
 }
 
 pub(super) fn look(located: &Located) -> Result<Entry, Error> {

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::access::driver_error;
 use super::acl::Accounts;
-use super::{Entry, EntryKind, Error, ErrorKind};
+use super::{Entry, EntryKind, Error, ErrorKind, blocking};
 use crate::fsdriver::{Acl, Driver, DriverError, Kind, Stat};
 use crate::model::{Algorithm, Digests, HIDDEN_PREFIX, RelPath, RequestToken};
 use crate::namespace::{Located, StorageArea};
@@ -76,9 +76,23 @@ pub(super) fn entry(
 
 /// What stands at a path now; `None` for nothing.
 pub(super) fn look(located: &Located) -> Result<Option<Entry>, Error> {
-    let driver = &*located.area.driver;
+    seen(located, located.area.driver.stat(&located.path))
+}
+
+/// As [`look`], off the async threads where it may take a disk.
+pub(super) async fn look_soon(located: &Located) -> Result<Option<Entry>, Error> {
+    match located.area.driver.stat_at_once(&located.path) {
+        Some(stat) => seen(located, stat),
+        None => {
+            let located = located.clone();
+            blocking(move || look(&located)).await
+        }
+    }
+}
+
+fn seen(located: &Located, stat: Result<Stat, DriverError>) -> Result<Option<Entry>, Error> {
     let name = located.stfn.name().unwrap_or_default();
-    match driver.stat(&located.path) {
+    match stat {
         Ok(stat) if stat.kind == Kind::Other => {
             Err(Error::new(ErrorKind::NotSupported, "the path is no regular file"))
         }

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use super::access::{Needs, driver_error};
 use super::acl::{Accounts, of_published};
 use super::files::{
-    self, Seal, discard, discard_successor, entry, hidden_for_upload, hidden_successor, look, seal,
-    sync_names,
+    self, Seal, discard, discard_successor, entry, hidden_for_upload, hidden_successor, look_soon,
+    seal, sync_names,
 };
 use super::live::Live;
 use super::part::offset;
@@ -77,12 +77,7 @@ impl Srm {
     ) -> Result<Upload, Error> {
         let site = self.site();
         let located = site.locate(who, stfn, Access::Write)?;
-        let (looked, asked, caller) = (located.clone(), Arc::clone(&site), who.clone());
-        let (existing, reader) = blocking(move || {
-            let reader = Accounts::new(&asked, &caller).reader(&looked.area);
-            Ok((look(&looked)?, reader))
-        })
-        .await?;
+        let existing = look_soon(&located).await?;
         site.permit(who, &located, Needs::put(existing.is_some()))?;
         if let Some(Entry { kind: super::EntryKind::Directory, .. }) = existing {
             return Err(Error::new(ErrorKind::IsADirectory, "the path is a directory"));
@@ -101,7 +96,10 @@ impl Srm {
         let hidden = hidden_for_upload(&parent);
         let hold = self.room_for_upload(&located, options.expected_size.unwrap_or(1)).await?;
         let hold = Arc::new(hold);
-        let (file, named) = self.begin(&located.area, parent, hidden).await?;
+        let (area, asked, caller) = (Arc::clone(&located.area), Arc::clone(&site), who.clone());
+        let reader = move || Accounts::new(&asked, &caller).reader(&area);
+        let Begun { file, named, also: reader } =
+            self.begin(&located.area, parent, hidden, reader).await?;
         let under_way = self.core.uploads.enter(&located.area.name, Some(&hold), &file);
         let (precondition, modified) = (options.precondition, options.modified);
         let place = match options.part {
@@ -135,7 +133,7 @@ impl Srm {
         let put = Uploading::begin(holder);
         let passing = hidden_for_upload(&parent);
         self.room_for_transfer(&located.area, &put.0, options.expected_size.unwrap_or(1)).await?;
-        let (file, named) = self.begin(&located.area, parent, passing).await?;
+        let Begun { file, named, .. } = self.begin(&located.area, parent, passing, || ()).await?;
         let hold = put.0.live.hold(put.0.n);
         let under_way = self.core.uploads.enter(&located.area.name, hold.as_ref(), &file);
         let modified = options.modified;
@@ -143,22 +141,24 @@ impl Srm {
         Ok(Upload { file, under_way, modified, named, place, srm: self.clone() })
     }
 
-    /// An empty file in `directory` that nobody sees.
-    async fn begin(
+    /// An empty file in `directory` that nobody sees, and what else has to be found out off the async
+    /// threads.
+    async fn begin<T: Send + 'static>(
         &self,
         area: &Arc<StorageArea>,
         directory: RelPath,
         hidden: RelPath,
-    ) -> Result<(Arc<File>, Option<Named>), Error> {
+        also: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Begun<T>, Error> {
         let (place, above) = (Arc::clone(area), directory.clone());
-        let unnamed = blocking(move || match place.driver.begin(&above, None) {
-            Ok(unpublished) => Ok(Some(unpublished.file)),
-            Err(DriverError::NotSupported) => Ok(None),
+        let (unnamed, also) = blocking(move || match place.driver.begin(&above, None) {
+            Ok(unpublished) => Ok((Some(unpublished.file), also())),
+            Err(DriverError::NotSupported) => Ok((None, also())),
             Err(error) => Err(not_begun(error, &above)),
         })
         .await?;
         if let Some(file) = unnamed {
-            return Ok((file, None));
+            return Ok(Begun { file, named: None, also });
         }
         // A file with a name is announced first, so that a crash leaves nothing behind.
         let key = FileKey { area: area.name.clone(), path: hidden.clone() };
@@ -168,7 +168,7 @@ impl Srm {
         let begin = move || area.driver.begin(&directory, Some(&hidden));
         let work = move || begin().map_err(|error| driver_error(error, &"the upload"));
         let begun = blocking(work).await?;
-        Ok((begun.file, Some(named)))
+        Ok(Begun { file: begun.file, named: Some(named), also })
     }
 
     /// The live put whose TURL `stfn` is, for its own person only.
@@ -288,8 +288,7 @@ impl Srm {
         if self.core.requests.put_on(&key).is_some() {
             return Err(Error::new(ErrorKind::Busy, "an SRM put on this file is not done"));
         }
-        let looked = located.clone();
-        let existing = blocking(move || look(&looked)).await?;
+        let existing = look_soon(&located).await?;
         self.unlocked(&key, touch(existing.as_ref()))?;
         judge(existing.as_ref())?;
         if existing.is_none() {
@@ -353,6 +352,13 @@ impl Srm {
         }
         published
     }
+}
+
+/// An empty file that nobody sees.
+struct Begun<T> {
+    file: Arc<File>,
+    named: Option<Named>,
+    also: T,
 }
 
 /// What is known of a body once it is there.

@@ -102,6 +102,9 @@ impl Srm {
         area: &Arc<StorageArea>,
         work: impl Fn(&Limits) -> Result<T, Error> + Clone + Send + 'static,
     ) -> Result<T, Error> {
+        if let Some(Ok(done)) = self.at_once(area, &work) {
+            return Ok(done);
+        }
         let attempt = || {
             let (srm, area, work) = (self.clone(), Arc::clone(area), work.clone());
             blocking(move || srm.within(&area, work))
@@ -112,6 +115,17 @@ impl Srm {
             }
             done => done,
         }
+    }
+
+    /// Where the kernel has at hand how full the file system is, as far as that goes.
+    fn at_once<T>(
+        &self,
+        area: &StorageArea,
+        work: &impl Fn(&Limits) -> Result<T, Error>,
+    ) -> Option<Result<T, Error>> {
+        let free = area.driver.room_at_once()?.ok()?.free;
+        let device = area.driver.stat_at_once(&RelPath::root())?.ok()?.device;
+        Some(work(&self.limits(area, free, device)))
     }
 
     /// Room for an upload to a file's own path. One that replaces a file in a reserved space goes into
@@ -178,14 +192,20 @@ impl Srm {
 
     fn limits_here(&self, area: &StorageArea) -> Result<Limits, Error> {
         let told = |error| driver_error(error, &area.name);
-        Ok(Limits {
+        let free = area.driver.room().map_err(told)?.free;
+        let device = area.driver.stat(&RelPath::root()).map_err(told)?.device;
+        Ok(self.limits(area, free, device))
+    }
+
+    fn limits(&self, area: &StorageArea, free: u64, device: u64) -> Limits {
+        Limits {
             area: Arc::clone(&area.name),
             size: area.limited_size.then_some(area.total_online),
             used: self.core.usage.used(&area.name).bytes,
-            free: area.driver.room().map_err(told)?.free,
-            device: area.driver.stat(&RelPath::root()).map_err(told)?.device,
+            free,
+            device,
             disk_full: Cell::new(false),
-        })
+        }
     }
 
     /// What live puts and uploads have written of what is kept for them.
