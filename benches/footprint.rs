@@ -5,8 +5,6 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
-#[path = "../tests/floods/frames.rs"]
-mod frames;
 mod support;
 
 use std::path::Path;
@@ -98,7 +96,7 @@ async fn idle(bounds: &mut Bounds) {
 
 /// A connection on which a file was read.
 async fn answered(storm: &TestStorm, two: bool, config: Option<&Arc<ClientConfig>>) -> Conn {
-    use frames::{END_HEADERS, END_STREAM, HEADERS, frame, open, request};
+    use common::frames::{END_HEADERS, END_STREAM, HEADERS, frame, open, request};
     let mut conn = match config {
         None => Conn::tcp(storm.ports.plain).await.unwrap(),
         Some(config) if two => {
@@ -148,7 +146,10 @@ async fn listing(bounds: &mut Bounds) {
         assert_eq!(entries, ENTRIES + 4);
     }
     let (ours, bare) = (median(&mut ours), median(&mut bare));
-    println!("PROPFIND of {ENTRIES}: {ours:.3} s, {:.0}/s; bare {bare:.3} s", ENTRIES as f64 / ours);
+    println!(
+        "PROPFIND of {ENTRIES}: {ours:.3} s, {:.0}/s; bare {bare:.3} s",
+        ENTRIES as f64 / ours
+    );
     bounds.at_most("PROPFIND of 100,000 against bare getdents and statx", ours / bare, 2.0);
     bounds.at_most("ms to its first byte", median(&mut first), 5.0);
     let more = mib(storm.memory().saturating_sub(before));

@@ -6,8 +6,6 @@
 mod common;
 #[path = "floods/crowd.rs"]
 mod crowd;
-#[path = "floods/frames.rs"]
-mod frames;
 #[path = "floods/heads.rs"]
 mod heads;
 #[path = "floods/two.rs"]

@@ -76,9 +76,9 @@ pub(super) async fn serve(
         Ok(Some((io, exchange))) => {
             let served: Pin<Box<dyn Future<Output = ()> + Send>> = match io {
                 Io::Plain(io) => Box::pin(http(io, exchange, &limits, &shutdown)),
-                Io::Srm(io) => Box::pin(http(*io, exchange, &limits, &shutdown)),
-                Io::One(io) => Box::pin(http(*io, exchange, &limits, &shutdown)),
-                Io::Two(io) => Box::pin(http2::serve(*io, exchange, &limits, &shutdown)),
+                Io::Srm(io) => Box::pin(http(io, exchange, &limits, &shutdown)),
+                Io::One(io) => Box::pin(http(io, exchange, &limits, &shutdown)),
+                Io::Two(io) => Box::pin(http2::serve(io, exchange, &limits, &shutdown)),
             };
             served.await;
         }

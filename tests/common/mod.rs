@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod client;
 pub mod codes;
 pub mod disk;
+pub mod frames;
 pub mod grid;
 pub mod movers;
 pub mod pinger;

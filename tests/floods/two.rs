@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::common::bytes;
 use crate::common::client::Tls;
+use crate::common::frames::*;
 use crate::common::scene::Scene;
 use crate::common::wire::{self, Conn};
-use crate::frames::*;
 use crate::harmless;
 
 /// Bytes of the file that is asked for again and again.

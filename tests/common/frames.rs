@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 
-use crate::common::wire::Conn;
+use super::wire::Conn;
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
