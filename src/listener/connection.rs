@@ -23,6 +23,7 @@ use super::gsi::{self, GsiError};
 use super::http::{Caller, Exchange};
 use super::http2;
 use super::prefixed::Prefixed;
+use super::sending::{FileSending, Socket};
 use super::timeout::{Activity, Watched};
 use super::{ConnectionInfo, Door, Front, HEAD_MAX, PortKind, tls};
 use crate::config::Limits;
@@ -96,7 +97,7 @@ pub(super) async fn serve(
 
 /// A stream of requests, by what is spoken on it.
 enum Io {
-    Plain(TcpStream),
+    Plain(Socket),
     Srm(Box<BareSoap<Prefixed<TlsStream<TcpStream>>>>),
     One(Box<Prefixed<TlsStream<TcpStream>>>),
     Two(Box<Prefixed<TlsStream<TcpStream>>>),
@@ -117,8 +118,10 @@ async fn open(
     let plain = ConnectionInfo { peer, local, tls: None, gsi: false, delegated: false };
     if !kind.has_tls() {
         let caller = Caller::anonymous();
-        let exchange = Exchange::new(kind, plain, caller, None, door, limits);
-        return Ok(Some((Io::Plain(stream), exchange)));
+        let sending = FileSending::default();
+        let exchange =
+            Exchange::new(kind, plain, caller, None, door, limits).sending(sending.clone());
+        return Ok(Some((Io::Plain(Socket::new(stream, sending)), exchange)));
     }
 
     // Nothing was asked yet: a shutdown may end this at once.

@@ -21,6 +21,7 @@ use tracing::Instrument;
 
 use super::judge::{DelegatedCredential, Judge};
 use super::log::{Entry, Log};
+use super::sending::FileSending;
 use super::timeout::{TimedBody, UnderWay};
 use super::{ConnectionInfo, Door, Outcome, PortKind, Service};
 use crate::config::Limits;
@@ -80,6 +81,7 @@ pub(super) struct Exchange {
     door: Door,
     log: Arc<Log>,
     idle_body: Duration,
+    sending: Option<FileSending>,
 }
 
 impl Exchange {
@@ -92,7 +94,13 @@ impl Exchange {
         limits: &Limits,
     ) -> Self {
         let log = Log::new(kind, info);
-        Self { info, caller, delegated, door, log, idle_body: limits.idle_body }
+        let idle_body = limits.idle_body;
+        Self { info, caller, delegated, door, log, idle_body, sending: None }
+    }
+
+    /// For a connection that takes bytes of files from there.
+    pub(super) fn sending(self, sending: FileSending) -> Self {
+        Self { sending: Some(sending), ..self }
     }
 
     pub(super) fn peer(&self) -> SocketAddr {
@@ -132,6 +140,9 @@ impl Exchange {
             extensions.insert(self.info);
             if let Some(delegated) = &self.delegated {
                 extensions.insert(delegated.clone());
+            }
+            if let Some(sending) = &self.sending {
+                extensions.insert(sending.clone());
             }
             let Ok(response) = self.newest_door().oneshot(request).instrument(span).await;
             response

@@ -4,7 +4,8 @@
 //!
 //! - [`Identity`](crate::model::Identity): who asks;
 //! - [`ConnectionInfo`]: how he came;
-//! - `Arc<`[`DelegatedCredential`]`>`: only where the client delegated one.
+//! - `Arc<`[`DelegatedCredential`]`>`: only where the client delegated one;
+//! - [`FileSending`]: only without TLS.
 //!
 //! A door says what was asked, in the words of its protocol, by an [`Outcome`] among the
 //! extensions of its response.
@@ -23,6 +24,7 @@ mod judge;
 mod log;
 mod p521;
 mod prefixed;
+mod sending;
 #[cfg(test)]
 mod tests;
 mod timeout;
@@ -40,6 +42,7 @@ use tower::util::BoxCloneSyncService;
 pub use accept::{BindError, Listener, serve};
 pub use front::Front;
 pub use judge::{DelegatedCredential, Judge, PendingDelegation};
+pub use sending::{FileSending, LARGEST};
 pub use timeout::BodyTimeout;
 pub use tls::{TlsError, provider, server_config};
 

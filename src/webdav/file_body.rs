@@ -2,16 +2,15 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::IoSliceMut;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
-use rustix::io::ReadWriteFlags;
 
 use super::blocking::Source;
+use super::sent_file::is_at_hand;
 use crate::srm::{Error, ErrorKind};
 
 /// Bytes per piece: large enough that the hop to the blocking pool does not show.
@@ -170,15 +169,10 @@ impl FileSource {
         Ok(Some(Bytes::from(piece)))
     }
 
-    /// True where the bytes of the next piece are in memory, by its first and its last one.
+    /// True where the bytes of the next piece are in memory.
     fn is_at_hand(&self, most: usize) -> bool {
         let Some(Part::Stretch(stretch)) = self.parts.front() else { return false };
-        let last = stretch.end.min(stretch.start + most as u64) - 1;
-        [stretch.start, last].into_iter().all(|at| {
-            let mut byte = [0];
-            let into = &mut [IoSliceMut::new(&mut byte)];
-            matches!(rustix::io::preadv2(&self.file, into, at, ReadWriteFlags::NOWAIT), Ok(1))
-        })
+        is_at_hand(&self.file, stretch.start..stretch.end.min(stretch.start + most as u64))
     }
 }
 

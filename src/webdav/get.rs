@@ -1,12 +1,14 @@
 //! GET and HEAD: files whole or in ranges, directories as a page.
 
+use std::fs::File;
+use std::ops::Range;
 use std::time::SystemTime;
 
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 
-use super::blocking::BlockingBody;
+use super::blocking::{BlockingBody, Source};
 use super::conditions::{Conditions, Verdict, range_holds};
 use super::content::{content_type, is_active};
 use super::digest::Wishes;
@@ -14,9 +16,10 @@ use super::file_body::FileSource;
 use super::files::Files;
 use super::range::{Wanted, wanted};
 use super::reply::{Operation, Refusal, text};
+use super::sent_file::{SentFile, WORTH_IT};
 use super::{Call, Handled, listing, place};
 use crate::model::Digests;
-use crate::srm::{Entry, EntryKind, ErrorKind, Reader, Target};
+use crate::srm::{Entry, EntryKind, Error, ErrorKind, Reader, Target};
 
 /// HEAD.
 pub(super) async fn head<F: Files>(call: Call<'_, F>) -> Handled {
@@ -60,7 +63,7 @@ async fn file<F: Files>(call: &Call<'_, F>, reader: Reader) -> Handled {
     let asked = call.headers.get(header::RANGE).map(|v| v.to_str().unwrap_or_default());
     let asked = asked.filter(|_| range_holds(call.headers, &entry, SystemTime::now()));
     let source = match wanted(asked, entry.size) {
-        Wanted::Whole => FileSource::one(file, 0..entry.size),
+        Wanted::Whole => Stretches::One(file, 0..entry.size),
         Wanted::Unsatisfiable => {
             return Err(out_of_range(&entry, "the file has no such bytes: ask for its size first"));
         }
@@ -72,13 +75,13 @@ async fn file<F: Files>(call: &Call<'_, F>, reader: Reader) -> Handled {
                 let part = parts.remove(0);
                 let told = format!("bytes {}-{}/{}", part.start, part.end - 1, entry.size);
                 headers.insert(header::CONTENT_RANGE, text(&told));
-                FileSource::one(file, part)
+                Stretches::One(file, part)
             } else {
                 let boundary = format!("stormd-{}", uuid::Uuid::new_v4().simple());
                 let kind = format!("multipart/byteranges; boundary={boundary}");
                 headers.insert(header::CONTENT_TYPE, text(&kind));
                 let kind = content_type(&entry.name);
-                FileSource::multipart(file, parts, entry.size, kind, &boundary)
+                Stretches::Many(FileSource::multipart(file, parts, entry.size, kind, &boundary))
             }
         }
     };
@@ -86,11 +89,27 @@ async fn file<F: Files>(call: &Call<'_, F>, reader: Reader) -> Handled {
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         return Ok(response);
     }
-    let body = BlockingBody::start(source)
-        .await
-        .map_err(|error| Refusal::of(error, Operation::Read, call.who))?;
-    *response.body_mut() = Body::new(body);
+    let body = match (source, call.sending) {
+        (Stretches::One(file, stretch), Some(sending))
+            if stretch.end - stretch.start >= WORTH_IT =>
+        {
+            body(SentFile::new(file, stretch, sending.clone())).await
+        }
+        (Stretches::One(file, stretch), _) => body(FileSource::one(file, stretch)).await,
+        (Stretches::Many(source), _) => body(source).await,
+    };
+    *response.body_mut() = body.map_err(|error| Refusal::of(error, Operation::Read, call.who))?;
     Ok(response)
+}
+
+/// What is to be sent of a file.
+enum Stretches {
+    One(File, Range<u64>),
+    Many(FileSource),
+}
+
+async fn body<S: Source + Unpin>(source: S) -> Result<Body, Error> {
+    Ok(Body::new(BlockingBody::start(source).await?))
 }
 
 /// The conditions: an answer instead of the file, or none.

@@ -30,6 +30,7 @@ mod proppatch_request;
 mod put;
 mod range;
 mod reply;
+mod sent_file;
 #[cfg(test)]
 mod tests;
 mod xml;
@@ -46,7 +47,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
-use crate::listener::{BodyTimeout, Outcome};
+use crate::listener::{BodyTimeout, FileSending, Outcome};
 use crate::model::Identity;
 use crate::srm::{Entry, EntryKind, ErrorKind, Target};
 use place::Place;
@@ -98,6 +99,8 @@ struct Call<'a, F> {
     place: Place,
     /// Whom the client says it speaks to.
     asked: Option<Authority>,
+    /// Where the connection takes bytes of files from there.
+    sending: Option<&'a FileSending>,
 }
 
 type Handled = Result<Response, Refusal>;
@@ -119,6 +122,7 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
                         headers: &head.headers,
                         place: place.clone(),
                         asked: destination::asked(&head.uri, &head.headers),
+                        sending: head.extensions.get::<FileSending>(),
                     };
                     let handled = dispatch(call, operation, &head.method, &mut body).await;
                     lock::tell_roots(handled, files.as_ref(), &who, &place).await
