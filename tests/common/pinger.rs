@@ -42,6 +42,14 @@ impl Pinger {
         Self { stop, thread }
     }
 
+    /// What the 99th of a hundred has to wait while nobody else does anything: on a machine that is busy
+    /// with other things, longer than on another.
+    pub fn quiet(who: &Arc<ClientConfig>, port: u16) -> Duration {
+        let alone = Self::start(who, port);
+        std::thread::sleep(50 * PAUSE);
+        alone.p99()
+    }
+
     /// Ends: the 99th of a hundred.
     pub fn p99(self) -> Duration {
         self.stop.store(true, Ordering::Relaxed);

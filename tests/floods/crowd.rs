@@ -58,6 +58,7 @@ async fn ten_thousand_connections() {
     // Slow, as the kind is, but not so slow that the limits end them: that is the next test.
     let settings = "[limits]\nconnections = 12000\nhandshake = \"300s\"\nidle_body = \"300s\"\n";
     let scene = Scene::with(settings, Vec::new(), |_| ());
+    let patience = crate::patience(&scene);
     let before = scene.storm.memory();
     let mut all = Vec::new();
     for (port, deed) in CROWD {
@@ -81,7 +82,7 @@ async fn ten_thousand_connections() {
     let (p99, grown) = (others.p99(), scene.storm.memory().saturating_sub(before));
     let each = grown / all.len() as u64;
     println!("{} connections, {each} bytes each, {rounds} rounds, p99 {p99:?}", all.len());
-    assert!(p99 < super::PATIENCE, "srmPing took {p99:?}");
+    assert!(p99 < patience, "srmPing took {p99:?}");
     assert!(each < OF_ONE, "{each} bytes each");
     // Nobody was let go.
     let open = scene.storm.connections();
@@ -173,7 +174,8 @@ async fn slow_ones_are_let_go() {
         }
     }
     for (port, deed, time) in slow.join_all().await {
-        assert!(time > Duration::from_millis(1900), "{port:?} {deed:?}: only {time:?}");
+        // His clock may begin later than ours.
+        assert!(time > Duration::from_secs(1), "{port:?} {deed:?}: only {time:?}");
         assert!(time < Duration::from_secs(15), "{port:?} {deed:?}: {time:?}");
     }
     scene.unchanged();

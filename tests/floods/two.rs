@@ -192,8 +192,9 @@ async fn bodies_that_never_end() {
             }
         }
         let came = frames(&mut conn, Duration::from_secs(5)).await;
-        let answers = came.iter().filter(|one| one.0 == HEADERS).count();
-        assert!(answers == 100, "{answers} were answered");
+        // No window is so wide: some are answered in time, or none, and the connection ends.
+        assert!(came.iter().all(|one| one.0 != HEADERS || one.3.first() != Some(&0x88)), "200");
+        assert!(conn.closed_within(Duration::from_secs(10)).await, "still there");
     };
     harmless(&scene, "bodies of streams", 40 << 20, flood).await;
     scene.unchanged();
