@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         not_after: SystemTime::now() + Duration::from_secs(3600),
         proxy: ProxyKind::Rfc { limited: false },
         notes: Vec::new(),
+        scope: None,
     }));
     let port = site.config.srm.listen.port();
     let path = "/atlas/data/run9/dir900/sub/deeper/file.root";

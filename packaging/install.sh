@@ -1,8 +1,8 @@
 #!/bin/bash
 # Installs what is missing of packaging/apt-<list>.txt, and sees to it that there is a Rust to build with.
-#   packaging/install.sh build|test|fuzz
+#   packaging/install.sh build|test|fuzz|peers
 set -euo pipefail
-list=${1:?usage: install.sh build|test|fuzz}
+list=${1:?usage: install.sh build|test|fuzz|peers}
 here=$(cd "$(dirname "$0")" && pwd)
 
 mapfile -t wanted < <(grep -v '^#' "$here/apt-$list.txt")

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use crate::auth::ban::BanList;
 use crate::auth::gridmap::{GridMap, GroupMap};
+use crate::auth::password::Users;
 use crate::auth::path_authz::PathAuthz;
 use crate::auth::watched::Format;
 use crate::auth::x509::fuzz as x509;
 use crate::soap;
+use crate::web::fuzz_form;
 use crate::webdav::fuzz as webdav;
 
 /// A parser with the work that follows on it.
@@ -20,6 +22,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("chain", x509::chain),
     ("dav_body", webdav::body),
     ("dav_if", webdav::if_header),
+    ("form", fuzz_form),
+    ("dav_page", webdav::page),
     ("gridmap", gridmap),
     ("namespaces", x509::namespaces),
     ("path_authz", path_authz),
@@ -27,12 +31,13 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("soap", request),
 ];
 
-/// The files of an administrator: grid-mapfile, groupmapfile, ban list.
+/// The files of an administrator: grid-mapfile, groupmapfile, ban list, local users.
 fn gridmap(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let _ = GridMap::parse(&text, Path::new("grid-mapfile"));
     let _ = GroupMap::parse(&text, Path::new("groupmapfile"));
     let _ = BanList::parse(&text, Path::new("ban_users.db"));
+    let _ = Users::parse(&text, Path::new("users.db"));
 }
 
 /// path-authz.db.

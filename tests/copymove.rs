@@ -5,16 +5,17 @@
 #[path = "copymove/clients.rs"]
 mod clients;
 mod common;
+#[path = "copymove/hang_up.rs"]
+mod hang_up;
 #[path = "copymove/kills.rs"]
 mod kills;
 #[path = "copymove/trees.rs"]
 mod trees;
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use common::scene::Scene;
-use common::usage::{held, used};
+use common::usage::{count, held, used};
 use common::wire::{Conn, Response};
 use common::{TestStorm, bytes, leftovers, soap};
 
@@ -30,17 +31,6 @@ fn scene() -> Scene {
     });
     count(&scene.storm);
     scene
-}
-
-/// Has what lies there counted.
-fn count(storm: &TestStorm) {
-    let done = Command::new(env!("CARGO_BIN_EXE_stormd"))
-        .arg("--config")
-        .arg(storm.dir().join("storm.toml"))
-        .args(["admin", "space", "check"])
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 /// Asks as the person in the VO.

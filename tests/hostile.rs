@@ -376,6 +376,8 @@ async fn names_that_are_code() {
         assert_eq!(status, 201, "{name}: {text}");
     }
     let (_, listing) = scene.http("GET", "/test.vo/dir/", b"").await;
+    // Our own is there once.
+    let listing = listing.replacen("<script>", "", 1);
     assert!(!listing.contains("<img") && !listing.contains("<script"), "{listing}");
     assert!(!listing.contains("\nSet-Cookie"), "{listing}");
     for name in names {

@@ -2,6 +2,8 @@
 //! outlive kill -9, end at their second, and go the way of their file; and cadaver, which edits under a lock.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test may.
 
+#[path = "locks/at_the_change.rs"]
+mod at_the_change;
 mod common;
 #[path = "locks/properties.rs"]
 mod properties_follow;

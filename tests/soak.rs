@@ -14,6 +14,8 @@ mod common;
 mod asking;
 #[path = "soak/between.rs"]
 mod between;
+#[path = "soak/carrying.rs"]
+mod carrying;
 #[path = "soak/content.rs"]
 mod content;
 #[path = "soak/history.rs"]
@@ -81,7 +83,9 @@ const LIFE: std::ops::Range<u64> = 300..4000;
 const SETTINGS: &str = "answer_wait = \"20ms\"\nls_wait = \"20ms\"\n";
 
 /// What the clients surely come to, in some answer of these.
-const MET: [(&[&str], &str); 9] = [
+const MET: [(&[&str], &str); 11] = [
+    (&["MOVE", "COPY"], "201"),
+    (&["MOVE", "COPY"], "204"),
     (&["srmPutDone"], "SRM_SUCCESS"),
     (&["srmCopy", "srmStatusOfCopyRequest"], "SRM_SUCCESS"),
     (&["srmBringOnline", "srmStatusOfBringOnlineRequest"], "SRM_SUCCESS"),

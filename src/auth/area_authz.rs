@@ -315,6 +315,7 @@ mod tests {
             not_after: SystemTime::UNIX_EPOCH,
             proxy: ProxyKind::EndEntity,
             notes: Vec::new(),
+            scope: None,
         }))
     }
 
@@ -342,7 +343,7 @@ mod tests {
         assert!(may(&acl, &other, &[Read]) && !may(&acl, &other, &[Write]));
         assert!(may(&acl, &Identity::Anonymous, &[Read]));
         assert!(!may(&acl, &Identity::Anonymous, &[Write]));
-        let refused = Identity::Refused(Arc::new(Refusal { dn: None, why: "old".into() }));
+        let refused = Identity::Refused(Arc::new(Refusal::new(None, "old".into())));
         assert!(!may(&acl, &refused, &[Read]));
         assert!(!may(&AreaAcl::absent(), &prod, &[Read]));
     }

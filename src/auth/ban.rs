@@ -94,6 +94,7 @@ mod tests {
                 not_after: SystemTime::UNIX_EPOCH,
                 proxy: ProxyKind::EndEntity,
                 notes: Vec::new(),
+                scope: None,
             };
             let mut told = Trace::on();
             assert_eq!(list.bans(&person, &mut told), line > 0, "{dn} {fqans:?}");

@@ -294,6 +294,7 @@ mod tests {
             not_after: SystemTime::UNIX_EPOCH,
             proxy: ProxyKind::EndEntity,
             notes: Vec::new(),
+            scope: None,
         }
     }
 

@@ -1,5 +1,5 @@
 //! Who may do what: certificates and VOMS attributes, bans, local accounts, path-authz.db, the areas'
-//! authz-db files.
+//! authz-db files; local users and their passwords.
 
 pub mod area_authz;
 pub mod ban;
@@ -9,6 +9,7 @@ mod glob;
 pub mod gridmap;
 mod gridmapdir;
 pub mod mapping;
+pub mod password;
 pub mod path_authz;
 pub mod policy;
 pub mod trace;

@@ -1,4 +1,4 @@
-//! Everything that says who may do what, as one: ban list, local accounts, path-authz.db, the areas'
+//! Everything that says who may do what, as one: ban list, local accounts, local users, path-authz.db, the areas'
 //! authz-db files. All of them are read again when they change (see [`super::watched`]).
 
 use std::collections::HashMap;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::area_authz::AreaAcl;
 use super::ban::BanList;
 use super::mapping::Mapping;
+use super::password::Users;
 use super::path_authz::PathAuthz;
 use super::watched::{Format, Watched};
 use crate::config::{AuthSection, Problem};
@@ -19,6 +20,8 @@ pub struct Policy {
     pub bans: Arc<Watched<BanList>>,
     /// Who has which local account.
     pub mapping: Mapping,
+    /// Who may sign in with a password of his own.
+    pub users: Arc<Watched<Users>>,
     /// Whoever has none is refused.
     pub require_mapping: bool,
     /// Rights by path and local group.
@@ -39,15 +42,24 @@ impl Policy {
         let bans = Watched::again(old.map(|old| &old.bans), &auth.ban);
         let mapping = Mapping::load(auth, file, old.map(|old| &old.mapping));
         let path_authz = Watched::again(old.map(|old| &old.path_authz), &auth.path_authz);
-        match (bans, mapping, path_authz) {
-            (Ok((bans, first)), Ok((mapping, second)), Ok((path_authz, third))) => {
+        let users = Watched::again(old.map(|old| &old.users), &auth.users);
+        match (bans, mapping, path_authz, users) {
+            (
+                Ok((bans, first)),
+                Ok((mapping, second)),
+                Ok((path_authz, third)),
+                Ok((users, fourth)),
+            ) => {
                 let require_mapping = auth.require_mapping;
                 let area_authz = HashMap::new();
-                let warnings = [first, second, third].concat();
-                Ok((Policy { bans, mapping, require_mapping, path_authz, area_authz }, warnings))
+                let warnings = [first, second, third, fourth].concat();
+                Ok((
+                    Policy { bans, mapping, users, require_mapping, path_authz, area_authz },
+                    warnings,
+                ))
             }
-            (bans, mapping, path_authz) => {
-                let errors = [bans.err(), mapping.err(), path_authz.err()];
+            (bans, mapping, path_authz, users) => {
+                let errors = [bans.err(), mapping.err(), path_authz.err(), users.err()];
                 Err(errors.into_iter().flatten().flatten().collect())
             }
         }

@@ -29,6 +29,10 @@ const MAX_FILE: u64 = 16 << 20;
 
 /// What such a file holds.
 pub trait Format: Send + Sync + Sized + 'static {
+    /// It is only ever replaced whole: a change holds at once, and nobody waits for a writer to be
+    /// quiet.
+    const WRITTEN_WHOLE: bool = false;
+
     /// What a file that is not there means.
     fn absent() -> Self;
 
@@ -127,10 +131,13 @@ impl<T: Format> Watched<T> {
     /// The content now.
     pub fn get(&self) -> Arc<T> {
         let now = clock();
-        if self.due.load(Ordering::Relaxed) <= now
+        let seen = match T::WRITTEN_WHOLE {
+            true => Some(self.seen()),
             // Whoever comes while another looks takes what is there.
-            && let Ok(mut seen) = self.seen.try_lock()
-        {
+            false if self.due.load(Ordering::Relaxed) <= now => self.seen.try_lock().ok(),
+            false => None,
+        };
+        if let Some(mut seen) = seen {
             self.due.store(now + LOOK_EVERY.as_millis() as u64, Ordering::Relaxed);
             match self.look(&mut seen, true) {
                 Look::Taken(warnings) => {
@@ -181,7 +188,8 @@ impl<T: Format> Watched<T> {
             return Look::Kept(None);
         }
         let quiet = quiet(seen, stamp);
-        if patient && (seen.told == Some(Some(stamp)) || quiet < QUIET) {
+        let early = quiet < QUIET && !T::WRITTEN_WHOLE;
+        if patient && (seen.told == Some(Some(stamp)) || early) {
             return Look::Kept(None);
         }
         if stamp.size == 0 && seen.taken.is_some_and(|taken| taken.size > 0) {

@@ -91,5 +91,6 @@ fn identity(dn: Option<String>, fqans: &[String]) -> Result<Identity, String> {
         not_after: SystemTime::now() + Duration::from_secs(3600),
         proxy: ProxyKind::EndEntity,
         notes: Vec::new(),
+        scope: None,
     })))
 }

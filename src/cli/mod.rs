@@ -1,9 +1,12 @@
 //! The command line: arguments, logging, exit codes.
 
 mod admin;
+mod app_password;
 mod authz;
 mod format;
+mod help;
 mod lines;
+mod passwd;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,9 +17,12 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use self::admin::Admin;
+use self::app_password::AppPasswords;
 use self::authz::Authz;
 use self::format::Format;
+use self::help::Help;
 use self::lines::Lines;
+use self::passwd::Passwd;
 use crate::config::Severity;
 use crate::daemon::{self, DaemonError};
 
@@ -28,7 +34,7 @@ const LAST_WORK: Duration = Duration::from_secs(3);
 
 /// A storage resource manager: SRM v2.2, https and WebDAV over a POSIX file system.
 #[derive(Debug, Parser)]
-#[command(name = "stormd", version, about, long_about = None)]
+#[command(name = "stormd", version, about, long_about = None, disable_help_subcommand = true)]
 struct Arguments {
     /// The configuration file.
     #[arg(long, short, global = true, default_value = "storm.toml", value_name = "FILE")]
@@ -50,6 +56,13 @@ enum Command {
     /// To the daemon that runs.
     #[command(subcommand)]
     Admin(Admin),
+    /// Give a local user a password, or take it from him.
+    Passwd(Passwd),
+    /// Passwords for programs and machines, at the daemon that runs.
+    #[command(subcommand)]
+    AppPassword(AppPasswords),
+    /// How to use a command; `help mount`: how to mount this server.
+    Help(Help),
 }
 
 /// Runs the program. Exit codes: 0 clean stop, 1 failure, 2 usage or configuration.
@@ -60,6 +73,9 @@ pub fn main() -> ExitCode {
         Command::Check => check(&arguments.config),
         Command::Admin(command) => admin::run(&arguments.config, command),
         Command::Authz(command) => authz::run(&arguments.config, command),
+        Command::Passwd(command) => passwd::run(&arguments.config, command),
+        Command::AppPassword(command) => app_password::run(&arguments.config, command),
+        Command::Help(about) => help::run(&arguments.config, about),
     }
 }
 

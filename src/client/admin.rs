@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -68,6 +68,19 @@ impl AdminClient {
     /// # Errors
     /// [`AdminError::Unreachable`]; [`AdminError::Refused`] with the daemon's words.
     pub async fn ask(&self, method: Method, path: &str) -> Result<String, AdminError> {
+        self.tell(method, path, String::new()).await
+    }
+
+    /// As [`AdminClient::ask`], with a body.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn tell(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> Result<String, AdminError> {
         let lost = |error: &dyn std::fmt::Display| AdminError::Unreachable {
             address: self.address.clone(),
             why: error.to_string(),
@@ -83,7 +96,7 @@ impl AdminClient {
             .uri(path)
             .header(header::HOST, &self.address)
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
-            .body(Empty::<Bytes>::new())
+            .body(Full::new(Bytes::from(body)))
             .map_err(|error| lost(&error))?;
         let answer = sender.send_request(request).await.map_err(|error| lost(&error))?;
         let status: StatusCode = answer.status();

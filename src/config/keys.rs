@@ -360,6 +360,13 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "auth",
+        "users",
+        Kind::Path(|c| &mut c.auth.users),
+        r#""users.db""#,
+        "local users, who may sign in with a password at the https door; kept by `stormd passwd`; others may write to it: no start",
+    ),
+    key(
+        "auth",
         "require_mapping",
         Kind::Flag(|c| &mut c.auth.require_mapping),
         "false",
@@ -392,6 +399,20 @@ pub const KEYS: &[Key] = &[
         Kind::Duration(|c| &mut c.lifetimes.request_kept),
         r#""7d""#,
         "how long an ended request can still be asked about",
+    ),
+    key(
+        "lifetimes",
+        "app_password_default",
+        Kind::Duration(|c| &mut c.lifetimes.app_password_default),
+        r#""90d""#,
+        "life of an app password whose maker names none",
+    ),
+    key(
+        "lifetimes",
+        "app_password_maximum",
+        Kind::Duration(|c| &mut c.lifetimes.app_password_maximum),
+        r#""365d""#,
+        "the longest life of an app password; \"0s\" = nobody makes any",
     ),
     key(
         "workers",
@@ -560,6 +581,7 @@ pub(super) fn blank() -> Config {
             gridmapdir: PathBuf::new(),
             ban: PathBuf::new(),
             path_authz: PathBuf::new(),
+            users: PathBuf::new(),
             require_mapping: false,
         },
         lifetimes: Lifetimes {
@@ -567,6 +589,8 @@ pub(super) fn blank() -> Config {
             pin_maximum: Duration::ZERO,
             volatile_default: Duration::ZERO,
             request_kept: Duration::ZERO,
+            app_password_default: Duration::ZERO,
+            app_password_maximum: Duration::ZERO,
         },
         workers: Workers { put: pool, get: pool, bring_online: pool, copy: pool, checksum: pool },
         limits: Limits {

@@ -130,6 +130,7 @@ pub struct AuthSection {
     pub gridmapdir: PathBuf,
     pub ban: PathBuf,
     pub path_authz: PathBuf,
+    pub users: PathBuf,
     pub require_mapping: bool,
 }
 
@@ -174,6 +175,8 @@ pub struct Lifetimes {
     pub pin_maximum: Duration,
     pub volatile_default: Duration,
     pub request_kept: Duration,
+    pub app_password_default: Duration,
+    pub app_password_maximum: Duration,
 }
 
 /// `[workers]`

@@ -16,7 +16,7 @@ use crate::listener::{Door, Listener, PortKind, Service};
 use crate::namespace::Ports;
 use crate::soap::{self, SoapLimits};
 use crate::srm::Srm;
-use crate::web::{admin, control};
+use crate::web::{OwnPages, admin, control};
 use crate::webdav::{self, DoorOptions};
 
 /// The ports, bound before privileges are dropped.
@@ -63,6 +63,7 @@ pub(super) struct Doors {
     monitor: Arc<Monitor>,
     /// The bearer token of the admin port.
     token: String,
+    pages: OwnPages,
     open: Vec<(PortKind, Door)>,
 }
 
@@ -74,7 +75,14 @@ impl Doors {
         token: String,
         config: &Config,
     ) -> Self {
-        let mut doors = Self { srm, metrics, monitor, token, open: Vec::new() };
+        let mut doors = Self {
+            pages: OwnPages::new(srm.clone()),
+            srm,
+            metrics,
+            monitor,
+            token,
+            open: Vec::new(),
+        };
         for kind in [PortKind::Srm, PortKind::Https, PortKind::Plain, PortKind::Admin] {
             doors.open.push((kind, fixed(doors.build(kind, config))));
         }
@@ -116,7 +124,8 @@ impl Doors {
         let limits = &config.limits;
         let files = |secure| {
             let options = DoorOptions { secure, idle_body: limits.idle_body };
-            Service::new(webdav::router(Arc::new(self.srm.clone()), options))
+            let files = webdav::router(Arc::new(self.srm.clone()), options);
+            Service::new(self.pages.router(secure).merge(files))
         };
         match kind {
             PortKind::Srm => {

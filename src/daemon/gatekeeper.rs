@@ -1,10 +1,14 @@
-//! Who a certificate chain is: the trust store behind the listener's question.
+//! Who a certificate chain or a password is: the trust store, and the core, behind the listener's question.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use base64::Engine;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rustls::pki_types::pem::PemObject;
@@ -16,13 +20,22 @@ use super::remembered::Remembered;
 use crate::auth::x509::{Trust, delegation};
 use crate::config::{Config, Problem};
 use crate::listener::{DelegatedCredential, Judge, PendingDelegation};
-use crate::model::{Identity, Person};
+use crate::model::{Identity, Person, Refusal};
+use crate::srm::Srm;
 
 /// Keys made ahead for delegations.
 const KEYS_AHEAD: usize = 4;
 
+/// As clients write it, with padding or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 /// Judges chains by the newest trust anchors.
 pub(super) struct Gatekeeper {
+    /// Knows who has which password.
+    srm: Srm,
     trust: ArcSwap<Trust>,
     generation: AtomicU64,
     remembered: Remembered,
@@ -32,8 +45,9 @@ pub(super) struct Gatekeeper {
 }
 
 impl Gatekeeper {
-    pub(super) fn new(trust: Trust) -> std::io::Result<Arc<Self>> {
+    pub(super) fn new(trust: Trust, srm: Srm) -> std::io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
+            srm,
             trust: ArcSwap::from_pointee(trust),
             generation: AtomicU64::new(0),
             remembered: Remembered::default(),
@@ -79,6 +93,22 @@ impl Judge for Gatekeeper {
             Err(refusal) => Identity::Refused(Arc::new(refusal)),
         };
         self.remembered.identity(chain, self.generation(), now, judge)
+    }
+
+    fn password<'a>(&'a self, credentials: &'a str, peer: IpAddr) -> BoxFuture<'a, Identity> {
+        async move {
+            let decoded = BASE64.decode(credentials).ok();
+            let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+            match decoded.as_deref().and_then(|text| text.split_once(':')) {
+                Some((user, password)) => self.srm.sign_in(user, password, peer).await,
+                None => {
+                    let why = "the Authorization header does not read: Basic and user:password in base64, \
+                               as UTF-8, were expected";
+                    Identity::Refused(Arc::new(Refusal::new(None, why.to_owned())))
+                }
+            }
+        }
+        .boxed()
     }
 
     fn generation(&self) -> u64 {

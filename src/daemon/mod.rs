@@ -150,13 +150,12 @@ async fn start(config_path: &Path, metrics: PrometheusHandle) -> Result<Running,
     log(&warnings);
     let (trust, notes) = Gatekeeper::read(None, &config, &identity);
     log(&notes);
-    let gatekeeper = Gatekeeper::new(trust).map_err(start_error)?;
-    let front = Front::new(config.limits.clone(), tls, Arc::clone(&gatekeeper) as Arc<_>);
-
     let store = Store::open(&state.database(), &state.owner().map_err(start_error)?);
     let store = store.map_err(start_error)?;
     let cut_off = store.begin_run(state::boot_id()).await.map_err(start_error)?;
     let srm = Srm::new(site, store.clone());
+    let gatekeeper = Gatekeeper::new(trust, srm.clone()).map_err(start_error)?;
+    let front = Front::new(config.limits.clone(), tls, Arc::clone(&gatekeeper) as Arc<_>);
     let recovered = srm.recover().await.map_err(start_error)?;
     tracing::info!(requests = recovered, "requests of the last run taken up");
 

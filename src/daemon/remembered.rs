@@ -91,6 +91,7 @@ mod tests {
             not_after: now + hour,
             proxy: ProxyKind::EndEntity,
             notes: Vec::new(),
+            scope: None,
         });
         let mut verdicts = Verdicts::default();
         verdicts.keep(vec![1], 0, now, &person);

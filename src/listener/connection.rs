@@ -1,10 +1,13 @@
 //! One connection, from the handshake to its end.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use http::Method;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -22,6 +25,7 @@ use super::front::{HTTP2, Place};
 use super::gsi::{self, GsiError};
 use super::http::{Caller, Exchange};
 use super::http2;
+use super::line::Line;
 use super::prefixed::Prefixed;
 use super::sending::{FileSending, Socket};
 use super::timeout::{Activity, Watched};
@@ -119,8 +123,8 @@ async fn open(
     if !kind.has_tls() {
         let caller = Caller::anonymous();
         let sending = FileSending::default();
-        let exchange =
-            Exchange::new(kind, plain, caller, None, door, limits).sending(sending.clone());
+        let exchange = Exchange::new(kind, plain, caller, None, front.judge(), door, limits)
+            .sending(sending.clone());
         return Ok(Some((Io::Plain(Socket::new(stream, sending)), exchange)));
     }
 
@@ -152,7 +156,7 @@ async fn open(
     };
     let (opened, info, chain, judge, http2) = opening?;
 
-    let caller = Caller::judged(chain, judge);
+    let caller = Caller::judged(chain, Arc::clone(&judge));
     let (caller, delegated) = match opened.delegation {
         None => (caller, None),
         Some(Ok(credential)) => (caller, Some(Arc::new(credential))),
@@ -160,7 +164,7 @@ async fn open(
         Some(Err(why)) => (refused(caller, &why), None),
     };
     let info = ConnectionInfo { gsi: opened.gsi, delegated: delegated.is_some(), ..info };
-    let exchange = Exchange::new(kind, info, caller, delegated, door, limits);
+    let exchange = Exchange::new(kind, info, caller, delegated, judge, door, limits);
     let io = if kind == PortKind::Srm {
         let limit = limits.envelope.saturating_add(ENVELOPE_SLACK);
         Io::Srm(Box::new(BareSoap::new(opened.io, limit)))
@@ -180,7 +184,7 @@ fn refused(caller: Caller, why: &str) -> Caller {
     }
     let dn = Some(identity.dn().to_owned());
     let why = format!("the proxy you delegated does not hold: {why}");
-    Caller::fixed(Identity::Refused(Arc::new(Refusal { dn, why })))
+    Caller::fixed(Identity::Refused(Arc::new(Refusal::new(dn, why))))
 }
 
 /// Handshakes take their turn, so that thousands at once do not hold up the requests of those who are
@@ -206,6 +210,11 @@ async fn handshake(
     done.map_err(slow)?.map_err(Failure::Handshake)
 }
 
+/// True for what may take hours without a word to its client.
+fn is_long(method: &Method) -> bool {
+    method.as_str() == "COPY"
+}
+
 /// Speaks HTTP/1.1 until one side has enough.
 async fn http<S>(io: S, exchange: Exchange, limits: &Limits, shutdown: &CancellationToken)
 where
@@ -213,11 +222,13 @@ where
 {
     let peer = exchange.peer();
     let activity = Arc::new(Activity::default());
-    let io = Watched::new(io, activity.clone(), limits);
+    let (line, busy) = (Line::new(io), activity.clone());
+    let io = Watched::new(line.clone(), activity.clone(), limits);
     let exchange = Arc::new(exchange);
     let service = service_fn(move |request| {
         let (exchange, activity) = (exchange.clone(), activity.clone());
-        async move { exchange.answer(request, activity.begin()).await }
+        let long = is_long(request.method());
+        async move { exchange.answer(request, activity.begin(long)).await }
     });
     let mut server = http1::Builder::new();
     // `Watched` does the timing: hyper's own timer cannot tell an idle client from a slow head.
@@ -225,8 +236,12 @@ where
     // Who has said all he has to say still gets his answer.
     server.half_close(true);
     let mut connection = pin!(server.serve_connection(TokioIo::new(io), service));
+    let gone = poll_fn(|cx| if busy.is_long() { line.poll_gone(cx) } else { Poll::Pending });
     let result = tokio::select! {
+        // A request that begins in the first is seen in the second.
+        biased;
         result = &mut connection => result,
+        () = gone => return tracing::debug!(%peer, "the client of a long request has gone"),
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await

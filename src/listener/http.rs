@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, HOST, HeaderName, TRANSFER_ENCODING};
+use http::header::{ALLOW, AUTHORIZATION, CONNECTION, HOST, HeaderName, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::{Body as _, Frame, SizeHint};
@@ -25,7 +25,7 @@ use super::sending::FileSending;
 use super::timeout::{TimedBody, UnderWay};
 use super::{ConnectionInfo, Door, Outcome, PortKind, Service};
 use crate::config::Limits;
-use crate::model::Identity;
+use crate::model::{Identity, Refusal};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -75,9 +75,11 @@ impl Caller {
 
 /// What the requests of one connection have in common.
 pub(super) struct Exchange {
+    kind: PortKind,
     info: ConnectionInfo,
     caller: Caller,
     delegated: Option<Arc<DelegatedCredential>>,
+    judge: Arc<dyn Judge>,
     door: Door,
     log: Arc<Log>,
     idle_body: Duration,
@@ -90,12 +92,13 @@ impl Exchange {
         info: ConnectionInfo,
         caller: Caller,
         delegated: Option<Arc<DelegatedCredential>>,
+        judge: Arc<dyn Judge>,
         door: Door,
         limits: &Limits,
     ) -> Self {
         let log = Log::new(kind, info);
         let idle_body = limits.idle_body;
-        Self { info, caller, delegated, door, log, idle_body, sending: None }
+        Self { kind, info, caller, delegated, judge, door, log, idle_body, sending: None }
     }
 
     /// For a connection that takes bytes of files from there.
@@ -105,6 +108,31 @@ impl Exchange {
 
     pub(super) fn peer(&self) -> SocketAddr {
         self.info.peer
+    }
+
+    /// Whoever a request with a password says he is, else who is at the other end of the connection. A
+    /// password names one person: if it is wrong, that he showed a certificate too does not help.
+    /// Doors see no password.
+    async fn who_asks<B>(&self, request: &mut Request<B>) -> Identity {
+        if !matches!(self.kind, PortKind::Https | PortKind::Plain) {
+            return self.caller.identity();
+        }
+        let Some(shown) = request.headers_mut().remove(AUTHORIZATION) else {
+            return self.caller.identity();
+        };
+        let Some(credentials) = basic(&shown) else {
+            request.headers_mut().insert(AUTHORIZATION, shown);
+            return self.caller.identity();
+        };
+        match self.kind {
+            PortKind::Https => self.judge.password(credentials, self.info.peer.ip()).await,
+            _ => {
+                let why = "passwords are taken over https only, and this one was not looked at: it has \
+                           crossed the network where others may read it, so replace it, and call \
+                           https://";
+                Identity::Refused(Arc::new(Refusal::new(None, why.to_owned())))
+            }
+        }
     }
 
     fn newest_door(&self) -> Service {
@@ -118,7 +146,7 @@ impl Exchange {
         under_way: Arc<UnderWay>,
     ) -> Result<Response<AnswerBody>, Infallible> {
         let id = next_id();
-        let identity = self.caller.identity();
+        let identity = self.who_asks(&mut request).await;
         to_origin_form(&mut request);
         let bytes_in = Arc::new(AtomicU64::new(0));
         let entry = Entry::new(id.clone(), &self.log, &identity, &request, bytes_in.clone());
@@ -169,6 +197,15 @@ fn finish(
     let expected = if bodyless { Some(0) } else { response.body().size_hint().exact() };
     under_way.answers();
     response.map(|body| AnswerBody { body, entry, sent: 0, expected, under_way })
+}
+
+/// What stands behind `Basic` (RFC 7617 2); `None` for another scheme.
+fn basic(shown: &HeaderValue) -> Option<&str> {
+    let mut parts = shown.as_bytes().splitn(2, |byte| *byte == b' ');
+    parts.next().filter(|scheme| scheme.eq_ignore_ascii_case(b"basic"))?;
+    // What is no text is no base64 either, and still no reason to look elsewhere for who asks.
+    let credentials = parts.next().and_then(|text| std::str::from_utf8(text).ok());
+    Some(credentials.unwrap_or_default().trim())
 }
 
 /// CONNECT: this is no proxy.
@@ -314,6 +351,22 @@ mod tests {
         assert!(framed(&[]) && framed(&["chunked"]) && framed(&["Chunked "]));
         for bad in [&["gzip, chunked"][..], &["chunked, chunked"], &["chunked", "chunked"], &[""]] {
             assert!(!framed(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn basic_credentials_are_told_from_others() {
+        for (shown, credentials) in [
+            ("Basic YTpi", Some("YTpi")),
+            ("bAsIc  YTpi ", Some("YTpi")),
+            ("Basic", Some("")),
+            ("Basic \u{fc}", Some("\u{fc}")),
+            ("Bearer YTpi", None),
+            ("Basics YTpi", None),
+            ("", None),
+        ] {
+            let value = HeaderValue::from_bytes(shown.as_bytes()).unwrap();
+            assert_eq!(basic(&value), credentials, "{shown}");
         }
     }
 

@@ -44,7 +44,7 @@ pub(super) async fn serve<S>(
     let exchange = Arc::new(exchange);
     let service = service_fn(move |request| {
         let (exchange, activity) = (exchange.clone(), activity.clone());
-        async move { exchange.answer(request, activity.begin()).await }
+        async move { exchange.answer(request, activity.begin(false)).await }
     });
     let mut server = http2::Builder::new(TokioExecutor::new());
     server

@@ -2,6 +2,7 @@
 //! room needs none of their types. The daemon implements them.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
@@ -16,6 +17,10 @@ pub trait Judge: Send + Sync + 'static {
     /// connection, and again when the answer may have changed, on an async thread: it must not
     /// block.
     fn identity(&self, chain: &[CertificateDer<'static>], now: SystemTime) -> Identity;
+
+    /// Who sent these credentials in HTTP's Basic scheme (RFC 7617: `user:password` in base64) from
+    /// that address. Asked for each request that brings some, on the https port only.
+    fn password<'a>(&'a self, credentials: &'a str, peer: IpAddr) -> BoxFuture<'a, Identity>;
 
     /// A number that changes when an answer of [`Judge::identity`] may have changed: trust
     /// anchors, CRLs or the ban list were read again.

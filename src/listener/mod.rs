@@ -21,6 +21,7 @@ mod gsi;
 mod http;
 mod http2;
 mod judge;
+mod line;
 mod log;
 mod p521;
 mod prefixed;

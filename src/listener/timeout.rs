@@ -33,6 +33,8 @@ pub(super) struct Activity {
     answers: AtomicUsize,
     /// Pieces of answers that went out.
     moved: AtomicU64,
+    /// Requests under way that end with their client.
+    long: AtomicUsize,
     /// A request was answered before all of its body was read.
     unread: AtomicBool,
     waker: AtomicWaker,
@@ -40,38 +42,49 @@ pub(super) struct Activity {
 
 impl Activity {
     /// A request has begun; it is over when the last clone of the answer's `Arc` is dropped.
-    pub(super) fn begin(self: &Arc<Self>) -> Arc<UnderWay> {
+    /// One that is `long` is not worth going on with for a client that has gone.
+    pub(super) fn begin(self: &Arc<Self>, long: bool) -> Arc<UnderWay> {
         self.under_way.fetch_add(1, Ordering::SeqCst);
         self.begun.fetch_add(1, Ordering::SeqCst);
-        Arc::new(UnderWay(self.clone()))
+        self.long.fetch_add(usize::from(long), Ordering::SeqCst);
+        Arc::new(UnderWay { activity: self.clone(), long })
+    }
+
+    /// True while a long request is under way.
+    pub(super) fn is_long(&self) -> bool {
+        self.long.load(Ordering::SeqCst) > 0
     }
 }
 
 /// A request that has not ended yet.
-pub(super) struct UnderWay(Arc<Activity>);
+pub(super) struct UnderWay {
+    activity: Arc<Activity>,
+    long: bool,
+}
 
 impl UnderWay {
     /// The answer's head is out; to be followed by [`UnderWay::answered`].
     pub(super) fn answers(&self) {
-        self.0.answers.fetch_add(1, Ordering::SeqCst);
+        self.activity.answers.fetch_add(1, Ordering::SeqCst);
         self.moves();
     }
 
     /// A piece of the answer goes out.
     pub(super) fn moves(&self) {
-        self.0.moved.fetch_add(1, Ordering::Relaxed);
+        self.activity.moved.fetch_add(1, Ordering::Relaxed);
     }
 
     /// No more of the answer goes out.
     pub(super) fn answered(&self) {
-        self.0.answers.fetch_sub(1, Ordering::SeqCst);
+        self.activity.answers.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
-        self.0.waker.wake();
+        self.activity.long.fetch_sub(usize::from(self.long), Ordering::SeqCst);
+        self.activity.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.activity.waker.wake();
     }
 }
 
@@ -385,7 +398,7 @@ where
 impl<B: Body> Drop for TimedBody<B> {
     fn drop(&mut self) {
         if !self.ended && !self.body.is_end_stream() {
-            self.under_way.0.unread.store(true, Ordering::SeqCst);
+            self.under_way.activity.unread.store(true, Ordering::SeqCst);
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use super::Stfn;
 
 /// Who asks, as the doors hand it to the core. One value for every door.
 #[derive(Clone, Debug)]
@@ -25,6 +27,11 @@ impl Identity {
         }
     }
 
+    /// What his credential leaves of his rights; `None`: all of them.
+    pub fn scope(&self) -> Option<&Scope> {
+        self.person().and_then(|person| person.scope.as_deref())
+    }
+
     /// The DN for the log; `-` for nobody.
     pub fn dn(&self) -> &str {
         match self {
@@ -35,20 +42,40 @@ impl Identity {
     }
 }
 
-/// Somebody whose certificate chain holds.
+/// Somebody whose certificate chain, or password, holds.
 #[derive(Clone, Debug)]
 pub struct Person {
     /// Subject of the end entity certificate, without the proxies' CNs, in the one-line form
-    /// `/C=IT/O=Test Grid/CN=Test User`. Requests belong to it.
+    /// `/C=IT/O=Test Grid/CN=Test User`; what the site gave to somebody with a password. Requests
+    /// belong to it.
     pub dn: String,
     /// From the VOMS attribute certificates, in their order; the first is the primary one.
     pub fqans: Vec<Fqan>,
-    /// When the first certificate of the chain runs out: until then the identity holds.
+    /// When the first certificate of the chain, or the password, runs out: until then the identity
+    /// holds.
     pub not_after: SystemTime,
-    /// What kind of certificate came.
+    /// What came.
     pub proxy: ProxyKind,
     /// Why VOMS attributes that came along do not count, for the person: cause and remedy each.
     pub notes: Vec<String>,
+    /// What the credential leaves of the person's rights; `None`: all of them.
+    pub scope: Option<Arc<Scope>>,
+}
+
+/// What an app password leaves of its maker's rights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// What lies at or below one of these; none: everything.
+    pub paths: Vec<Stfn>,
+    /// True: reading and writing; false: reading alone.
+    pub write: bool,
+}
+
+impl Scope {
+    /// True when the path is one of the scope's, or below one.
+    pub fn encloses(&self, stfn: &Stfn) -> bool {
+        self.paths.is_empty() || self.paths.iter().any(|path| stfn.below(path).is_some())
+    }
 }
 
 impl Person {
@@ -77,7 +104,7 @@ pub struct LocalAccount {
     pub gids: Vec<u32>,
 }
 
-/// What kind of certificate stands at the leaf.
+/// What kind of certificate stands at the leaf, or what came in a certificate's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyKind {
     /// No proxy: the end entity certificate itself.
@@ -97,18 +124,35 @@ pub enum ProxyKind {
         /// `CN=limited proxy`.
         limited: bool,
     },
+    /// The password of a local user.
+    Password,
+    /// An app password.
+    AppPassword,
+}
+
+impl ProxyKind {
+    /// True for a proxy that was made to do less than its owner.
+    pub const fn is_limited(self) -> bool {
+        match self {
+            ProxyKind::EndEntity | ProxyKind::Password | ProxyKind::AppPassword => false,
+            ProxyKind::Rfc { limited }
+            | ProxyKind::Draft { limited }
+            | ProxyKind::Legacy { limited } => limited,
+        }
+    }
 }
 
 impl fmt::Display for ProxyKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, limited) = match self {
-            ProxyKind::EndEntity => ("eec", false),
-            ProxyKind::Rfc { limited } => ("rfc", *limited),
-            ProxyKind::Draft { limited } => ("draft", *limited),
-            ProxyKind::Legacy { limited } => ("legacy", *limited),
-        };
-        f.write_str(name)?;
-        if limited { f.write_str("-limited") } else { Ok(()) }
+        f.write_str(match self {
+            ProxyKind::EndEntity => "eec",
+            ProxyKind::Rfc { .. } => "rfc",
+            ProxyKind::Draft { .. } => "draft",
+            ProxyKind::Legacy { .. } => "legacy",
+            ProxyKind::Password => "password",
+            ProxyKind::AppPassword => "app-password",
+        })?;
+        if self.is_limited() { f.write_str("-limited") } else { Ok(()) }
     }
 }
 
@@ -119,6 +163,20 @@ pub struct Refusal {
     pub dn: Option<String>,
     /// Cause and remedy: "your proxy expired 3 h ago: make a new one with voms-proxy-init".
     pub why: String,
+    /// Nothing was looked at, and nothing will be for so long.
+    pub retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// For whoever claims to be `dn`.
+    pub const fn new(dn: Option<String>, why: String) -> Self {
+        Self { dn, why, retry_after: None }
+    }
+
+    /// For somebody who tried too often.
+    pub const fn later(why: String, retry_after: Duration) -> Self {
+        Self { dn: None, why, retry_after: Some(retry_after) }
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -10,7 +10,7 @@ mod status;
 mod surl;
 
 pub use digest::{Algorithm, Digests};
-pub use identity::{Fqan, FqanError, Identity, LocalAccount, Person, ProxyKind, Refusal};
+pub use identity::{Fqan, FqanError, Identity, LocalAccount, Person, ProxyKind, Refusal, Scope};
 pub use path::{HIDDEN_PREFIX, MAX_PATH, PathError, RelPath, Stfn};
 pub use protocol::{Protocol, Turl, UnknownProtocol};
 pub use request::{

@@ -71,6 +71,11 @@ impl Namespace {
         self.hosts.owns(host) && (port.is_none() || ours.contains(&port))
     }
 
+    /// The port of our https door.
+    pub fn https_port(&self) -> u16 {
+        self.ports.https
+    }
+
     /// Where a path lies, for this caller: of the mapping rules that enclose it and lead to an area
     /// which the caller may approach the one with the longest `stfn-root`.
     pub fn locate(
@@ -140,6 +145,11 @@ impl Namespace {
         names.sort();
         names.dedup();
         names
+    }
+
+    /// True for a path that leads to an area, whoever may read that.
+    pub fn is_way(&self, stfn: &Stfn) -> bool {
+        self.mapping.iter().any(|rule| rule.stfn_root.below(stfn).is_some_and(|way| !way.is_root()))
     }
 
     /// The area that is meant when a caller names none (srmReserveSpace): the first of the first

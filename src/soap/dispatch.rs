@@ -388,6 +388,7 @@ mod tests {
             not_after: std::time::SystemTime::now(),
             proxy: ProxyKind::EndEntity,
             notes: Vec::new(),
+            scope: None,
         }))
     }
 
@@ -406,7 +407,7 @@ mod tests {
     #[test]
     fn strangers_do_not_reach_the_core() {
         let why = "your proxy expired 3 h ago: make a new one with voms-proxy-init";
-        let refused = Identity::Refused(Arc::new(Refusal { dn: None, why: why.to_owned() }));
+        let refused = Identity::Refused(Arc::new(Refusal::new(None, why.to_owned())));
         for who in [Identity::Anonymous, refused.clone()] {
             let answer = screen(&who, bad(Operation::Ls)).break_value().unwrap();
             assert_eq!(code(answer), StatusCode::AuthenticationFailure);

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::scope::in_scope;
 use super::{Error, ErrorKind, Site, Srm, blocking};
 use crate::auth::area_authz::SpaceOperation;
 use crate::auth::mapping::Unmapped;
@@ -200,14 +201,6 @@ impl Site {
         self.permit_tree_told(who, located, needs, &mut Trace::off())
     }
 
-    /// The names right below `stfn` that lead to areas which the caller may read.
-    pub(super) fn waypoints(&self, who: &Identity, stfn: &Stfn) -> Vec<String> {
-        match self.admit(who) {
-            Ok(()) => self.namespace.waypoints(who, stfn),
-            Err(_) => Vec::new(),
-        }
-    }
-
     /// True when an anonymous client may do the same on this path: only then a http TURL is given.
     pub(super) fn anonymous_may(&self, located: &Located, needs: Needs) -> bool {
         let anonymous = Identity::Anonymous;
@@ -231,6 +224,7 @@ impl Site {
         told: &mut Trace,
     ) -> Result<Located, Error> {
         self.admit_told(who, told)?;
+        in_scope(who, stfn, access)?;
         let located = self.namespace.locate_told(who, stfn, access, told);
         located.map_err(|error| with_notes(who, error.into()))
     }

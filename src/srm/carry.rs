@@ -161,7 +161,10 @@ impl Srm {
         });
         let existing = found.await?;
         if existing.is_some() && !carry.overwrite {
-            let why = format!("{} exists, and Overwrite: F forbids to replace it", target.stfn);
+            let why = format!(
+                "{} is there already, and is not to be replaced (Overwrite: F)",
+                target.stfn
+            );
             return Err(Error::new(ErrorKind::Exists, why));
         }
         let may_go = site.permit_tree(who, &target, Needs::DELETE);

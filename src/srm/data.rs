@@ -19,11 +19,14 @@ impl Srm {
             Some(located) => located,
             None => match site.reach(who, target.stfn(), Needs::LIST) {
                 Ok(located) => located,
-                Err(error) => return waypoint(&site, who, target.stfn()).ok_or(error),
+                Err(error) => {
+                    let way = waypoint(&site, who, target.stfn());
+                    return way.ok_or_else(|| hidden_way(&site, who, target.stfn(), error));
+                }
             },
         };
-        match read_at_once(&located) {
-            Some(read) => Ok(read?.entry),
+        match open_at_once(&located) {
+            Some(file) => seen(&located, &file?),
             None => blocking(move || look(&located)).await,
         }
     }
@@ -39,13 +42,13 @@ impl Srm {
                 Err(error) => {
                     return Err(match waypoint(&site, who, target.stfn()) {
                         Some(_) => Error::new(ErrorKind::IsADirectory, "the path is a directory"),
-                        None => error,
+                        None => hidden_way(&site, who, target.stfn(), error),
                     });
                 }
             },
         };
-        if let Some(read) = read_at_once(&located) {
-            return read;
+        if let Some(file) = open_at_once(&located) {
+            return read(&located, file?);
         }
         blocking(move || {
             let driver = &*located.area.driver;
@@ -68,7 +71,10 @@ impl Srm {
         let site = self.site();
         let located = match site.reach(who, stfn, Needs::LIST) {
             Ok(located) => located,
-            Err(error) => return way_list(&site, who, stfn).ok_or(error),
+            Err(error) => {
+                let list = way_list(&site, who, stfn);
+                return list.ok_or_else(|| hidden_way(&site, who, stfn, error));
+            }
         };
         blocking(move || {
             let entry = look(&located)?;
@@ -126,21 +132,28 @@ impl Srm {
 }
 
 /// A file that the kernel has at hand; `None`: it takes a look on the blocking pool.
-fn read_at_once(located: &Located) -> Option<Result<Reader, Error>> {
+fn open_at_once(located: &Located) -> Option<Result<File, Error>> {
     match located.area.driver.open_at_once(&located.path)? {
-        Ok(file) => Some(read(located, file)),
+        Ok(file) => Some(Ok(file)),
         Err(error @ DriverError::NotFound) => Some(Err(driver_error(error, &located.stfn))),
         Err(_) => None,
     }
 }
 
+/// Without a checksum: most readers do not ask for it ([`Srm::checksum`]).
 fn read(located: &Located, file: File) -> Result<Reader, Error> {
-    let driver = &*located.area.driver;
-    let stat = driver.stat_file(&file).map_err(|error| driver_error(error, &located.stfn))?;
-    let checksum = adler32(driver, &file, &stat);
+    let stat = located.area.driver.stat_file(&file);
+    let stat = stat.map_err(|error| driver_error(error, &located.stfn))?;
     let name = located.stfn.name().unwrap_or_default();
-    let entry = entry(name, &stat, checksum).ok_or_else(not_served)?;
+    let entry = entry(name, &stat, None).ok_or_else(not_served)?;
     Ok(Reader { file, entry })
+}
+
+fn seen(located: &Located, file: &File) -> Result<Entry, Error> {
+    let driver = &*located.area.driver;
+    let stat = driver.stat_file(file).map_err(|error| driver_error(error, &located.stfn))?;
+    let name = located.stfn.name().unwrap_or_default();
+    entry(name, &stat, adler32(driver, file, &stat)).ok_or_else(not_served)
 }
 
 pub(super) fn look(located: &Located) -> Result<Entry, Error> {
@@ -178,6 +191,18 @@ pub(super) fn waypoint(site: &Site, who: &Identity, stfn: &Stfn) -> Option<Entry
     leads.then(|| way(stfn.name().unwrap_or_default()))
 }
 
+/// Why nobody sees a path. Where it leads to areas, only not to any that everybody may read, whoever signs in
+/// may see it: a mount that begins there sends its password when it is asked, and not before.
+fn hidden_way(site: &Site, who: &Identity, stfn: &Stfn, error: Error) -> Error {
+    match who {
+        Identity::Anonymous if site.namespace.is_way(stfn) => Error::new(
+            ErrorKind::Denied,
+            "what lies below is not for everybody: a client certificate or proxy is needed",
+        ),
+        _ => error,
+    }
+}
+
 fn way_list(site: &Site, who: &Identity, stfn: &Stfn) -> Option<Lister> {
     let entry = waypoint(site, who, stfn)?;
     let names = site.waypoints(who, stfn);
@@ -185,7 +210,7 @@ fn way_list(site: &Site, who: &Identity, stfn: &Stfn) -> Option<Lister> {
     Some(Lister { entry, children: Box::new(children) })
 }
 
-fn way(name: &str) -> Entry {
+pub(super) fn way(name: &str) -> Entry {
     Entry {
         name: name.to_owned(),
         kind: EntryKind::Directory,

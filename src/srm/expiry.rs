@@ -109,6 +109,9 @@ impl Srm {
         if let Err(error) = self.forget_spaces(before).await {
             tracing::error!(%error, "old spaces not forgotten");
         }
+        if let Err(error) = self.forget_app_passwords(before).await {
+            tracing::error!(%error, "old app passwords not forgotten");
+        }
         loop {
             match self.core.store.purge(before, STEP).await {
                 Ok(0) => return,

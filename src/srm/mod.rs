@@ -6,8 +6,10 @@ mod access;
 mod acl;
 mod answer;
 mod api;
+mod app_passwords;
 mod aside;
 mod bring_online;
+mod browse;
 mod carry;
 mod changes;
 mod checks;
@@ -46,6 +48,8 @@ mod requests;
 mod rm;
 mod rmdir;
 mod scan;
+mod scope;
+mod sign_in;
 mod spaces;
 mod submit;
 mod summary;
@@ -77,6 +81,8 @@ use crate::store::{Millis, Store, StoreError};
 pub use crate::store::{DavLock, DeadProperty};
 
 pub use api::*;
+pub use app_passwords::{AppPassword, AppPasswordAsked, NewAppPassword};
+pub use browse::{Browse, Browsed, May, PageFrom, Position, Sort, SortBy};
 pub use carry::{Carried, Carry};
 pub use dav::{Beside, BesideOf, Besides, LockWanted, PropertyPatch, Quota, Wanted};
 pub use digest::Hasher;
@@ -87,11 +93,13 @@ pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
 pub use tree::{Found, Tree};
 pub use upload::Upload;
 
+use app_passwords::AppPasswords;
 use checksum::Checksums;
 use dav::{Dav, Submitted, Touch};
 use leases::Leases;
 use ls::Snapshots;
 use requests::Requests;
+use sign_in::SignIn;
 use spaces::{Books, Sweep, Uploads};
 use turns::Turns;
 use usage::Usage;
@@ -147,6 +155,8 @@ struct Core {
     space_turn: Mutex<()>,
     sweep: Sweep,
     dav: Dav,
+    app_passwords: AppPasswords,
+    sign_in: SignIn,
 }
 
 /// Configuration, namespace and policy that belong together.
@@ -211,6 +221,8 @@ impl Srm {
             space_turn: Mutex::new(()),
             sweep: Sweep::new(),
             dav: Dav::default(),
+            app_passwords: AppPasswords::default(),
+            sign_in: SignIn::new(),
         };
         Self { core: Arc::new(core), submitted: None }
     }

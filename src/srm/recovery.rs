@@ -28,6 +28,7 @@ impl Srm {
         self.core.usage.load(self.core.store.usage().await?);
         self.load_spaces().await?;
         self.load_dav().await?;
+        self.load_app_passwords().await?;
         self.finish_intents().await?;
         self.load_locks().await?;
         self.load_leases().await?;
@@ -227,5 +228,6 @@ fn submitter(user: &str, fqans: &[String]) -> Identity {
         not_after: std::time::SystemTime::now() + std::time::Duration::from_secs(86_400),
         proxy: ProxyKind::EndEntity,
         notes: Vec::new(),
+        scope: None,
     }))
 }

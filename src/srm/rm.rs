@@ -5,8 +5,12 @@ use std::sync::Arc;
 
 use super::access::{Needs, driver_error};
 use super::checks::of_files;
-use super::files::sync_names;
-use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, Target, Touch, blocking, to_the_end};
+use super::files::{look, sync_names};
+use super::upload::judge;
+use super::{
+    Error, ErrorKind, FilesAnswer, Precondition, Srm, SurlStatus, Target, Touch, blocking,
+    to_the_end,
+};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, ReturnStatus, StatusCode};
 use crate::namespace::Located;
@@ -32,7 +36,7 @@ impl Srm {
         for surl in surls {
             let removed = match site.reach_surl(who, &surl, Needs::DELETE) {
                 Ok(located) => {
-                    let removed = self.remove_located(located.clone()).await;
+                    let removed = self.remove_located(located.clone(), None).await;
                     if matches!(removed, Ok(Removed::File)) {
                         gone.push((files.len(), located));
                     }
@@ -62,8 +66,14 @@ impl Srm {
         FilesAnswer { status, files: Some(files) }
     }
 
-    /// DELETE: a file, a directory with all below it (RFC 4918 9.6.1), or what was uploaded to a TURL.
-    pub async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {
+    /// DELETE: a file, a directory with all below it (RFC 4918 9.6.1), or what was uploaded to a TURL. The
+    /// precondition is one of files, judged at the moment of the change.
+    pub async fn remove(
+        &self,
+        who: &Identity,
+        target: &Target,
+        precondition: Option<Precondition>,
+    ) -> Result<(), Error> {
         self.admit(who).await?;
         let stfn = match target {
             Target::Stfn(stfn) => stfn,
@@ -79,7 +89,7 @@ impl Srm {
                 self.remove_directory_located(located, true).await
             }
             _ => {
-                self.remove_located(located.clone()).await?;
+                self.remove_located(located.clone(), precondition).await?;
                 self.sync_removed(vec![(0, located)]).await.map_err(|(_, error)| error)
             }
         }
@@ -109,12 +119,21 @@ impl Srm {
         failed.map_or(Ok(()), Err)
     }
 
-    pub(super) async fn remove_located(&self, located: Located) -> Result<Removed, Error> {
+    pub(super) async fn remove_located(
+        &self,
+        located: Located,
+        precondition: Option<Precondition>,
+    ) -> Result<Removed, Error> {
         let srm = self.clone();
         to_the_end(async move {
             let key = located.key();
             let _guard = srm.core.locks.lock(&key).await;
             srm.unlocked(&key, Touch::Member)?;
+            if precondition.is_some() {
+                let looked = located.clone();
+                let there = blocking(move || look(&looked)).await?;
+                judge(precondition.as_ref(), there.as_ref())?;
+            }
             let put = srm.core.requests.put_on(&key);
             if let Some(holder) = &put {
                 srm.abort_one(&holder.live, holder.n, "File has been removed.").await?;

@@ -443,7 +443,11 @@ fn touch(existing: Option<&Entry>) -> Touch {
     if existing.is_some() { Touch::Content } else { Touch::Member }
 }
 
-fn judge(precondition: Option<&Precondition>, existing: Option<&Entry>) -> Result<(), Error> {
+/// Whether what stands there is as the request wants it.
+pub(super) fn judge(
+    precondition: Option<&Precondition>,
+    existing: Option<&Entry>,
+) -> Result<(), Error> {
     match precondition {
         Some(holds) if !holds(existing) => {
             Err(Error::new(ErrorKind::Precondition, "a condition of the request does not hold"))

@@ -4,6 +4,7 @@
 //! One writer thread owns the SQLite connection and commits everything that waits in one durable
 //! transaction; readers have connections of their own. SQL stands in this room only.
 
+mod app_passwords;
 mod arrivals;
 mod asked;
 mod dav_locks;
@@ -23,6 +24,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use app_passwords::AppPasswordRow;
 pub use dav_locks::DavLock;
 pub use leases::{LeaseRow, Lent, LentId, LentRow};
 pub use listings::ListingRow;

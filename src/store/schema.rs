@@ -20,8 +20,19 @@ const CHECKPOINT: i64 = 8192;
 const STATEMENTS: usize = 64;
 
 /// Each step leads from the schema of its index to the next; steps are only ever added.
-pub(super) const MIGRATIONS: &[&str] =
-    &[V1, V2, V3, V4, SPACES, COPIES, LISTINGS, ARRIVALS, RELEASES_AND_ROOTS, WEBDAV];
+pub(super) const MIGRATIONS: &[&str] = &[
+    V1,
+    V2,
+    V3,
+    V4,
+    SPACES,
+    COPIES,
+    LISTINGS,
+    ARRIVALS,
+    RELEASES_AND_ROOTS,
+    WEBDAV,
+    APP_PASSWORDS,
+];
 
 /// `live` is 1 until the file's state is final for its kind. `kind` and `owner` of a file repeat its
 /// request's, for the partial indices. Times are milliseconds since 1970; sizes are the 64 bits of
@@ -253,6 +264,21 @@ CREATE TABLE dav_locks (
     infinite INTEGER NOT NULL,
     owner TEXT NOT NULL,
     expires INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+const APP_PASSWORDS: &str = "
+CREATE TABLE app_passwords (
+    user TEXT PRIMARY KEY,
+    hash TEXT NOT NULL,
+    name TEXT NOT NULL,
+    dn TEXT NOT NULL,
+    fqans TEXT NOT NULL,
+    paths TEXT NOT NULL,
+    write INTEGER NOT NULL,
+    made INTEGER NOT NULL,
+    ends INTEGER NOT NULL,
+    used INTEGER
 ) STRICT, WITHOUT ROWID;
 ";
 

@@ -1,5 +1,6 @@
 //! The store as the core uses it, on a file in a temporary directory.
 
+mod app_passwords;
 mod arrivals;
 mod contract;
 mod durability;

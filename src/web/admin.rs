@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -11,7 +12,7 @@ use futures_util::future::BoxFuture;
 use http::{StatusCode, header};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::listing::CONTENT_SECURITY_POLICY;
+use super::page;
 
 /// How the daemon is.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -92,12 +93,11 @@ struct Told<'a> {
 }
 
 async fn index() -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (headers, INDEX).into_response()
+    let mut text = String::new();
+    page::open(&mut text, "stormd");
+    text.push_str(INDEX);
+    page::end(&mut text);
+    page::response(Body::from(text))
 }
 
 async fn show_health(State(admin): State<Admin>) -> Response {
@@ -134,15 +134,12 @@ const SECONDS: [f64; 14] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
 const BYTES: [f64; 8] = [1e3, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11];
 
-const INDEX: &str = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-<title>stormd</title><style>:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;\
-margin:2rem}</style></head>\n<body><main><h1>stormd</h1>\n<ul>\n\
+const INDEX: &str = "<main><h1>stormd</h1>\n<ul>\n\
 <li><a href=\"/health\">/health</a>: is it well? 200 or 503, JSON</li>\n\
-<li><a href=\"/metrics\">/metrics</a>: numbers for Prometheus</li>\n</ul></main></body></html>\n";
+<li><a href=\"/metrics\">/metrics</a>: numbers for Prometheus</li>\n</ul></main>\n";
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
     use futures_util::FutureExt;
     use futures_util::future::ready;
     use http::Request;

@@ -1,18 +1,19 @@
-//! A directory as a web page: no JavaScript, light and dark by the reader's choice, a real table.
+//! A directory as a web page: a table with links that sort it and lead to its other pages, which needs no
+//! JavaScript. For who may write there a script adds uploads, new folders, other names, and removal.
 
 use std::fmt::Write;
 
-use super::text::{encode_path, escape, human_size, rfc3339, utc};
+use super::text::{encode_path, escape, grouped};
+use super::{page, query, row};
 use crate::model::Stfn;
-use crate::srm::{Entry, EntryKind};
+use crate::srm::{Browse, Browsed, Entry, EntryKind, May, PageFrom, Position, Sort, SortBy};
 
-/// Goes with every page: even a name that got through unescaped could load and run nothing.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
-     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Dialogs and such that the script fills.
+const ACTIONS: &str = include_str!("actions.html");
 
 /// The page of one directory. It is written in pieces ([`Page::head`], [`Page::row`] per entry,
-/// [`Page::tail`]), so that a large one need not stand in memory.
-#[derive(Clone, Debug)]
+/// [`Page::tail`]), so that who reads slowly holds no more than its entries.
+#[derive(Debug)]
 pub struct Page {
     /// `https://host:8443`, as the client named us; `None` where that name is not to be trusted
     /// in a text. For the help only.
@@ -21,31 +22,50 @@ pub struct Page {
     pub prefix: String,
     /// The directory.
     pub path: Stfn,
+    /// What was asked for.
+    pub asked: Browse,
+    /// What is shown; its entries are given to [`Page::row`].
+    pub shown: Browsed,
 }
 
 impl Page {
-    /// Up to and with the head of the table. `sorted` is false for directories too large to sort.
-    pub fn head(&self, out: &mut String, sorted: bool) {
-        let title = escape(self.path.as_str());
-        let _ = write!(
-            out,
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>\n\
-             <nav aria-label=\"Path\">"
-        );
+    /// Up to and with the head of the table.
+    pub fn head(&self, out: &mut String) {
+        page::open(out, self.path.as_str());
+        out.push_str("<header>\n<nav aria-label=\"Folders above\">");
         self.breadcrumbs(out);
-        let order = if sorted { "by name" } else { "not sorted: too many entries" };
+        let name = self.path.name().map_or_else(|| TOP.to_owned(), escape);
+        // Writing to a String does not fail, here and below.
         let _ = write!(
             out,
-            "</nav>\n</header>\n<main>\n<table>\n<caption>Files in <bdi>{title}</bdi> ({order})\
-             </caption>\n<thead><tr><th scope=\"col\">Name</th><th scope=\"col\" class=\"n\">Size\
-             </th><th scope=\"col\">Modified (UTC)</th></tr></thead>\n<tbody>\n"
+            "</nav>\n<div class=\"title\"><h1 id=\"title\" tabindex=\"-1\"><bdi>{name}</bdi></h1>\n"
         );
+        self.tools(out);
+        let base = self.href(&self.path, true);
+        let _ = write!(
+            out,
+            "</div>\n</header>\n<main>\n{}<div id=\"list\" data-path=\"{base}\" data-may=\"{}\">\n",
+            if self.shown.may == May::default() { "" } else { ACTIONS },
+            letters(self.shown.may)
+        );
+        if self.is_part() {
+            self.pages(out);
+        }
+        let _ = write!(
+            out,
+            "<div class=\"card\"><table>\n<caption class=\"unseen\">Files and folders in <bdi>{}</bdi>\
+             </caption>\n<thead><tr>",
+            escape(self.path.as_str())
+        );
+        for (by, word, class) in COLUMNS {
+            self.column(out, by, word, class);
+        }
+        out.push_str("<th scope=\"col\" class=\"k\">Kind</th></tr></thead>\n<tbody>\n");
         if let Some(parent) = self.path.parent() {
             let _ = writeln!(
                 out,
-                "<tr><td><a href=\"{}\">..</a> (parent directory)</td><td></td><td></td></tr>",
+                "<tr class=\"up\"><th scope=\"row\"><a href=\"{}\" aria-label=\"Parent folder\">..</a></th>\
+                 <td></td><td></td><td class=\"k\"></td></tr>",
                 self.href(&parent, true)
             );
         }
@@ -53,58 +73,125 @@ impl Page {
 
     /// One entry.
     pub fn row(&self, out: &mut String, entry: &Entry) {
-        let directory = entry.kind == EntryKind::Directory;
-        let name = escape(&entry.name);
-        let slash = if directory { "/" } else { "" };
-        let _ = match self.path.join(&entry.name) {
-            Ok(path) => {
-                let href = self.href(&path, directory);
-                write!(out, "<tr><td><a href=\"{href}\"><bdi>{name}</bdi>{slash}</a></td>")
-            }
-            // A name that no request could ask for: shown, not linked.
-            Err(_) => write!(out, "<tr><td><bdi>{name}</bdi>{slash}</td>"),
-        };
-        let _ = match entry.kind {
-            EntryKind::Directory => out.write_str("<td class=\"n\"></td>"),
-            EntryKind::File => write!(
-                out,
-                "<td class=\"n\"><data value=\"{}\" title=\"{0} bytes\">{}</data></td>",
-                entry.size,
-                human_size(entry.size)
-            ),
-        };
-        let _ = writeln!(
-            out,
-            "<td><time datetime=\"{}\">{}</time></td></tr>",
-            rfc3339(entry.modified),
-            utc(entry.modified)
-        );
+        // There are names that no request could ask for: shown, not linked.
+        let path = self.path.join(&entry.name);
+        let href = path.map(|path| self.href(&path, entry.kind == EntryKind::Directory));
+        row::write(out, href.ok().as_deref(), entry);
     }
 
-    /// The end of the table and the help. `stopped` says why the list ends before its time.
-    pub fn tail(&self, out: &mut String, count: u64, stopped: Option<&str>) {
-        out.push_str("</tbody>\n</table>\n");
-        let _ = match stopped {
-            Some(why) => {
-                writeln!(out, "<p role=\"alert\">The list stops here: {}</p>", escape(why))
+    /// All behind the table.
+    pub fn tail(&self, out: &mut String) {
+        out.push_str("</tbody>\n</table></div>\n");
+        let _ = match self.shown.total {
+            _ if self.is_part() => {
+                self.pages(out);
+                Ok(())
             }
-            None if count == 0 => writeln!(out, "<p>This directory is empty.</p>"),
-            None if count == 1 => writeln!(out, "<p>1 entry.</p>"),
-            None => writeln!(out, "<p>{count} entries.</p>"),
+            0 => writeln!(out, "<p class=\"note\">This folder is empty.</p>"),
+            1 => writeln!(out, "<p class=\"note\">1 entry</p>"),
+            total => writeln!(out, "<p class=\"note\">{} entries</p>", grouped(total)),
         };
+        out.push_str("</div>\n");
+        if self.shown.may != May::default() {
+            let _ = writeln!(out, "<script>{}</script>", *page::SCRIPT);
+        }
         self.help(out);
-        out.push_str("</main>\n</body>\n</html>\n");
+        out.push_str("</main>\n");
+        page::close(out);
     }
 
     fn breadcrumbs(&self, out: &mut String) {
         let mut path = Stfn::top();
-        let _ = write!(out, "<a href=\"{}\">top</a>", self.href(&path, true));
+        let here = |path: &Stfn| if *path == self.path { " aria-current=\"page\"" } else { "" };
+        let top = self.href(&path, true);
+        let _ = write!(out, "<ol><li><a href=\"{top}\"{}>{TOP}</a></li>", here(&path));
         for part in self.path.parts() {
-            let Ok(next) = path.join(part) else { return };
+            let Ok(next) = path.join(part) else { break };
             path = next;
-            let href = self.href(&path, true);
-            let _ = write!(out, " / <a href=\"{href}\"><bdi>{}</bdi></a>", escape(part));
+            let (href, here, part) = (self.href(&path, true), here(&path), escape(part));
+            let _ = write!(out, "<li><a href=\"{href}\"{here}><bdi>{part}</bdi></a></li>");
         }
+        out.push_str("</ol>");
+    }
+
+    /// What the script brings to life.
+    fn tools(&self, out: &mut String) {
+        let may = self.shown.may;
+        if may == May::default() {
+            return;
+        }
+        out.push_str("<div id=\"tools\" hidden>");
+        if may.make_directory {
+            out.push_str("<button id=\"folder\">New folder</button>");
+        }
+        if may.write {
+            out.push_str(
+                "<button id=\"upload\" class=\"main\">Upload files</button>\
+                 <input id=\"files\" type=\"file\" multiple hidden aria-label=\"Files to upload\">",
+            );
+        }
+        out.push_str("</div>\n<noscript><p class=\"note\">To change something here, switch on JavaScript.</p></noscript>");
+    }
+
+    /// The head of a column: a link that sorts by it, or the other way round.
+    fn column(&self, out: &mut String, by: SortBy, word: &str, class: &str) {
+        let now = self.asked.sort;
+        let (told, mark, descending) = match (by == now.by, now.descending) {
+            (true, false) => (" aria-sort=\"ascending\"", "↑", true),
+            (true, true) => (" aria-sort=\"descending\"", "↓", false),
+            // The largest and the newest are what people look for.
+            (false, _) => ("", "", by != SortBy::Name),
+        };
+        let href = query::link(Sort { by, descending }, &PageFrom::Start);
+        let _ = write!(
+            out,
+            "<th scope=\"col\"{class}{told}><a href=\"{href}\">{word}</a><span aria-hidden=\"true\"> {mark}</span></th>"
+        );
+    }
+
+    /// There are other pages.
+    fn is_part(&self) -> bool {
+        self.shown.before > 0 || self.shown.total > self.asked.count as u64
+    }
+
+    /// The way to the other pages.
+    fn pages(&self, out: &mut String) {
+        let Browsed { ends, before, after, total, .. } = &self.shown;
+        let sort = self.asked.sort;
+        let shown = total - before - after;
+        let span = match shown {
+            0 => "no entries here any more".to_owned(),
+            _ => format!(
+                "{}–{} of {}",
+                grouped(before + 1),
+                grouped(before + shown),
+                grouped(*total)
+            ),
+        };
+        let back = *before > 0;
+        let on = *after > 0;
+        let at = |pick: fn(&(Position, Position)) -> &Position| {
+            ends.as_ref().map(|ends| pick(ends).clone())
+        };
+        let previous = at(|ends| &ends.0).map_or(PageFrom::End, PageFrom::Before);
+        let following = at(|ends| &ends.1).map_or(PageFrom::Start, PageFrom::After);
+        let link = |out: &mut String, there: bool, word: &str, from: &PageFrom| {
+            let _ = match there {
+                true => write!(
+                    out,
+                    "<a class=\"button\" href=\"{}\">{word}</a>",
+                    query::link(sort, from)
+                ),
+                false => write!(out, "<span class=\"button off\">{word}</span>"),
+            };
+        };
+        out.push_str("<nav class=\"pages\" aria-label=\"Pages\">");
+        link(out, back, "First", &PageFrom::Start);
+        link(out, back, "Previous", &previous);
+        let _ = write!(out, "<span class=\"note\">{span}</span>");
+        link(out, on, "Next", &following);
+        link(out, on, "Last", &PageFrom::End);
+        out.push_str("</nav>\n");
     }
 
     fn help(&self, out: &mut String) {
@@ -117,7 +204,7 @@ impl Page {
         };
         let _ = write!(
             out,
-            "<details>\n<summary>How to use this directory from a shell</summary>\n\
+            "<details>\n<summary>How to use this folder from a shell</summary>\n\
              <p>{first}In place of NAME goes the name of a file.</p>\n<pre>\
              gfal-ls {dav}\n\
              gfal-copy {dav}NAME file:///tmp/NAME\n\
@@ -134,82 +221,86 @@ impl Page {
     }
 }
 
+/// What stands above all storage areas.
+const TOP: &str = "Storage";
+/// Columns that sort, with their class.
+const COLUMNS: [(SortBy, &str, &str); 3] = [
+    (SortBy::Name, "Name", ""),
+    (SortBy::Size, "Size", " class=\"n\""),
+    (SortBy::Modified, "Modified (UTC)", ""),
+];
 const PROXY: &str = "--cert $X509_USER_PROXY --capath $X509_CERT_DIR ";
 const MAKE_PROXY: &str = "Make a proxy first, e.g. <code>voms-proxy-init --voms YOUR-VO</code>. ";
 
-const STYLE: &str = ":root{color-scheme:light dark}\
-body{font:1rem/1.5 system-ui,sans-serif;margin:1rem auto;max-width:72rem;padding:0 1rem}\
-nav{font-size:1.2rem;overflow-wrap:anywhere}\
-table{border-collapse:collapse;width:100%}\
-caption{text-align:left;padding:.5rem 0;overflow-wrap:anywhere}\
-th,td{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid #8886;\
-vertical-align:top;overflow-wrap:anywhere}\
-.n{text-align:right;white-space:nowrap}\
-time{white-space:nowrap;font-variant-numeric:tabular-nums}\
-pre{overflow:auto;padding:.5rem;border:1px solid #8886}";
+/// For the script: what may be done here.
+fn letters(may: May) -> String {
+    let all = [(may.write, 'w'), (may.make_directory, 'm'), (may.remove, 'd'), (may.rename, 'r')];
+    all.into_iter().filter(|(may, _)| *may).map(|(_, letter)| letter).collect()
+}
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
-
     use super::*;
+    use crate::web::row::tests::entry;
 
     fn page(path: &str) -> Page {
+        let shown = Browsed {
+            entries: Vec::new(),
+            ends: None,
+            before: 0,
+            after: 0,
+            total: 0,
+            may: May::default(),
+        };
         Page {
             origin: Some("https://se.example:8443".into()),
             prefix: "/webdav".into(),
             path: Stfn::parse(path).unwrap(),
+            asked: query::browse("", 1000).unwrap(),
+            shown,
         }
     }
 
-    fn entry(name: &str, kind: EntryKind, size: u64) -> Entry {
-        Entry {
-            name: name.into(),
-            kind,
-            size,
-            modified: SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777),
-            created: None,
-            etag: "e".into(),
-            adler32: None,
-        }
-    }
-
-    #[test]
-    fn rows_link_and_tell_sizes_and_times() {
+    fn written(page: &Page, entries: &[Entry]) -> String {
         let mut out = String::new();
-        page("/vo").row(&mut out, &entry("a b", EntryKind::File, 1536));
-        assert_eq!(
-            out,
-            "<tr><td><a href=\"/webdav/vo/a%20b\"><bdi>a b</bdi></a></td><td class=\"n\">\
-             <data value=\"1536\" title=\"1536 bytes\">1.5 KiB</data></td><td>\
-             <time datetime=\"1994-11-06T08:49:37Z\">1994-11-06 08:49:37</time></td></tr>\n"
-        );
-        out.clear();
-        page("/vo").row(&mut out, &entry("d", EntryKind::Directory, 0));
-        assert!(out.contains("<a href=\"/webdav/vo/d/\"><bdi>d</bdi>/</a>"), "{out}");
+        page.head(&mut out);
+        entries.iter().for_each(|entry| page.row(&mut out, entry));
+        page.tail(&mut out);
+        out
     }
 
     #[test]
     fn hostile_names_are_harmless() {
-        for name in ["\"><script>alert(1)</script>", "' onmouseover='x", "</table><img src=x>"] {
-            let page = page(&format!("/vo/{}", name.replace('/', "")));
-            let mut out = String::new();
-            page.head(&mut out, true);
-            page.row(&mut out, &entry(&name.replace('/', ""), EntryKind::File, 1));
-            page.tail(&mut out, 1, Some(name));
+        for name in [
+            "\"><script>alert(1)<|script>",
+            "' onmouseover='x",
+            "<|table><img src=x onerror=alert(1)>",
+            "a\nb\r\tc",
+            "\u{202e}gpj.exe",
+            "%2f..%2f",
+            "javascript:alert(1)",
+            "-->",
+        ] {
+            let name = &name.replace('|', "\u{2215}");
+            let mut page = page(&format!("/vo/{name}"));
+            page.shown.may.write = true;
+            let entries = [EntryKind::File, EntryKind::Directory].map(|kind| entry(name, kind, 1));
+            let out = written(&page, &entries).replace(&format!("<script>{}", *page::SCRIPT), "");
             assert!(!out.contains("<script") && !out.contains("<img"), "{out}");
-            assert!(!out.contains("' on") && !out.contains("\"><s"), "{out}");
+            assert!(!out.contains("' on") && !out.contains("\"><scr"), "{out}");
+            // Each name that may run backwards is fenced in.
+            let fenced = format!("<bdi>{}</bdi>", escape(name));
+            assert_eq!(out.matches(&fenced).count(), 4, "{out}");
+            for href in out.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+                assert!(href.starts_with(['/', '?']) || href == "data:,", "{href}");
+            }
         }
     }
 
     #[test]
     fn the_help_fits_the_door() {
         let mut page = page("/vo/d");
-        let help = |page: &Page| {
-            let mut out = String::new();
-            page.tail(&mut out, 0, None);
-            out
-        };
+        let help = |page: &Page| written(page, &[]);
         assert!(help(&page).contains("gfal-ls davs://se.example:8443/webdav/vo/d/\n"));
         assert!(help(&page).contains("-T NAME https://se.example:8443/webdav/vo/d/\n"));
         page.origin = Some("http://se.example:8085".into());
@@ -221,11 +312,76 @@ mod tests {
 
     #[test]
     fn breadcrumbs_lead_up() {
-        let mut out = String::new();
-        page("/vo/x y").head(&mut out, true);
-        assert!(out.contains("<a href=\"/webdav/\">top</a>"), "{out}");
+        let out = written(&page("/vo/x y"), &[]);
+        assert!(out.contains("<a href=\"/webdav/\">Storage</a>"), "{out}");
         assert!(out.contains("<a href=\"/webdav/vo/\"><bdi>vo</bdi></a>"), "{out}");
-        assert!(out.contains("<a href=\"/webdav/vo/x%20y/\"><bdi>x y</bdi></a>"), "{out}");
-        assert!(!out.contains("<script"));
+        let here = "<a href=\"/webdav/vo/x%20y/\" aria-current=\"page\"><bdi>x y</bdi></a>";
+        assert!(out.contains(here), "{out}");
+        assert!(out.contains("<h1 id=\"title\" tabindex=\"-1\"><bdi>x y</bdi></h1>"), "{out}");
+        let top = written(&page("/"), &[]);
+        assert!(top.contains("<bdi>Storage</bdi></h1>") && !top.contains("Parent folder"), "{top}");
+    }
+
+    #[test]
+    fn who_may_do_nothing_gets_no_script() {
+        let mut page = page("/vo");
+        let out = written(&page, &[]);
+        assert!(!out.contains("<script") && !out.contains("<dialog") && !out.contains("<button"));
+        page.shown.may = May { remove: true, rename: true, ..May::default() };
+        let out = written(&page, &[]);
+        assert!(out.contains("data-may=\"dr\"") && out.contains("<script>"), "{out}");
+        assert!(!out.contains("id=\"upload\"") && !out.contains("id=\"folder\""), "{out}");
+        page.shown.may = May { write: true, make_directory: true, ..May::default() };
+        let out = written(&page, &[]);
+        assert!(out.contains("id=\"upload\"") && out.contains("id=\"folder\""), "{out}");
+    }
+
+    #[test]
+    fn columns_sort_and_turn_round() {
+        let mut page = page("/vo");
+        let out = written(&page, &[]);
+        assert!(out.contains(
+            "<th scope=\"col\" aria-sort=\"ascending\"><a href=\"?sort=name&amp;order=desc\">Name</a>"
+        ));
+        assert!(
+            out.contains("<th scope=\"col\" class=\"n\"><a href=\"?sort=size&amp;order=desc\">")
+        );
+        page.asked = query::browse("sort=time&order=desc", 1000).unwrap();
+        let out = written(&page, &[]);
+        assert!(out.contains("aria-sort=\"descending\"><a href=\"?sort=time&amp;order=asc\">Mod"));
+        assert!(out.contains("<a href=\"?sort=name&amp;order=asc\">Name</a>"), "{out}");
+    }
+
+    #[test]
+    fn large_directories_have_pages() {
+        let mut page = page("/vo");
+        page.shown.total = 1;
+        assert!(written(&page, &[]).contains("<p class=\"note\">1 entry</p>"));
+        page.shown.total = 1000;
+        assert!(written(&page, &[]).contains("<p class=\"note\">1,000 entries</p>"));
+        let at = |name: &str| Position { directory: false, value: 5, name: name.into() };
+        page.asked.sort.by = SortBy::Size;
+        page.shown = Browsed {
+            before: 1000,
+            after: 500,
+            total: 2500,
+            ends: Some((at("a"), at("&\""))),
+            ..page.shown
+        };
+        let out = written(&page, &[]);
+        let all = "?sort=size&amp;order=asc";
+        for (word, from) in [
+            ("First", ""),
+            ("Previous", "&amp;before=f.5.a"),
+            ("Next", "&amp;after=f.5.%26%22"),
+            ("Last", "&amp;before="),
+        ] {
+            let link = format!("<a class=\"button\" href=\"{all}{from}\">{word}</a>");
+            assert!(out.contains(&link), "{link} in {out}");
+        }
+        assert!(out.contains(">1,001–2,000 of 2,500<"), "{out}");
+        page.shown.before = 0;
+        let out = written(&page, &[]);
+        assert!(out.contains("<span class=\"button off\">First</span>"), "{out}");
     }
 }

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
 
 /// What stands bare in a path: the unreserved characters of RFC 3986 and the slash.
-const PATH: &AsciiSet =
+pub(super) const PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// 9999-12-31T23:59:59Z, in seconds: the last moment that an HTTP date can tell.
@@ -56,6 +56,19 @@ pub fn write_escaped(out: &mut String, text: &str) {
     }
 }
 
+/// A number with its thousands apart: `1,000,000`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// Bytes as people read them: `0 B`, `1.5 MiB`.
 pub fn human_size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -92,16 +105,29 @@ pub fn utc(at: SystemTime) -> String {
     stamp(at, ' ', "")
 }
 
+/// A time for people, to the minute: `06 Nov 1994 08:49`, UTC.
+pub fn day(at: SystemTime) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let t = calendar(at);
+    let month = MONTHS.get(usize::from(t.month() as u8).wrapping_sub(1)).unwrap_or(&"");
+    format!("{:02} {month} {} {:02}:{:02}", t.day(), t.year(), t.hour(), t.minute())
+}
+
+fn calendar(at: SystemTime) -> OffsetDateTime {
+    i64::try_from(seconds(at))
+        .ok()
+        .and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok())
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
 /// Since 1970, no more than [`LAST_SECOND`].
 pub(super) fn seconds(at: SystemTime) -> u64 {
     at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs()).min(LAST_SECOND)
 }
 
 fn stamp(at: SystemTime, middle: char, end: &str) -> String {
-    let t = i64::try_from(seconds(at))
-        .ok()
-        .and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok())
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let t = calendar(at);
     let (year, month, day) = t.to_calendar_date();
     let (hour, minute, second) = t.to_hms();
     let mut out = String::with_capacity(20);
@@ -133,12 +159,20 @@ mod tests {
     }
 
     #[test]
+    fn thousands_stand_apart() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
     fn times_stay_in_range() {
         let epoch = SystemTime::UNIX_EPOCH;
         let some = epoch + Duration::from_millis(784_111_777_900);
         assert_eq!(http_date(some), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(rfc3339(some), "1994-11-06T08:49:37Z");
         assert_eq!(utc(some), "1994-11-06 08:49:37");
+        assert_eq!(day(some), "06 Nov 1994 08:49");
         assert_eq!(rfc3339(epoch - Duration::from_secs(5)), "1970-01-01T00:00:00Z");
         let far = epoch + Duration::from_secs(1 << 60);
         assert_eq!(rfc3339(far), "9999-12-31T23:59:59Z");

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, header};
 
-use crate::srm::Entry;
+use super::if_header::Still;
+use crate::srm::{Entry, Precondition};
 
 /// What the conditions of a read come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,13 @@ impl Conditions {
     /// For methods that change things; `None`: nothing is there.
     pub(super) fn allow_write(&self, entry: Option<&Entry>) -> bool {
         self.still_as_known(entry) && !self.if_none_match.as_ref().is_some_and(|t| t.weakly(entry))
+    }
+
+    /// [`Conditions::allow_write`] for the core to ask, and what else has to hold.
+    pub(super) fn with(self, still: Option<Still>) -> Precondition {
+        Box::new(move |entry| {
+            self.allow_write(entry) && still.as_ref().is_none_or(|holds| holds(entry))
+        })
     }
 
     fn still_as_known(&self, entry: Option<&Entry>) -> bool {

@@ -58,10 +58,7 @@ pub(super) fn destination(
         return Err(bad("names a user: leave that out"));
     }
     let known = ["http", "https", "dav", "davs"].iter().any(|one| scheme.eq_ignore_ascii_case(one));
-    let here = Address::of(&authority);
-    let is_here = asked.is_some_and(|asked| Address::of(asked) == here)
-        || is_own(&here.host, authority.port_u16());
-    if !(known && is_here) {
+    if !(known && is_here(&authority, asked, is_own)) {
         return Err(Refusal::new(
             StatusCode::BAD_GATEWAY,
             ErrorKind::NotSupported,
@@ -70,6 +67,16 @@ pub(super) fn destination(
         ));
     }
     place::locate(if path.is_empty() { "/" } else { path })
+}
+
+/// True for ourselves: whom the request was sent to, or another name of ours.
+pub(super) fn is_here(
+    named: &Authority,
+    asked: Option<&Authority>,
+    is_own: impl Fn(&str, Option<u16>) -> bool,
+) -> bool {
+    let here = Address::of(named);
+    asked.is_some_and(|asked| Address::of(asked) == here) || is_own(&here.host, named.port_u16())
 }
 
 /// Whom the request was sent to, as the client names us.

@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io::IoSliceMut;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
+use rustix::io::ReadWriteFlags;
 
 use super::blocking::Source;
 use super::sent_file::is_at_hand;
@@ -18,6 +20,8 @@ const PIECE: usize = 512 * 1024;
 /// Bytes per piece that is read where it is wanted: what TLS takes it from is in the processor's cache
 /// still.
 const PIECE_AT_ONCE: usize = 128 * 1024;
+/// Up to so many bytes are read at once or not at all.
+const SMALL: usize = 16 * 1024;
 /// Bytes per piece when there are very many readers.
 const LEAST: usize = 32 * 1024;
 /// What the pieces of all readers have together, about. Up to three pieces of a reader stand in
@@ -169,6 +173,22 @@ impl FileSource {
         Ok(Some(Bytes::from(piece)))
     }
 
+    /// All of a small file, by one system call.
+    fn small_at_once(&mut self) -> Option<Bytes> {
+        let [Part::Stretch(stretch)] = self.parts.make_contiguous() else { return None };
+        let length =
+            usize::try_from(self.left).ok().filter(|length| (1..=SMALL).contains(length))?;
+        let mut piece = vec![0; length];
+        let into = &mut [IoSliceMut::new(&mut piece)];
+        let got = rustix::io::preadv2(&self.file, into, stretch.start, ReadWriteFlags::NOWAIT);
+        if got != Ok(length) {
+            return None;
+        }
+        self.parts.clear();
+        self.left = 0;
+        Some(Bytes::from(piece))
+    }
+
     /// True where the bytes of the next piece are in memory.
     fn is_at_hand(&self, most: usize) -> bool {
         let Some(Part::Stretch(stretch)) = self.parts.front() else { return false };
@@ -182,6 +202,9 @@ impl Source for FileSource {
     }
 
     fn at_once(&mut self) -> Option<Result<Option<Bytes>, Error>> {
+        if let Some(whole) = self.small_at_once() {
+            return Some(Ok(Some(whole)));
+        }
         let most = piece_size(READERS.load(Ordering::Relaxed)).min(PIECE_AT_ONCE);
         self.is_at_hand(most).then(|| self.piece(most))
     }

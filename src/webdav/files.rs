@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::model::{Algorithm, Digests, Identity, Stfn};
 use crate::srm::{
-    Besides, Carried, Carry, DavLock, Entry, Error, Lister, LockWanted, PropertyPatch, Published,
-    Reader, Srm, Target, Tree, Upload, Wanted, WriteOptions,
+    Besides, Browse, Browsed, Carried, Carry, DavLock, Entry, Error, Lister, LockWanted,
+    Precondition, PropertyPatch, Published, Reader, Srm, Target, Tree, Upload, Wanted,
+    WriteOptions,
 };
 
 /// The core's data path. [`Srm`] says what each method does.
@@ -50,6 +51,14 @@ pub trait Files: Send + Sync + 'static {
         target: &Target,
     ) -> impl Future<Output = Result<Lister, Error>> + Send;
 
+    /// A page of a directory, sorted. A file: [`crate::srm::ErrorKind::NotADirectory`].
+    fn browse(
+        &self,
+        who: &Identity,
+        stfn: &Stfn,
+        browse: Browse,
+    ) -> impl Future<Output = Result<Browsed, Error>> + Send;
+
     /// Lists a directory with all below it. What only leads to storage areas:
     /// [`crate::srm::ErrorKind::NotSupported`].
     fn tree(
@@ -87,11 +96,12 @@ pub trait Files: Send + Sync + 'static {
         carry: Carry,
     ) -> impl Future<Output = Result<Carried, Error>> + Send;
 
-    /// Removes a file, or a directory with all below it.
+    /// Removes a file, where that is as the precondition wants it, or a directory with all below it.
     fn remove(
         &self,
         who: &Identity,
         target: &Target,
+        precondition: Option<Precondition>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Makes a directory.
@@ -202,6 +212,10 @@ impl Files for Srm {
         Srm::list(self, who, target).await
     }
 
+    async fn browse(&self, who: &Identity, stfn: &Stfn, browse: Browse) -> Result<Browsed, Error> {
+        Srm::browse(self, who, stfn, browse).await
+    }
+
     async fn tree(&self, who: &Identity, target: &Target) -> Result<Tree, Error> {
         Srm::tree(self, who, target).await
     }
@@ -239,8 +253,13 @@ impl Files for Srm {
         Srm::copy_to(self, who, from, to, carry).await
     }
 
-    async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {
-        Srm::remove(self, who, target).await
+    async fn remove(
+        &self,
+        who: &Identity,
+        target: &Target,
+        precondition: Option<Precondition>,
+    ) -> Result<(), Error> {
+        Srm::remove(self, who, target, precondition).await
     }
 
     async fn make_directory(&self, who: &Identity, target: &Target) -> Result<(), Error> {

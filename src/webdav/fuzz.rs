@@ -11,6 +11,11 @@ pub fn body(bytes: &[u8]) {
     let _ = lock_request::parse(&HeaderMap::new(), bytes);
 }
 
+/// The query of a directory's page.
+pub fn page(bytes: &[u8]) {
+    let _ = crate::web::browse(&String::from_utf8_lossy(bytes), 1000);
+}
+
 /// The `If` header.
 pub fn if_header(bytes: &[u8]) {
     if_header::fuzz(&String::from_utf8_lossy(bytes));

@@ -30,7 +30,7 @@ pub(super) async fn head<F: Files>(call: Call<'_, F>) -> Handled {
         .map_err(|error| Refusal::of(error, Operation::Read, call.who))?;
     if entry.kind == EntryKind::Directory {
         return match call.place.target {
-            Target::Stfn(_) => Ok(listing::response(Body::empty())),
+            Target::Stfn(_) => listing::head(&call),
             Target::Transfer(_) => Err(no_listing()),
         };
     }

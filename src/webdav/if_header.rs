@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use http::uri::Authority;
 use http::{HeaderMap, StatusCode, Uri};
 
+use super::destination::is_here;
 use super::files::Files;
 use super::place::{self, Place};
 use super::reply::{Operation, Refusal};
 use crate::model::Identity;
-use crate::srm::ErrorKind;
+use crate::srm::{Entry, ErrorKind};
 
 /// Most conditions in one header.
 const MOST: usize = 256;
@@ -35,18 +37,29 @@ enum State {
     Tag(bool, String),
 }
 
-/// Judges the header, where the method changes something: the core for a request that came with its
-/// tokens, or 400 or 412.
+/// What is left to be judged at the moment of the change, by entity tags of what is changed.
+pub(super) type Still = Arc<dyn Fn(Option<&Entry>) -> bool + Send + Sync>;
+
+/// What the header came to.
+pub(super) struct Judged<F> {
+    /// The core for a request that came with its tokens.
+    pub(super) files: Arc<F>,
+    /// `None`: nothing.
+    pub(super) still: Option<Still>,
+}
+
+/// Judges the header, where the method changes something; 400 or 412.
 pub(super) async fn judge<F: Files>(
     files: &Arc<F>,
     operation: Operation,
     who: &Identity,
     headers: &HeaderMap,
     place: &Place,
-) -> Result<Arc<F>, Refusal> {
+    asked: Option<&Authority>,
+) -> Result<Judged<F>, Refusal> {
     let mut values = headers.get_all("if").iter().peekable();
     if values.peek().is_none() || !operation.changes() {
-        return Ok(Arc::clone(files));
+        return Ok(Judged { files: Arc::clone(files), still: None });
     }
     let refuse = |why: &str| {
         Refusal::new(StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, why.to_owned())
@@ -60,12 +73,17 @@ pub(super) async fn judge<F: Files>(
         State::Tag(..) => None,
     });
     let tokens: Vec<_> = tokens.collect();
+    let mut left = Vec::new();
     for group in &groups {
-        match holds(files.as_ref(), who, headers, place, group).await {
-            Some(false) => {}
+        match holds(files.as_ref(), who, asked, place, group).await {
+            Some(lists) if lists.iter().all(|list| !list.is_empty()) => left.extend(lists),
             // The method itself says better what is refused to this caller.
-            Some(true) | None => return Ok(files.submitting(who, tokens)),
+            _ => return Ok(Judged { files: files.submitting(who, tokens), still: None }),
         }
+    }
+    if !left.is_empty() {
+        let files = files.submitting(who, tokens);
+        return Ok(Judged { files, still: Some(Arc::new(move |entry| one_holds(&left, entry))) });
     }
     Err(Refusal::new(
         StatusCode::PRECONDITION_FAILED,
@@ -74,22 +92,34 @@ pub(super) async fn judge<F: Files>(
     ))
 }
 
-/// Whether one of its lists holds; `None`: the caller may not know.
+/// True where one of these lists, of entity tags alone, holds for what is there.
+fn one_holds(lists: &[Vec<Condition>], entry: Option<&Entry>) -> bool {
+    let tag = entry.map(|entry| entry.etag.as_str());
+    let holds = |condition: &Condition| match &condition.state {
+        State::Token(_) => true,
+        State::Tag(weak, wanted) => (!weak && tag == Some(wanted)) != condition.not,
+    };
+    lists.iter().any(|list| list.iter().all(holds))
+}
+
+/// Its lists that hold: of each those entity tags that are of what is changed. `None`: the caller may not
+/// know.
 async fn holds<F: Files>(
     files: &F,
     who: &Identity,
-    headers: &HeaderMap,
+    asked: Option<&Authority>,
     place: &Place,
     group: &Group,
-) -> Option<bool> {
-    let place = match &group.resource {
+) -> Option<Vec<Vec<Condition>>> {
+    let resource = match &group.resource {
         None => Some(place.clone()),
-        Some(uri) => elsewhere(uri, headers),
+        Some(uri) => elsewhere(uri, asked, |host, port| files.is_own_address(host, port)),
     };
     let (mut locks, mut tag) = (Vec::new(), None);
-    if let Some(place) = place {
-        locks = files.locks_over(who, &place.target).await;
-        match files.stat(who, &place.target).await {
+    let is_own = resource.as_ref().is_some_and(|found| found.target == place.target);
+    if let Some(found) = resource {
+        locks = files.locks_over(who, &found.target).await;
+        match files.stat(who, &found.target).await {
             Ok(entry) => tag = Some(entry.etag),
             Err(error) if matches!(error.kind, ErrorKind::Denied | ErrorKind::Unauthenticated) => {
                 return None;
@@ -104,19 +134,24 @@ async fn holds<F: Files>(
         };
         is_so != condition.not
     };
-    Some(group.lists.iter().any(|list| list.iter().all(one)))
+    let tags = |list: &Vec<Condition>| {
+        let tags = list.iter().filter(|one| is_own && matches!(one.state, State::Tag(..)));
+        tags.cloned().collect()
+    };
+    Some(group.lists.iter().filter(|list| list.iter().all(one)).map(tags).collect())
 }
 
 /// What a tagged list is about; `None`: nothing of this server.
-fn elsewhere(uri: &str, headers: &HeaderMap) -> Option<Place> {
+fn elsewhere(
+    uri: &str,
+    asked: Option<&Authority>,
+    is_own: impl Fn(&str, Option<u16>) -> bool,
+) -> Option<Place> {
     let uri: Uri = uri.parse().ok()?;
-    if let Some(authority) = uri.authority() {
-        let host = headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
-        if host.is_some_and(|host| !host.eq_ignore_ascii_case(authority.as_str())) {
-            return None;
-        }
+    match uri.authority() {
+        Some(named) if !is_here(named, asked, is_own) => None,
+        _ => place::locate(uri.path()).ok(),
     }
-    place::locate(uri.path()).ok()
 }
 
 fn parse(text: &str) -> Result<Vec<Group>, &'static str> {
@@ -251,6 +286,22 @@ mod tests {
             &many,
         ] {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn resources_by_any_of_our_names() {
+        let asked = Authority::from_static("se.example:8443");
+        let own = |host: &str, _| host == "alias.example";
+        let path = |uri| {
+            let place = elsewhere(uri, Some(&asked), own)?;
+            Some(place.target.stfn().as_str().to_owned())
+        };
+        for uri in ["/vo/a", "https://SE.example:8443/vo/a", "http://alias.example:8085/vo/a"] {
+            assert_eq!(path(uri).as_deref(), Some("/vo/a"), "{uri}");
+        }
+        for uri in ["https://se.example/vo/a", "https://other.example:8443/vo/a", "https://x y/"] {
+            assert_eq!(path(uri), None, "{uri}");
         }
     }
 

@@ -1,131 +1,74 @@
-//! GET of a directory: a page, sorted by name up to a size, in the directory's own order beyond.
+//! GET of a directory: a page of it for a person, sorted as he asks.
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::StatusCode;
 
 use super::blocking::{BlockingBody, Source};
 use super::files::Files;
 use super::reply::{Operation, Refusal};
 use super::{Call, Handled};
-use crate::srm::{Entry, Error};
-use crate::web::{CONTENT_SECURITY_POLICY, Page};
+use crate::srm::{Browse, Entry, Error, ErrorKind};
+use crate::web::{self, Page, page};
 
-/// Directories with more entries are not sorted: they would have to stand in memory first.
-const SORTED: usize = 10_000;
+/// Entries on a page.
+const COUNT: usize = 1000;
 /// Bytes per piece of the page.
 const PIECE: usize = 64 * 1024;
 
 /// GET of what turned out to be a directory.
 pub(super) async fn listing<F: Files>(call: Call<'_, F>) -> Handled {
     let fail = |error| Refusal::of(error, Operation::Read, call.who);
-    let lister = call.files.list(call.who, &call.place.target).await.map_err(fail)?;
-    let page = Page {
-        origin: origin(call.headers, call.options.secure),
-        prefix: call.place.prefix.to_owned(),
-        path: call.place.target.stfn().clone(),
-    };
-    let source = PageSource { page, stage: Stage::Start, children: lister.children, count: 0 };
+    let asked = asked(&call)?;
+    let path = call.place.target.stfn().clone();
+    let mut shown = call.files.browse(call.who, &path, asked.clone()).await.map_err(fail)?;
+    let rows = std::mem::take(&mut shown.entries).into_iter();
+    let origin = origin(&call);
+    let page = Page { origin, prefix: call.place.prefix.to_owned(), path, asked, shown };
+    let source = PageSource { page, rows, begun: false, over: false };
     let body = BlockingBody::start(source).await.map_err(fail)?;
-    Ok(response(Body::new(body)))
+    Ok(page::response(Body::new(body)))
 }
 
-/// A page's head.
-pub(super) fn response(body: Body) -> Response {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-cache"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
+/// HEAD of a directory.
+pub(super) fn head<F>(call: &Call<'_, F>) -> Result<Response, Refusal> {
+    asked(call)?;
+    Ok(page::response(Body::empty()))
 }
 
-/// How the client calls us, for the examples on the page. Anybody can send any `Host`, so only
-/// what looks like one gets in.
-fn origin(headers: &HeaderMap, secure: bool) -> Option<String> {
-    let host = headers.get(header::HOST)?.to_str().ok()?;
-    let clean = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-    if host.is_empty() || host.len() > 255 || !host.chars().all(clean) {
-        return None;
-    }
-    Some(format!("{}://{host}", if secure { "https" } else { "http" }))
+fn asked<F>(call: &Call<'_, F>) -> Result<Browse, Refusal> {
+    let refuse = |why| Refusal::new(StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, why);
+    web::browse(call.query, COUNT).map_err(refuse)
 }
 
-type Children = Box<dyn Iterator<Item = Result<Entry, Error>> + Send>;
+/// How the client calls us, for the examples on the page.
+fn origin<F>(call: &Call<'_, F>) -> Option<String> {
+    let host = call.asked.as_ref()?.as_str();
+    let scheme = if call.options.secure { "https" } else { "http" };
+    web::is_host(host).then(|| format!("{scheme}://{host}"))
+}
 
 struct PageSource {
     page: Page,
-    stage: Stage,
-    children: Children,
-    count: u64,
-}
-
-enum Stage {
-    /// Nothing is written yet.
-    Start,
-    /// Read, not yet written; with `done`, that was all (or all until that error).
-    Rows {
-        rows: std::vec::IntoIter<Entry>,
-        done: Option<Result<(), Error>>,
-    },
-    Over,
-}
-
-impl PageSource {
-    /// Reads up to [`SORTED`] entries and sorts them if there are no more.
-    fn begin(&mut self, out: &mut String) {
-        let mut entries = Vec::new();
-        let done = loop {
-            if entries.len() > SORTED {
-                break None;
-            }
-            match self.children.next() {
-                Some(Ok(entry)) => entries.push(entry),
-                Some(Err(error)) => break Some(Err(error)),
-                None => break Some(Ok(())),
-            }
-        };
-        if done.is_some() {
-            entries.sort_by(|a, b| a.name.cmp(&b.name));
-        }
-        self.page.head(out, done.is_some());
-        self.stage = Stage::Rows { rows: entries.into_iter(), done };
-    }
+    rows: std::vec::IntoIter<Entry>,
+    begun: bool,
+    over: bool,
 }
 
 impl Source for PageSource {
     fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let mut out = String::with_capacity(PIECE + 4096);
-        if matches!(self.stage, Stage::Start) {
-            self.begin(&mut out);
+        if !self.begun {
+            self.begun = true;
+            self.page.head(&mut out);
         }
-        while out.len() < PIECE {
-            let Stage::Rows { rows, done } = &mut self.stage else { break };
-            let next = match (rows.next(), &done) {
-                (Some(entry), _) => Some(Ok(entry)),
-                (None, None) => self.children.next(),
-                (None, Some(Ok(()))) => None,
-                (None, Some(Err(error))) => Some(Err(error.clone())),
-            };
-            match next {
-                Some(Ok(entry)) => {
-                    self.count += 1;
-                    self.page.row(&mut out, &entry);
-                }
-                Some(Err(error)) => {
-                    self.page.tail(&mut out, self.count, Some(&error.explanation));
-                    self.stage = Stage::Over;
-                }
+        while out.len() < PIECE && !self.over {
+            match self.rows.next() {
+                Some(entry) => self.page.row(&mut out, &entry),
                 None => {
-                    self.page.tail(&mut out, self.count, None);
-                    self.stage = Stage::Over;
+                    self.page.tail(&mut out);
+                    self.over = true;
                 }
             }
         }
@@ -133,9 +76,6 @@ impl Source for PageSource {
     }
 
     fn left(&self) -> Option<u64> {
-        match self.stage {
-            Stage::Over => Some(0),
-            Stage::Start | Stage::Rows { .. } => None,
-        }
+        self.over.then_some(0)
     }
 }

@@ -50,6 +50,8 @@ use http_body_util::BodyExt;
 use crate::listener::{BodyTimeout, FileSending, Outcome};
 use crate::model::Identity;
 use crate::srm::{Entry, EntryKind, ErrorKind, Target};
+use crate::web::ask_to_sign_in;
+use if_header::{Judged, Still};
 use place::Place;
 use reply::{Operation, Refusal};
 
@@ -96,9 +98,13 @@ struct Call<'a, F> {
     options: &'a DoorOptions,
     who: &'a Identity,
     headers: &'a HeaderMap,
+    /// Of the request's target; empty without one.
+    query: &'a str,
     place: Place,
     /// Whom the client says it speaks to.
     asked: Option<Authority>,
+    /// What the `If` header wants of the file at the moment of its change.
+    still: Option<Still>,
     /// Where the connection takes bytes of files from there.
     sending: Option<&'a FileSending>,
 }
@@ -112,16 +118,20 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
     let mut body = Incoming { body, polled: false, trailers: None };
     let handled = match place::locate(head.uri.path()) {
         Ok(place) => {
-            let judged = if_header::judge(&door.files, operation, &who, &head.headers, &place);
+            let asked = destination::asked(&head.uri, &head.headers);
+            let (files, headers) = (&door.files, &head.headers);
+            let judged = if_header::judge(files, operation, &who, headers, &place, asked.as_ref());
             match judged.await {
-                Ok(files) => {
+                Ok(Judged { files, still }) => {
                     let call = Call {
                         files: files.as_ref(),
                         options: &door.options,
                         who: &who,
                         headers: &head.headers,
+                        query: head.uri.query().unwrap_or_default(),
                         place: place.clone(),
-                        asked: destination::asked(&head.uri, &head.headers),
+                        asked,
+                        still,
                         sending: head.extensions.get::<FileSending>(),
                     };
                     let handled = dispatch(call, operation, &head.method, &mut body).await;
@@ -136,8 +146,12 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
     body.give_up(&head.headers);
     let (mut response, told) = match handled {
         Ok(response) => (response, None),
-        Err(refusal) => (refusal.response(&head.method), Some(refusal.told())),
+        Err(refusal) => {
+            let refusal = refusal.with_way_in(&who, door.options.secure);
+            (refusal.response(&head.method), Some(refusal.told()))
+        }
     };
+    ask_to_sign_in(&mut response, &who, door.options.secure);
     response.extensions_mut().insert(Outcome {
         operation: None,
         target: head.uri.path().chars().take(MAX_LOGGED).collect(),
@@ -220,7 +234,9 @@ async fn delete<F: Files>(call: Call<'_, F>) -> Handled {
             return Err(Refusal::precondition());
         }
     }
-    call.files.remove(call.who, &call.place.target).await.map_err(fail)?;
+    let precondition =
+        (conditions.any() || call.still.is_some()).then(|| conditions.with(call.still));
+    call.files.remove(call.who, &call.place.target, precondition).await.map_err(fail)?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 

@@ -71,9 +71,8 @@ async fn store<F: Files>(
     // The first part of a new file is the file, so far.
     part = part.filter(|_| !new);
     let modified = modified(call.headers)?;
-    let conditions = Conditions::of(call.headers);
-    let holds =
-        move |entry: Option<&Entry>| !(new && entry.is_some()) && conditions.allow_write(entry);
+    let conditions = Conditions::of(call.headers).with(call.still.clone());
+    let holds = move |entry: Option<&Entry>| !(new && entry.is_some()) && conditions(entry);
     let options = WriteOptions {
         expected_size: body.size().or_else(|| number(call.headers, "x-expected-entity-length")),
         modified: modified.filter(|_| part.is_none()),

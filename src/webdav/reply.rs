@@ -6,13 +6,16 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::model::{Identity, told};
 use crate::srm::{Error, ErrorKind};
-use crate::web::encode_path;
+use crate::web::{encode_path, escape};
 
 /// The methods of this door.
 pub(super) const ALLOW: &str = "OPTIONS, GET, HEAD, PUT, PATCH, DELETE, MKCOL, COPY, MOVE, PROPFIND, \
      PROPPATCH, LOCK, UNLOCK";
 /// The compliance classes of RFC 4918 18, and sabre/dav's PATCH.
 pub(super) const DAV: &str = "1, 2, 3, sabredav-partialupdate";
+
+/// Of the `message` in an `error` that desktop clients show to people: sabre/dav's.
+const MESSAGES: &str = "http://sabredav.org/ns";
 
 /// Text of our own as a header's value; what no header can hold is left out.
 pub(super) fn text(text: &str) -> HeaderValue {
@@ -139,6 +142,17 @@ impl Refusal {
         self
     }
 
+    /// Adds to a 401 what would help beside a certificate.
+    pub(super) fn with_way_in(mut self, who: &Identity, secure: bool) -> Self {
+        if self.status == StatusCode::UNAUTHORIZED && matches!(who, Identity::Anonymous) {
+            self.explanation += match secure {
+                true => "; a user name and password do, too",
+                false => "; over https, a user name and password do, too",
+            };
+        }
+        self
+    }
+
     /// For the access log.
     pub(super) fn told(&self) -> String {
         format!("{:?}: {}", self.kind, one_line(&self.explanation))
@@ -159,7 +173,9 @@ impl Refusal {
                     "application/xml; charset=utf-8",
                     format!(
                         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
-                         <d:error xmlns:d=\"DAV:\">{condition}</d:error>\n"
+                         <d:error xmlns:d=\"DAV:\" xmlns:s=\"{MESSAGES}\">{condition}\
+                         <s:message>{}</s:message></d:error>\n",
+                        escape(&one_line(&self.explanation))
                     ),
                 )
             }
@@ -259,6 +275,7 @@ mod tests {
             not_after: SystemTime::UNIX_EPOCH,
             proxy: ProxyKind::EndEntity,
             notes: Vec::new(),
+            scope: None,
         }));
         use ErrorKind as K;
         use Operation as O;
@@ -290,5 +307,22 @@ mod tests {
     fn explanations_stay_on_one_line() {
         let refusal = Refusal::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, "no a\r\nb");
         assert_eq!(refusal.told(), "NotFound: no a  b");
+    }
+
+    #[tokio::test]
+    async fn conditions_come_with_a_word_for_people() {
+        let refusal = Refusal::of(
+            Error::new(ErrorKind::Locked, "/a<b is locked:\nask"),
+            Operation::Put,
+            &Identity::Anonymous,
+        );
+        let body = refusal.response(&Method::PUT).into_body();
+        let body = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
+        assert_eq!(
+            std::str::from_utf8(&body).unwrap(),
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
+             <d:error xmlns:d=\"DAV:\" xmlns:s=\"http://sabredav.org/ns\"><d:lock-token-submitted/>\
+             <s:message>/a&lt;b is locked: ask</s:message></d:error>\n"
+        );
     }
 }

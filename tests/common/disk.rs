@@ -6,7 +6,7 @@ use std::process::Command;
 /// A file system in a file, by a loop mount. Needs root, and a kernel that knows it.
 pub struct Disk {
     /// Holds the image; goes with this.
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     /// Where it is mounted.
     pub mount: PathBuf,
 }
@@ -21,7 +21,7 @@ impl Disk {
         let (image, target) = (image.display().to_string(), mount.display().to_string());
         run(make, &[arguments, &[image.as_str()]].concat());
         run("mount", &["-o", &format!("loop{options}"), &image, &target]);
-        Self { _dir: dir, mount }
+        Self { dir, mount }
     }
 
     /// btrfs without ACLs: the one that still knows the option.
@@ -34,6 +34,58 @@ impl Disk {
         run("sync", &["-f", &self.mount.display().to_string()]);
         let stat = rustix::fs::statvfs(&self.mount).unwrap();
         stat.f_bfree * stat.f_frsize
+    }
+}
+
+/// A disk that can be made to fail: a file system in a file on another one, which is shut down under it.
+/// What was written to the disk before is there again once it is mended.
+pub struct FailingDisk {
+    outer: Disk,
+    /// Where it is mounted.
+    pub mount: PathBuf,
+}
+
+impl FailingDisk {
+    /// ext4 of that size; a failure leaves it writable as long as ext4 can.
+    pub fn new(megabytes: u64) -> Self {
+        let quick = ["-q", "-F", "-t", "ext4", "-m", "0"];
+        let outer = Disk::new("mke2fs", &quick, megabytes * 2 + 16, "");
+        let image = outer.mount.join("image");
+        std::fs::File::create(&image).unwrap().set_len(megabytes << 20).unwrap();
+        run("mke2fs", &[&quick[..], &[&image.display().to_string()]].concat());
+        let mount = outer.dir.path().join("inner");
+        std::fs::create_dir(&mount).unwrap();
+        let disk = Self { outer, mount };
+        disk.attach();
+        disk
+    }
+
+    fn attach(&self) {
+        let image = self.outer.mount.join("image").display().to_string();
+        let target = self.mount.display().to_string();
+        run("mount", &["-o", "loop,errors=continue", &image, &target]);
+    }
+
+    /// From now on every block that is read or written is an I/O error.
+    pub fn fail(&self) {
+        // All that was acknowledged so far is on the disk, or it was not synced.
+        run("xfs_io", &["-x", "-c", "shutdown", &self.outer.mount.display().to_string()]);
+    }
+
+    /// Another disk with what this one held. Nobody may use it at that moment.
+    pub fn mend(&self) {
+        run("umount", &[&self.mount.display().to_string()]);
+        let outer = self.outer.mount.display().to_string();
+        run("umount", &[&outer]);
+        let image = self.outer.dir.path().join("image").display().to_string();
+        run("mount", &["-o", "loop", &image, &outer]);
+        self.attach();
+    }
+}
+
+impl Drop for FailingDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").args(["-q", "-l"]).arg(&self.mount).status();
     }
 }
 

@@ -10,6 +10,7 @@ pub mod codes;
 pub mod disk;
 pub mod frames;
 pub mod grid;
+pub mod http2;
 pub mod movers;
 pub mod pinger;
 pub mod pki;

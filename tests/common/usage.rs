@@ -1,6 +1,7 @@
 //! What a storage area holds: as the daemon says, and as the disk does.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use super::TestStorm;
@@ -27,6 +28,18 @@ pub async fn used(storm: &TestStorm, area: &str) -> u64 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("the count does not end");
+}
+
+/// Has all areas counted again, with what a test put there behind the daemon's back.
+#[track_caller]
+pub fn count(storm: &TestStorm) {
+    let done = Command::new(env!("CARGO_BIN_EXE_stormd"))
+        .arg("--config")
+        .arg(storm.dir().join("storm.toml"))
+        .args(["admin", "space", "check"])
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 /// Bytes on disk: regular files that are not hidden.

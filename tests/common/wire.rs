@@ -101,6 +101,11 @@ impl Conn {
     /// TCP and TLS.
     pub async fn tls(config: &Arc<ClientConfig>, port: u16) -> io::Result<Self> {
         let tcp = TcpStream::connect(("127.0.0.1", port)).await?;
+        Self::tls_over(config, tcp).await
+    }
+
+    /// TLS over a connection that is there.
+    pub async fn tls_over(config: &Arc<ClientConfig>, tcp: TcpStream) -> io::Result<Self> {
         tcp.set_nodelay(true)?;
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
         let name = ServerName::try_from("localhost").unwrap();
@@ -110,8 +115,17 @@ impl Conn {
 
     /// TCP only.
     pub async fn tcp(port: u16) -> io::Result<Self> {
-        let tcp = TcpStream::connect(("127.0.0.1", port)).await?;
-        Ok(Self { stream: Box::new(tcp), ahead: Vec::new() })
+        TcpStream::connect(("127.0.0.1", port)).await.map(Self::tcp_over)
+    }
+
+    /// A connection that is there.
+    pub fn tcp_over(tcp: TcpStream) -> Self {
+        Self { stream: Box::new(tcp), ahead: Vec::new() }
+    }
+
+    /// Says that nothing more will be sent (over TLS by `close_notify`), and still listens.
+    pub async fn finish(&mut self) -> io::Result<()> {
+        within(self.stream.shutdown()).await
     }
 
     /// TCP only, by a client that takes little before he reads.

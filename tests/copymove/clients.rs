@@ -1,7 +1,7 @@
 //! rclone and cadaver, by the plain door where anybody may write.
 
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use super::*;
 

@@ -9,10 +9,11 @@ use http_body_util::{BodyExt as _, Full};
 
 use super::common::bytes;
 use super::common::client::Person;
+use super::common::http2::{answered, two};
 use super::common::scene::Scene;
 use super::common::wire::{self, Conn};
 use super::header;
-use super::talk::{Client, Shape, answered, two};
+use super::talk::{Client, Shape};
 
 #[tokio::test]
 async fn real_clients() {

@@ -8,12 +8,10 @@ use futures_util::{StreamExt as _, stream};
 use http::Request;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::body::Frame;
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::client::conn::http2::SendRequest;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 
+use crate::common::http2::{answered, two};
 use crate::common::wire::{self, Conn, Response};
 
 /// Bytes of a chunk.
@@ -99,36 +97,6 @@ impl Client {
         let body = BodyExt::boxed(StreamBody::new(body));
         let waiting = conn.send_request(request("PUT", path, shape, body));
         let _ = tokio::time::timeout(std::time::Duration::from_millis(50), waiting).await;
-    }
-}
-
-/// An HTTP/2 connection.
-pub async fn two(config: &Arc<ClientConfig>, port: u16) -> SendRequest<BoxBody<Bytes, Infallible>> {
-    let mut config = ClientConfig::clone(config);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let name = ServerName::try_from("localhost").unwrap();
-    let stream = connector.connect(name, tcp).await.unwrap();
-    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    let (sender, connection) =
-        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    sender
-}
-
-/// The whole answer.
-pub async fn answered(
-    conn: &mut SendRequest<BoxBody<Bytes, Infallible>>,
-    request: Request<BoxBody<Bytes, Infallible>>,
-) -> Response {
-    conn.ready().await.unwrap();
-    let (head, body) = conn.send_request(request).await.unwrap().into_parts();
-    let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
-    Response {
-        status: head.status.as_u16(),
-        headers: head.headers.iter().map(|(n, v)| (n.as_str().to_owned(), text(v))).collect(),
-        body: body.collect().await.unwrap().to_bytes().to_vec(),
     }
 }
 

@@ -73,5 +73,6 @@ pub fn person(dn: &str, fqans: &[&str]) -> Person {
         not_after: SystemTime::now() + Duration::from_secs(600),
         proxy: ProxyKind::EndEntity,
         notes: Vec::new(),
+        scope: None,
     }
 }

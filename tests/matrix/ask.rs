@@ -11,6 +11,10 @@ use super::world::{Identity, Place, World};
 
 const CONTENT: &str = "as it was";
 const NEW: &str = "something new";
+const SET: &str = "<propertyupdate xmlns='DAV:'><set><prop><colour xmlns='urn:x'>red</colour></prop></set>\
+    </propertyupdate>";
+const LOCK: &str = "<lockinfo xmlns='DAV:'><lockscope><exclusive/></lockscope><locktype><write/></locktype>\
+    </lockinfo>";
 
 /// What came of it, as matrix.tsv has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,19 +121,28 @@ impl<'a> Asker<'a> {
         let done = match operation {
             "mkdir" | "MKCOL" => after == "directory",
             "rmdir" | "rm" | "DELETE" => after == "nothing",
-            "mv" => after == "nothing" && look(&moved(&at)) == CONTENT,
+            "mv" | "MOVE" => after == "nothing" && look(&moved(&at)) == CONTENT,
+            "COPY" => after == before && look(&moved(&at)) == CONTENT,
             "PUT" | "replace" => after == NEW,
             _ => after == before,
         };
-        Some(Cell { outcome, done, changed: before != after, told })
+        let changed = before != after || look(&moved(&at)) != "nothing";
+        Some(Cell { outcome, done, changed, told })
     }
 
     async fn over_http(&mut self, operation: &str, target: &str) -> (Outcome, String) {
         let (method, body) = match operation {
             "PUT" | "replace" => ("PUT", NEW),
+            "PROPPATCH" => ("PROPPATCH", SET),
+            "LOCK" => ("LOCK", LOCK),
             method => (method, ""),
         };
-        let headers: &[(&str, &str)] = if method == "PROPFIND" { &[("depth", "0")] } else { &[] };
+        let to = format!("{target}.moved");
+        let headers: &[(&str, &str)] = match method {
+            "PROPFIND" => &[("depth", "0")],
+            "MOVE" | "COPY" => &[("destination", &to)],
+            _ => &[],
+        };
         let mut conn = match self.http.take() {
             Some(conn) => conn,
             None => match &self.identity.config {
@@ -138,8 +151,8 @@ impl<'a> Asker<'a> {
             },
         };
         let answer = conn.request(method, target, headers, body.as_bytes()).await.unwrap();
-        // A refused upload ends its connection.
-        if method != "PUT" && !closes(&answer) {
+        // A refused body ends its connection.
+        if body.is_empty() && !closes(&answer) {
             self.http = Some(conn);
         }
         (Outcome::of_status(answer.status), format!("{} {}", answer.status, answer.text()))

@@ -104,8 +104,22 @@ impl Link {
         path: &str,
         body: &[u8],
     ) -> Result<(Response, Window), Cut> {
+        self.http_with(method, path, &[], body).await
+    }
+
+    /// The same, with headers.
+    pub async fn http_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<(Response, Window), Cut> {
         let sent = Instant::now();
-        let asked = wire::once(&self.config, self.ports.https, method, path, body);
+        let asked = async {
+            let mut conn = Conn::tls(&self.config, self.ports.https).await?;
+            conn.request(method, path, headers, body).await
+        };
         match Box::pin(asked).await {
             Ok(_) if self.is_another() => Err(Cut),
             Ok(response) => {

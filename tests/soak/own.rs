@@ -134,16 +134,17 @@ impl Own {
             69..73 => self.status().await,
             73..76 => self.list().await,
             76..80 => self.rm(&path).await,
-            80..84 => self.mv(&path).await,
-            84..87 => self.one("srmMkdir", &path, "", &|world: &World| world.mkdir(&path)).await,
-            87..89 => {
+            80..82 => self.mv(&path).await,
+            82..86 => self.carry().await,
+            86..89 => self.one("srmMkdir", &path, "", &|world: &World| world.mkdir(&path)).await,
+            89..91 => {
                 let all = self.rng.bool();
                 let more = format!("<recursive>{all}</recursive>");
                 self.one("srmRmdir", &path, &more, &|world: &World| world.rmdir(&path, all)).await
             }
-            89..92 => self.dav(&path, true).await,
-            92..93 => self.dav(&path, false).await,
-            93..98 => self.of_spaces().await,
+            91..94 => self.dav(&path, true).await,
+            94..95 => self.dav(&path, false).await,
+            95..98 => self.of_spaces().await,
             98 if self.rng.bool() => self.observe().await,
             _ => self.recheck().await,
         }

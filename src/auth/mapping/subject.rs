@@ -80,6 +80,7 @@ fn person(dn: &str, fqan: Option<Fqan>) -> Person {
         not_after: std::time::SystemTime::UNIX_EPOCH,
         proxy: ProxyKind::EndEntity,
         notes: Vec::new(),
+        scope: None,
     }
 }
 

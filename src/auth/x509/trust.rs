@@ -111,7 +111,7 @@ impl Trust {
         chain: &[CertificateDer<'_>],
         now: SystemTime,
     ) -> Result<Judgement, Refusal> {
-        let refuse = |dn: Option<&str>, why: String| Refusal { dn: dn.map(str::to_owned), why };
+        let refuse = |dn: Option<&str>, why: String| Refusal::new(dn.map(str::to_owned), why);
         let bytes: usize = chain.iter().map(|der| der.len()).sum();
         if chain.is_empty() {
             return Err(refuse(None, "no certificate came".to_owned()));
@@ -174,6 +174,7 @@ impl Trust {
                 not_after: system_time(not_after),
                 proxy: above.map_or(ProxyKind::EndEntity, |proxy| proxy.kind()),
                 notes: voms.notes,
+                scope: None,
             },
             review_at: system_time(review_at),
         })
@@ -187,10 +188,8 @@ fn read(chain: &[CertificateDer<'_>]) -> Result<(Vec<Cert>, Cert, Vec<Cert>), Re
     for der in rest.by_ref() {
         let Ok(cert) = Cert::parse(der) else {
             let which = if proxies.is_empty() { "your certificate" } else { "your proxy's issuer" };
-            return Err(Refusal {
-                dn: proxies.last().map(|last| last.subject.parent_line().to_owned()),
-                why: format!("{which} is no readable certificate"),
-            });
+            let dn = proxies.last().map(|last| last.subject.parent_line().to_owned());
+            return Err(Refusal::new(dn, format!("{which} is no readable certificate")));
         };
         if !proxy::claims_to_be(&cert) {
             // A CA certificate that cannot be read may not be needed at all.
@@ -203,13 +202,11 @@ fn read(chain: &[CertificateDer<'_>]) -> Result<(Vec<Cert>, Cert, Vec<Cert>), Re
         Some(last) => (last.subject.parent_line(), last.issuer.line()),
         None => ("", ""),
     };
-    Err(Refusal {
-        dn: Some(dn.to_owned()).filter(|dn| !dn.is_empty()),
-        why: format!(
-            "the certificate `{issuer}` that issued your proxy did not come with it: send the whole \
-             chain (is the proxy file complete?)"
-        ),
-    })
+    let why = format!(
+        "the certificate `{issuer}` that issued your proxy did not come with it: send the whole \
+         chain (is the proxy file complete?)"
+    );
+    Err(Refusal::new(Some(dn.to_owned()).filter(|dn| !dn.is_empty()), why))
 }
 
 #[cfg(test)]

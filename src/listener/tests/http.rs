@@ -33,6 +33,31 @@ async fn absolute_targets_and_any_method() {
     assert_eq!(answer.status(), 405);
 }
 
+/// What the door sees of a request with that `Authorization`.
+async fn with_password(kind: PortKind, credentials: &str) -> String {
+    let server = Server::start(kind, limits()).await;
+    let text = format!("GET /who HTTP/1.1\r\nHost: h\r\nAuthorization: {credentials}\r\n\r\n");
+    match kind {
+        PortKind::Plain => ask(&mut server.tcp().await, text).await.body,
+        _ => ask(&mut server.connect().await, text).await.body,
+    }
+}
+
+#[tokio::test]
+async fn a_password_names_who_asks_at_the_https_port_alone() {
+    // The client shows a certificate too.
+    let known = with_password(PortKind::Https, "Basic YTpi").await;
+    assert!(known.contains("who=/CN=a at 127.0.0.1"), "{known}");
+    let wrong = with_password(PortKind::Https, "Basic YTpj").await;
+    assert!(!wrong.contains("/CN=") && wrong.contains("wrong password"), "{wrong}");
+    let plain = with_password(PortKind::Plain, "Basic YTpi").await;
+    assert!(plain.contains("over https only"), "{plain}");
+    for (kind, other) in [(PortKind::Https, "Bearer YTpi"), (PortKind::Srm, "Basic YTpi")] {
+        let told = with_password(kind, other).await;
+        assert!(told.contains("who=/CN=Test User"), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn heads_are_bounded() {
     let server = Server::start(PortKind::Plain, limits()).await;

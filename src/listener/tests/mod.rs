@@ -3,6 +3,7 @@
 mod gsi;
 mod http;
 mod limits;
+mod line;
 mod support;
 mod timeouts;
 mod tls;

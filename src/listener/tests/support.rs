@@ -1,6 +1,6 @@
 //! A served port, certificates, a judge, and a client that writes what it is told.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -147,7 +147,7 @@ impl Judge for FakeJudge {
         let dn = "/CN=Test User".to_owned();
         if self.refusing.load(Ordering::SeqCst) {
             let why = "you are banned".to_owned();
-            return Identity::Refused(Arc::new(Refusal { dn: Some(dn), why }));
+            return Identity::Refused(Arc::new(Refusal::new(Some(dn), why)));
         }
         let fqans = ["/test.vo", "/test.vo/Role=admin"].map(|text| Fqan::parse(text).unwrap());
         Identity::Person(Arc::new(Person {
@@ -156,6 +156,23 @@ impl Judge for FakeJudge {
             not_after: *self.not_after.lock().unwrap(),
             proxy: ProxyKind::Rfc { limited: false },
             notes: Vec::new(),
+            scope: None,
+        }))
+    }
+
+    /// Who knows that base64 of `user:password` is `YTpi` is let in.
+    fn password<'a>(&'a self, credentials: &'a str, peer: IpAddr) -> BoxFuture<'a, Identity> {
+        let person = Person {
+            dn: format!("/CN=a at {peer}"),
+            fqans: Vec::new(),
+            not_after: SystemTime::now() + Duration::from_secs(3600),
+            proxy: ProxyKind::Password,
+            notes: Vec::new(),
+            scope: None,
+        };
+        Box::pin(std::future::ready(match credentials {
+            "YTpi" => Identity::Person(Arc::new(person)),
+            _ => Identity::Refused(Arc::new(Refusal::new(None, "wrong password".to_owned()))),
         }))
     }
 

@@ -57,6 +57,7 @@ fn person(dn: &str, fqans: &[&str]) -> Identity {
         not_after: SystemTime::UNIX_EPOCH,
         proxy: ProxyKind::EndEntity,
         notes: Vec::new(),
+        scope: None,
     }))
 }
 

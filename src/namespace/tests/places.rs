@@ -92,7 +92,7 @@ fn anonymous_clients_read_where_it_says_so_and_write_only_when_told() {
     assert!(at(&namespace, "/pub/open/f", Access::Write));
     assert!(!at(&namespace, "/pub/open/f", Access::Read));
 
-    let refused = Identity::Refused(Arc::new(Refusal { dn: None, why: "expired".into() }));
+    let refused = Identity::Refused(Arc::new(Refusal::new(None, "expired".into())));
     for path in ["/physics/f", "/pub/open/f"] {
         let error = namespace.locate(&refused, &stfn(path), Access::Read).unwrap_err();
         assert!(matches!(error, LocateError::NotApproachable { .. }), "{error}");

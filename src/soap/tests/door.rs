@@ -32,6 +32,7 @@ fn person() -> Identity {
         not_after: std::time::SystemTime::now(),
         proxy: ProxyKind::EndEntity,
         notes: Vec::new(),
+        scope: None,
     }))
 }
 

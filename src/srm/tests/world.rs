@@ -100,6 +100,7 @@ impl World {
             not_after: std::time::SystemTime::now() + Duration::from_secs(86_400),
             proxy: ProxyKind::EndEntity,
             notes: Vec::new(),
+            scope: None,
         }));
         Self {
             dir: Arc::clone(dir),

@@ -11,9 +11,9 @@ use std::time::SystemTime;
 
 use crate::model::{Algorithm, Digests, FileKey, Identity, RelPath, Stfn};
 use crate::srm::{
-    Beside, Besides, Carried, Carry, DavLock, DeadProperty, Entry, EntryKind, Error, ErrorKind,
-    Lister, LockWanted, Part, PropertyPatch, Published, Quota, Reader, Target, Tree, Wanted,
-    WriteOptions,
+    Beside, Besides, Browse, Browsed, Carried, Carry, DavLock, DeadProperty, Entry, EntryKind,
+    Error, ErrorKind, Lister, LockWanted, May, Part, Precondition, PropertyPatch, Published, Quota,
+    Reader, Target, Tree, Wanted, WriteOptions,
 };
 use crate::store::Millis;
 use crate::webdav::{Files, UploadHandle};
@@ -172,6 +172,17 @@ impl Files for Fake {
         Ok(Lister { entry, children: Box::new(children.into_iter()) })
     }
 
+    async fn browse(&self, who: &Identity, stfn: &Stfn, browse: Browse) -> Result<Browsed, Error> {
+        let path = self.enter(who, &Target::Stfn(stfn.clone()))?;
+        let names = || {
+            let list = fs::read_dir(&path).map_err(|e| error(&e))?;
+            Ok(list.map(|child| Ok((child.unwrap().file_name().into_string().unwrap(), None))))
+        };
+        let page = browse.page(names, |name| self.entry(&path.join(name)).map(Some))?;
+        let write = matches!(who, Identity::Person(_));
+        Ok(Browsed { may: May { write, ..May::default() }, ..page })
+    }
+
     async fn tree(&self, who: &Identity, target: &Target) -> Result<Tree, Error> {
         let entry = self.entry(&self.enter(who, target)?)?;
         Err(match entry.kind {
@@ -260,7 +271,12 @@ impl Files for Fake {
         Ok(Carried::Done { created, failed })
     }
 
-    async fn remove(&self, who: &Identity, target: &Target) -> Result<(), Error> {
+    async fn remove(
+        &self,
+        who: &Identity,
+        target: &Target,
+        _: Option<Precondition>,
+    ) -> Result<(), Error> {
         let path = self.enter(who, target)?;
         match path.is_dir() {
             true => fs::remove_dir_all(path).map_err(|e| error(&e)),

@@ -85,12 +85,13 @@ fn person(dn: &str) -> Identity {
         not_after: SystemTime::now() + Duration::from_secs(3600),
         proxy: ProxyKind::EndEntity,
         notes: Vec::new(),
+        scope: None,
     }))
 }
 
 fn refused() -> Identity {
     let why = "your proxy expired 3 h ago: make a new one".to_owned();
-    Identity::Refused(Arc::new(Refusal { dn: None, why }))
+    Identity::Refused(Arc::new(Refusal::new(None, why)))
 }
 
 /// The door behind a real server on a free port.

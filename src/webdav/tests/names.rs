@@ -38,7 +38,9 @@ async fn every_method_takes_them() {
     let mut reader = quick_xml::Reader::from_str(listed.text());
     while !matches!(reader.read_event().unwrap(), quick_xml::events::Event::Eof) {}
     let page = ask(&fake, "GET", "/vo", &[]).await;
-    assert!(!page.text().contains("<script") && !page.text().contains("\"><s"));
+    // Our own.
+    let text = page.text().replacen("<script>", "", 1);
+    assert!(!text.contains("<script") && !text.contains("\"><scr"), "{text}");
     for name in ODD {
         let href = format!("/vo/{}", encode_path(name));
         assert!(listed.text().contains(&format!("<d:href>{href}</d:href>")), "{name:?}");
