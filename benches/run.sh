@@ -3,7 +3,7 @@
 #   benches/run.sh [BENCH…]     without a name: all of them
 set -uo pipefail
 cd "$(dirname "$0")/.."
-benches=("$@"); [ $# -gt 0 ] || benches=(soap store acl authz doors connections load requests)
+benches=("$@"); [ $# -gt 0 ] || benches=(soap store acl authz doors connections footprint load requests)
 cargo bench --no-run --quiet || exit 1
 log=$(mktemp); trap 'rm -f "$log"' EXIT
 broken=0

@@ -1,14 +1,19 @@
 //! An open directory on a POSIX file system: one `statx` per entry, no walk from the root.
 
+use std::ffi::CStr;
 use std::fs::File;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
 use super::beneath::{Root, file_size_at, stat_at};
 use super::{DirEntries, DirEntry, Directory, DriverError, Kind, Stat};
 use crate::model::RelPath;
+
+/// Bytes of names that the kernel gives at once: some hundreds.
+const BUFFER: usize = 32 << 10;
 
 /// See [`Directory`].
 pub(super) struct PosixDirectory {
@@ -26,33 +31,29 @@ impl PosixDirectory {
 
 impl Directory for PosixDirectory {
     fn entries(&self) -> Result<DirEntries, DriverError> {
-        let fd = rustix::io::dup(&self.fd)?;
-        let entries = Dir::read_from(&self.fd)?.filter_map(move |entry| match entry {
-            Err(error) => Some(Err(error.into())),
-            Ok(entry) => {
-                let name = entry.file_name().to_str().ok()?;
-                if matches!(name, "." | "..") {
+        // Of its own, for the place in the directory.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, ".", flags, Mode::empty())?;
+        let mut ready = Vec::new().into_iter();
+        let mut over = false;
+        Ok(Box::new(std::iter::from_fn(move || {
+            loop {
+                if let Some(entry) = ready.next() {
+                    return Some(Ok(entry));
+                }
+                if over {
                     return None;
                 }
-                let told = match entry.file_type() {
-                    // Some file systems (NFS) tell nothing.
-                    FileType::Unknown => {
-                        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-                        let stat = rustix::fs::statat(&fd, name, flags);
-                        stat.map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode))
+                match read(&fd) {
+                    Ok(Some(more)) => ready = more.into_iter(),
+                    Ok(None) => over = true,
+                    Err(error) => {
+                        over = true;
+                        return Some(Err(error.into()));
                     }
-                    told => told,
-                };
-                let kind = match told {
-                    FileType::RegularFile => Some(Kind::File),
-                    FileType::Directory => Some(Kind::Directory),
-                    FileType::Symlink | FileType::Unknown => None,
-                    _ => Some(Kind::Other),
-                };
-                Some(Ok(DirEntry { name: name.to_owned(), kind }))
+                }
             }
-        });
-        Ok(Box::new(entries))
+        })))
     }
 
     fn stat(&self, name: &str) -> Result<Stat, DriverError> {
@@ -77,4 +78,44 @@ impl Directory for PosixDirectory {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The names that one call of the kernel gives; `None` at the end.
+fn read(fd: &OwnedFd) -> Result<Option<Vec<DirEntry>>, Errno> {
+    let mut buffer = [MaybeUninit::uninit(); BUFFER];
+    let mut names = RawDir::new(fd, &mut buffer);
+    let mut found = Vec::new();
+    loop {
+        match names.next() {
+            None => return Ok(None),
+            Some(entry) => {
+                let entry = entry?;
+                found.extend(named(fd, entry.file_name(), entry.file_type()));
+            }
+        }
+        if names.is_buffer_empty() {
+            return Ok(Some(found));
+        }
+    }
+}
+
+/// `None` for the directory itself, the one above it, and what is not UTF-8.
+fn named(fd: &OwnedFd, name: &CStr, told: FileType) -> Option<DirEntry> {
+    let name = name.to_str().ok().filter(|name| !matches!(*name, "." | ".."))?;
+    let told = match told {
+        // Some file systems (NFS) tell nothing.
+        FileType::Unknown => {
+            let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+            let stat = rustix::fs::statat(fd, name, flags);
+            stat.map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode))
+        }
+        told => told,
+    };
+    let kind = match told {
+        FileType::RegularFile => Some(Kind::File),
+        FileType::Directory => Some(Kind::Directory),
+        FileType::Symlink | FileType::Unknown => None,
+        _ => Some(Kind::Other),
+    };
+    Some(DirEntry { name: name.to_owned(), kind })
 }

@@ -124,9 +124,7 @@ pub async fn serve(
         let served =
             connection::serve(client, door.clone(), front.clone(), place, shutdown.clone());
         let cut = cut.clone();
-        connections.spawn(async move {
-            cut.run_until_cancelled(served).await;
-        });
+        connections.spawn(cut.run_until_cancelled_owned(served));
     }
     drop(socket);
     connections.close();

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -74,25 +74,48 @@ pub(super) async fn serve(
     shutdown: CancellationToken,
 ) {
     let (kind, peer) = (client.kind, client.peer);
-    let result = open(client, door, front, &shutdown).await;
-    if let Err(failure) = result {
-        if matches!(failure, Failure::Handshake(_) | Failure::SlowHandshake(_)) {
-            let port = kind.as_str();
-            counter!("stormd_tls_handshake_failures_total", "port" => port).increment(1);
+    let limits = front.limits();
+    // Each on the heap for as long as it lasts: thousands that wait for their next request need no room
+    // for a handshake any more, nor for what others speak.
+    match Box::pin(open(client, door, &front, &limits, &shutdown)).await {
+        Ok(Some((io, exchange))) => {
+            let served: Pin<Box<dyn Future<Output = ()> + Send>> = match io {
+                Io::Plain(io) => Box::pin(http(io, exchange, &limits, &shutdown)),
+                Io::Srm(io) => Box::pin(http(io, exchange, &limits, &shutdown)),
+                Io::One(io) => Box::pin(http(io, exchange, &limits, &shutdown)),
+                Io::Two(io) => Box::pin(http2::serve(io, exchange, &limits, &shutdown)),
+            };
+            served.await;
         }
-        tracing::debug!(%peer, port = kind.as_str(), "connection ended before a request: {failure}");
+        Ok(None) => {}
+        Err(failure) => {
+            let port = kind.as_str();
+            if matches!(failure, Failure::Handshake(_) | Failure::SlowHandshake(_)) {
+                counter!("stormd_tls_handshake_failures_total", "port" => port).increment(1);
+            }
+            tracing::debug!(%peer, port, "connection ended before a request: {failure}");
+        }
     }
     drop(place);
 }
 
+/// A stream of requests, by what is spoken on it.
+enum Io {
+    Plain(Socket),
+    Srm(Box<BareSoap<Prefixed<TlsStream<TcpStream>>>>),
+    One(Box<Prefixed<TlsStream<TcpStream>>>),
+    Two(Box<Prefixed<TlsStream<TcpStream>>>),
+}
+
+/// All that comes before the first request. `None`: there is a shutdown.
 async fn open(
     client: Client,
     door: Door,
-    front: Arc<Front>,
+    front: &Front,
+    limits: &Limits,
     shutdown: &CancellationToken,
-) -> Result<(), Failure> {
+) -> Result<Option<(Io, Exchange)>, Failure> {
     let Client { stream, peer, kind } = client;
-    let limits = front.limits();
     stream.set_nodelay(true).map_err(Failure::Socket)?;
     let local = stream.local_addr().map_err(Failure::Socket)?;
     let local = std::net::SocketAddr::new(local.ip().to_canonical(), local.port());
@@ -100,15 +123,14 @@ async fn open(
     if !kind.has_tls() {
         let caller = Caller::anonymous();
         let sending = FileSending::default();
-        let exchange = Exchange::new(kind, plain, caller, None, front.judge(), door, &limits)
+        let exchange = Exchange::new(kind, plain, caller, None, front.judge(), door, limits)
             .sending(sending.clone());
-        http(Socket::new(stream, sending), exchange, &limits, shutdown).await;
-        return Ok(());
+        return Ok(Some((Io::Plain(Socket::new(stream, sending)), exchange)));
     }
 
     // Nothing was asked yet: a shutdown may end this at once.
     let opening = async {
-        let stream = handshake(stream, kind, &front, limits.handshake).await?;
+        let stream = handshake(stream, kind, front, limits.handshake).await?;
         let session = stream.get_ref().1;
         let info =
             ConnectionInfo { tls: Some(tls::version_name(session.protocol_version())), ..plain };
@@ -130,7 +152,7 @@ async fn open(
         Ok::<_, Failure>((opened, info, chain, judge, http2))
     };
     let Some(opening) = shutdown.run_until_cancelled(opening).await else {
-        return Ok(());
+        return Ok(None);
     };
     let (opened, info, chain, judge, http2) = opening?;
 
@@ -142,16 +164,16 @@ async fn open(
         Some(Err(why)) => (refused(caller, &why), None),
     };
     let info = ConnectionInfo { gsi: opened.gsi, delegated: delegated.is_some(), ..info };
-    let exchange = Exchange::new(kind, info, caller, delegated, judge, door, &limits);
-    if kind == PortKind::Srm {
+    let exchange = Exchange::new(kind, info, caller, delegated, judge, door, limits);
+    let io = if kind == PortKind::Srm {
         let limit = limits.envelope.saturating_add(ENVELOPE_SLACK);
-        http(BareSoap::new(opened.io, limit), exchange, &limits, shutdown).await;
+        Io::Srm(Box::new(BareSoap::new(opened.io, limit)))
     } else if http2 {
-        http2::serve(opened.io, exchange, &limits, shutdown).await;
+        Io::Two(Box::new(opened.io))
     } else {
-        http(opened.io, exchange, &limits, shutdown).await;
-    }
-    Ok(())
+        Io::One(Box::new(opened.io))
+    };
+    Ok(Some((io, exchange)))
 }
 
 /// Who delegated what does not hold. Where his own chain does not either, that is the reason.

@@ -20,6 +20,8 @@ use crate::config::Limits;
 /// How long a client that has not sent all of its request is listened to after its answer: closed
 /// at once, the connection would be reset, and the answer lost on its way.
 const LINGER: Duration = Duration::from_secs(5);
+/// And how much of it, in bytes.
+const LINGER_BYTES: usize = 16 << 20;
 
 /// Whether the connection has a request under way: shared between the stream, which times the
 /// client only while there is none, and the requests.
@@ -125,6 +127,7 @@ pub(super) struct Watched<S> {
     blocked: Blocked,
     writing: Option<Pin<Box<Sleep>>>,
     lingering: Option<Pin<Box<Sleep>>>,
+    lingered: usize,
 }
 
 impl<S> Watched<S> {
@@ -143,6 +146,7 @@ impl<S> Watched<S> {
             blocked: Blocked::No,
             writing: None,
             lingering: None,
+            lingered: 0,
         }
     }
 
@@ -230,15 +234,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         // Registered before the look: a request that ends in between wakes us.
         this.activity.waker.register(cx.waker());
         this.look();
-        if poll.is_ready() {
-            if buf.filled().len() > before && this.stage != Stage::Busy && !this.multiplexed {
+        // Of HTTP/2, frames that ask for nothing may come without a pause.
+        let timed = poll.is_pending() || this.multiplexed;
+        if !timed || !this.read_time_is_up(cx) {
+            let came = poll.is_ready() && buf.filled().len() > before;
+            if came && this.stage != Stage::Busy && !this.multiplexed {
                 this.enter(Stage::Head);
             }
             return poll;
         }
-        if !this.read_time_is_up(cx) {
-            return Poll::Pending;
-        }
+        buf.set_filled(before);
         match this.stage {
             // Nothing is lost: an end like the client's own.
             Stage::First | Stage::Idle => Poll::Ready(Ok(())),
@@ -251,7 +256,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S: AsyncRead + Unpin> Watched<S> {
-    /// Throws away what the client still sends, until it ends or [`LINGER`] is over.
+    /// Throws away what the client still sends, until it ends or is too much, or [`LINGER`] is over.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timer = self.lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
         if timer.as_mut().poll(cx).is_ready() {
@@ -261,7 +266,12 @@ impl<S: AsyncRead + Unpin> Watched<S> {
             let mut waste = [0; 8192];
             let mut waste = ReadBuf::new(&mut waste);
             match Pin::new(&mut self.io).poll_read(cx, &mut waste) {
-                Poll::Ready(Ok(())) if !waste.filled().is_empty() => {}
+                Poll::Ready(Ok(())) if !waste.filled().is_empty() => {
+                    self.lingered += waste.filled().len();
+                    if self.lingered > LINGER_BYTES {
+                        return Poll::Ready(());
+                    }
+                }
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
             }

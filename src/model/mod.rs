@@ -22,6 +22,20 @@ pub use space::{
 pub use status::{ReturnStatus, StatusCode};
 pub use surl::{Surl, SurlError};
 
+/// Longest text that is told to people, in bytes: a path or two, and what is said of them.
+const MAX_TOLD: usize = 3 * MAX_PATH;
+
+/// A text for people that repeats what they sent: cut where that was made to be long.
+pub fn told(mut text: String) -> String {
+    if text.len() > MAX_TOLD {
+        let end = (0..=MAX_TOLD).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or_default());
+        text.push_str(" ...");
+        text.shrink_to_fit();
+    }
+    text
+}
+
 /// The key of everything that is remembered about a file: its storage area and its path below the
 /// area's root. Two SURLs of two mapping rules may name one file; they share this key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,5 +49,18 @@ pub struct FileKey {
 impl std::fmt::Display for FileKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:/{}", self.area, self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let long = "ä".repeat(MAX_TOLD);
+        let cut = told(format!("x{long}"));
+        assert_eq!(cut, format!("x{} ...", &long[..MAX_TOLD - 2]));
+        assert_eq!(told(long[..MAX_TOLD].to_owned()), long[..MAX_TOLD]);
     }
 }

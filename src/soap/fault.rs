@@ -1,5 +1,7 @@
 //! SOAP faults: what cannot be said in an operation's own response.
 
+use crate::model::told;
+
 /// Who is to blame (SOAP 1.1, section 4.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultCode {
@@ -32,11 +34,11 @@ pub struct SoapFault {
 impl SoapFault {
     /// The client's fault.
     pub fn client(text: impl Into<String>) -> Self {
-        Self { code: FaultCode::Client, text: text.into() }
+        Self { code: FaultCode::Client, text: told(text.into()) }
     }
 
     /// The server's fault.
     pub fn server(text: impl Into<String>) -> Self {
-        Self { code: FaultCode::Server, text: text.into() }
+        Self { code: FaultCode::Server, text: told(text.into()) }
     }
 }

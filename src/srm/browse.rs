@@ -144,7 +144,7 @@ impl Srm {
                     false => entry.map(|entry| (entry.name, entry.kind)).map_err(told),
                 }))
             };
-            browse.page(names, |name| child(&*directory, name))
+            browse.page(names, |name| child(&*directory, name.to_owned()))
         };
         let large = read.clone();
         let page = match blocking(move || read(FEW)).await {

@@ -86,7 +86,7 @@ impl Srm {
             let names = directory.entries().map_err(told)?;
             let children = names.filter_map(move |name| match name {
                 Ok(name) if is_hidden(&name.name) => None,
-                Ok(name) => child(&*directory, &name.name).transpose(),
+                Ok(name) => child(&*directory, name.name).transpose(),
                 Err(error) => Some(Err(driver_error(error, &located.stfn))),
             });
             Ok(Lister { entry, children: Box::new(children) })
@@ -172,8 +172,8 @@ pub(super) fn look(located: &Located) -> Result<Entry, Error> {
 }
 
 /// One child; `None` for what is gone meanwhile, leads out, or is neither file nor directory.
-pub(super) fn child(directory: &dyn Directory, name: &str) -> Result<Option<Entry>, Error> {
-    match directory.stat(name) {
+pub(super) fn child(directory: &dyn Directory, name: String) -> Result<Option<Entry>, Error> {
+    match directory.stat(&name) {
         Ok(stat) => Ok(entry(name, &stat, None)),
         Err(
             DriverError::NotFound

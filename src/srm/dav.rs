@@ -11,7 +11,7 @@ use std::sync::{PoisonError, RwLock};
 
 use super::{Error, Srm};
 
-pub use beside::{Beside, BesideOf, Quota, Wanted};
+pub use beside::{Beside, BesideOf, Besides, Quota, Wanted};
 pub use locks::LockWanted;
 pub(super) use locks::{Submitted, Touch};
 pub use properties::PropertyPatch;

@@ -53,14 +53,18 @@ pub(super) fn is_hidden(name: &str) -> bool {
 }
 
 /// What a door says of a file or directory. `None` for what is neither.
-pub(super) fn entry(name: &str, stat: &Stat, adler32: Option<String>) -> Option<Entry> {
+pub(super) fn entry(
+    name: impl Into<String>,
+    stat: &Stat,
+    adler32: Option<String>,
+) -> Option<Entry> {
     let (kind, size) = match stat.kind {
         Kind::File => (EntryKind::File, stat.size),
         Kind::Directory => (EntryKind::Directory, 0),
         Kind::Other => return None,
     };
     Some(Entry {
-        name: name.to_owned(),
+        name: name.into(),
         kind,
         size,
         modified: stat.modified,
@@ -103,7 +107,18 @@ pub(super) fn version(stat: &Stat) -> String {
     let size = if stat.kind == Kind::File { stat.size } else { 0 };
     // A writer may choose the last modification, and inodes come back: birth tells them apart.
     let born = stat.created.map_or(0, nanoseconds);
-    format!("{:x}-{size:x}-{:x}-{born:x}", stat.inode, nanoseconds(stat.modified))
+    let mut out = String::with_capacity(64);
+    // By hand: a list of a directory has one for each file.
+    let parts = [stat.inode.into(), size.into(), nanoseconds(stat.modified), born];
+    for (n, part) in parts.into_iter().enumerate() {
+        if n > 0 {
+            out.push('-');
+        }
+        let digits = (u128::BITS - part.leading_zeros()).div_ceil(4).max(1);
+        let digit = |at| char::from_digit((part >> (at * 4) & 0xf) as u32, 16);
+        out.extend((0..digits).rev().filter_map(digit));
+    }
+    out
 }
 
 /// A checksum that is kept with an open file, unless the file changed since.

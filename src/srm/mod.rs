@@ -84,7 +84,7 @@ pub use api::*;
 pub use app_passwords::{AppPassword, AppPasswordAsked, NewAppPassword};
 pub use browse::{Browse, Browsed, May, PageFrom, Position, Sort, SortBy};
 pub use carry::{Carried, Carry};
-pub use dav::{Beside, BesideOf, LockWanted, PropertyPatch, Quota, Wanted};
+pub use dav::{Beside, BesideOf, Besides, LockWanted, PropertyPatch, Quota, Wanted};
 pub use digest::Hasher;
 pub use error::{Error, ErrorKind};
 pub use explain::Asked;

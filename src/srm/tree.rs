@@ -16,11 +16,11 @@ const DEEPEST: usize = 64;
 /// Entries that are told.
 const MOST: usize = 1_000_000;
 
-/// What is found in a tree, with its path below the top.
+/// What is found in a tree, with a path below the top.
 #[derive(Debug)]
 pub enum Found {
-    /// A file or directory; what is in a directory follows.
-    Entry(RelPath, Entry),
+    /// A file or directory, in this directory; what is in a directory follows.
+    Entry(Arc<RelPath>, Entry),
     /// What is in this directory is not told, or not all of it: the tree goes on beyond a bound.
     Bound(RelPath),
 }
@@ -46,7 +46,7 @@ struct Walk {
 
 struct Level {
     located: Located,
-    below: RelPath,
+    below: Arc<RelPath>,
     directory: Box<dyn Directory>,
     entries: DirEntries,
 }
@@ -88,7 +88,7 @@ impl Level {
     fn open(located: Located, below: RelPath) -> Result<Self, DriverError> {
         let directory = located.area.driver.directory(&located.path)?;
         let entries = directory.entries()?;
-        Ok(Self { located, below, directory, entries })
+        Ok(Self { located, below: Arc::new(below), directory, entries })
     }
 }
 
@@ -137,27 +137,28 @@ impl Iterator for Walk {
                 Some(Ok(name)) => name.name,
                 Some(Err(error)) => return Some(Err(driver_error(error, &level.located.stfn))),
             };
-            let entry = match child(&*level.directory, &name) {
+            let entry = match child(&*level.directory, name) {
                 Ok(Some(entry)) => entry,
                 Ok(None) => continue,
                 Err(error) => return Some(Err(error)),
             };
             if self.left == 0 {
-                let open = self.levels.drain(..).map(|level| Found::Bound(level.below));
+                let open = self.levels.drain(..).map(|level| Found::Bound((*level.below).clone()));
                 self.ready.extend(open);
                 continue;
             }
             self.left -= 1;
-            let below = level.below.join(&name);
+            let directory = Arc::clone(&level.below);
             if entry.kind == EntryKind::Directory
-                && let Ok(stfn) = level.located.stfn.join(&name)
+                && let Ok(stfn) = level.located.stfn.join(&entry.name)
             {
-                let (area, path) = (level.located.area.clone(), level.located.path.join(&name));
-                if let Err(error) = self.enter(Located { area, path, stfn }, below.clone()) {
+                let (area, name) = (level.located.area.clone(), &entry.name);
+                let (path, below) = (level.located.path.join(name), directory.join(name));
+                if let Err(error) = self.enter(Located { area, path, stfn }, below) {
                     return Some(Err(error));
                 }
             }
-            return Some(Ok(Found::Entry(below, entry)));
+            return Some(Ok(Found::Entry(directory, entry)));
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Dead properties (RFC 4918 4.2): what clients of the WebDAV door want remembered of a file or directory
 //! and nobody else understands. They follow what bears them, in the transaction that settles its change.
 
+use std::collections::HashSet;
+
 use rusqlite::Connection;
+use rusqlite::types::Value;
 
 use super::rows::bounds;
 use super::{Store, StoreError};
@@ -28,6 +31,16 @@ impl Store {
     /// As [`Store::properties`]. Blocks.
     pub fn properties_here(&self, key: &FileKey) -> Result<Vec<DeadProperty>, StoreError> {
         self.read_here(|connection| find(connection, key))
+    }
+
+    /// Paths below a directory that bear something; `None` where they are more than `most`. Blocks.
+    pub fn bearers_here(
+        &self,
+        key: &FileKey,
+        most: usize,
+    ) -> Result<Option<HashSet<String>>, StoreError> {
+        let found = self.read_here(|connection| bearers(connection, key, most))?;
+        Ok(Some(found).filter(|found| found.len() <= most))
     }
 
     /// Sets and removes properties, durably, all or none.
@@ -103,6 +116,28 @@ pub(super) const MOVE_TREE: &str =
 /// As [`super::records::DELETE_TREE`].
 pub(super) const DELETE_TREE: &str = "DELETE FROM dav_properties
      WHERE area = ?1 AND path >= ?2 AND path < ?4 AND (path = ?2 OR path > ?3)";
+
+fn bearers(
+    connection: &Connection,
+    key: &FileKey,
+    most: usize,
+) -> Result<HashSet<String>, StoreError> {
+    let (below, beyond) = match key.path.is_root() {
+        // To SQLite any blob is greater than any text.
+        true => (String::new(), Value::Blob(Vec::new())),
+        false => {
+            let (below, beyond) = bounds(&key.path);
+            (below, Value::Text(beyond))
+        }
+    };
+    let mut statement = connection.prepare_cached(
+        "SELECT DISTINCT path FROM dav_properties
+         WHERE area = ?1 AND path > ?2 AND path < ?3 LIMIT ?4",
+    )?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX - 1) + 1;
+    let rows = statement.query_map((&*key.area, below, beyond, most), |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
 
 /// What bore a name is gone, with all below it.
 pub(super) fn tree_gone(

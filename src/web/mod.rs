@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod control;
+mod dates;
 mod form;
 pub mod help;
 mod listing;
@@ -14,10 +15,13 @@ mod row;
 mod sign_in;
 mod text;
 
+pub use dates::Dates;
 #[cfg(any(test, fuzzing))]
 pub use form::fuzz as fuzz_form;
 pub use listing::Page;
 pub use own_pages::{OwnPages, is_host};
 pub use query::browse;
 pub use sign_in::ask_to_sign_in;
-pub use text::{clamp, encode_path, escape, http_date, human_size, rfc3339, utc};
+pub use text::{
+    clamp, encode_path, escape, http_date, human_size, rfc3339, utc, write_escaped, write_path,
+};

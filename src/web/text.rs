@@ -15,13 +15,31 @@ const LAST_SECOND: u64 = 253_402_300_799;
 
 /// A path for an href: percent-encoded UTF-8, slashes kept.
 pub fn encode_path(path: &str) -> String {
-    utf8_percent_encode(path, PATH).to_string()
+    let mut out = String::with_capacity(path.len());
+    write_path(&mut out, path);
+    out
+}
+
+/// As [`encode_path`].
+pub fn write_path(out: &mut String, path: &str) {
+    out.extend(utf8_percent_encode(path, PATH));
 }
 
 /// Text for HTML or XML, in content or between quotes. Control characters, which XML cannot hold,
 /// become U+FFFD; line ends become references, so that a reader gets them back.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    write_escaped(&mut out, text);
+    out
+}
+
+/// As [`escape`].
+pub fn write_escaped(out: &mut String, text: &str) {
+    let plain = |c: u8| matches!(c, b' '..=b'~') && !matches!(c, b'&' | b'<' | b'>' | b'"' | b'\'');
+    if text.bytes().all(plain) {
+        out.push_str(text);
+        return;
+    }
     for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),
@@ -36,7 +54,6 @@ pub fn escape(text: &str) -> String {
             _ => out.push(c),
         }
     }
-    out
 }
 
 /// A number with its thousands apart: `1,000,000`.
@@ -104,7 +121,8 @@ fn calendar(at: SystemTime) -> OffsetDateTime {
         .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-fn seconds(at: SystemTime) -> u64 {
+/// Since 1970, no more than [`LAST_SECOND`].
+pub(super) fn seconds(at: SystemTime) -> u64 {
     at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs()).min(LAST_SECOND)
 }
 

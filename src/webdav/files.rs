@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::{Algorithm, Digests, Identity, Stfn};
 use crate::srm::{
-    BesideOf, Browse, Browsed, Carried, Carry, DavLock, Entry, Error, Lister, LockWanted,
+    Besides, Browse, Browsed, Carried, Carry, DavLock, Entry, Error, Lister, LockWanted,
     Precondition, PropertyPatch, Published, Reader, Srm, Target, Tree, Upload, Wanted,
     WriteOptions,
 };
@@ -158,7 +158,7 @@ pub trait Files: Send + Sync + 'static {
         who: &Identity,
         target: &Target,
         wanted: Wanted,
-    ) -> impl Future<Output = Option<BesideOf>> + Send;
+    ) -> impl Future<Output = Besides> + Send;
 
     /// Sets and removes dead properties.
     fn patch_properties(
@@ -300,7 +300,7 @@ impl Files for Srm {
         Srm::unlock(self, who, target, token).await
     }
 
-    async fn beside(&self, who: &Identity, target: &Target, wanted: Wanted) -> Option<BesideOf> {
+    async fn beside(&self, who: &Identity, target: &Target, wanted: Wanted) -> Besides {
         Srm::beside(self, who, target, wanted).await
     }
 

@@ -1,14 +1,16 @@
 //! The answer to a PROPFIND (RFC 4918 13), written straight into pieces: one entry at a time, in
 //! the directory's own order, so that a directory of any size takes the memory of one piece.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::blocking::Source;
-use super::property::{CHECKSUMS, COMMON, Property, write_name};
+use super::property::{CHECKSUMS, COMMON, Of, Property, write_name};
 use super::propfind_request::{Asked, PropertyName};
 use crate::model::RelPath;
-use crate::srm::{Beside, BesideOf, DeadProperty, Entry, EntryKind, Error, Found, Wanted};
-use crate::web::encode_path;
+use crate::srm::{Beside, Besides, DeadProperty, Entry, EntryKind, Error, Found, Wanted};
+use crate::web::{Dates, encode_path, write_path};
 
 /// Bytes per piece.
 const PIECE: usize = 64 * 1024;
@@ -27,6 +29,9 @@ pub(super) struct Writer {
     brief: bool,
     /// Stands before the path of a lock.
     prefix: &'static str,
+    dates: Dates,
+    /// What an entry lacks, while it is written.
+    missing: String,
 }
 
 impl Writer {
@@ -52,7 +57,17 @@ impl Writer {
         }
         let named = matches!(asked, Asked::These(_));
         let names_only = *asked == Asked::Names;
-        Self { known, dead, names_only, named, all_dead: !named, brief, prefix }
+        Self {
+            known,
+            dead,
+            names_only,
+            named,
+            all_dead: !named,
+            brief,
+            prefix,
+            dates: Dates::default(),
+            missing: String::new(),
+        }
     }
 
     /// What the core has to look for.
@@ -66,19 +81,23 @@ impl Writer {
         }
     }
 
-    /// One `response`. `href` is a path, not yet encoded.
-    fn response(&self, out: &mut String, href: &str, entry: &Entry, beside: &Beside) {
-        out.extend(["<d:response><d:href>", &encode_path(href), "</d:href>"]);
-        let mut missing = String::new();
+    /// The rest of a `response`, behind the path in its `href`.
+    fn response(&mut self, out: &mut String, entry: &Entry, beside: &Beside) {
+        out.push_str("</d:href>");
+        let mut missing = std::mem::take(&mut self.missing);
         let start = out.len();
         out.push_str("<d:propstat><d:prop>");
         let bare = out.len();
+        let of = Of { entry, beside, prefix: self.prefix };
         for property in &self.known {
-            match property.value(entry, beside, self.prefix) {
-                Some(_) if self.names_only => property.write(out, ""),
-                Some(value) => property.write(out, &value),
-                None if self.named => property.write(&mut missing, ""),
-                None => {}
+            let begin = out.len();
+            if !property.write(out, &of, &mut self.dates) {
+                if self.named {
+                    property.write_name(&mut missing);
+                }
+            } else if self.names_only {
+                out.truncate(begin);
+                property.write_name(out);
             }
         }
         self.write_dead(out, &mut missing, beside);
@@ -92,6 +111,8 @@ impl Writer {
             out.push_str("</d:prop><d:status>HTTP/1.1 404 Not Found</d:status></d:propstat>");
         }
         out.push_str("</d:response>\n");
+        missing.clear();
+        self.missing = missing;
     }
 
     fn write_dead(&self, out: &mut String, missing: &mut String, beside: &Beside) {
@@ -116,6 +137,7 @@ impl Writer {
     }
 }
 
+const HREF: &str = "<d:response><d:href>";
 const HEAD: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
 <d:multistatus xmlns:d=\"DAV:\" xmlns:ns1=\"http://storm.italiangrid.org/2014/webdav\">\n";
 /// What is not told of a tree (RFC 4918 9.1).
@@ -129,12 +151,13 @@ pub(super) type Children = Box<dyn Iterator<Item = Result<Found, Error>> + Send>
 /// The whole answer: an entry, and its children.
 pub(super) struct Multistatus {
     writer: Writer,
-    /// Path of the entry, prefix and all; no slash at the end.
+    /// Path of the entry, prefix and all, encoded; no slash at the end.
     base: String,
     top: Option<Entry>,
     children: Option<Children>,
-    /// What is told beside; `None` where there is nothing.
-    beside: Option<BesideOf>,
+    /// The directory of the last entry, and its path as [`Multistatus::base`], with a slash.
+    directory: (Arc<RelPath>, String),
+    beside: Besides,
     over: bool,
 }
 
@@ -145,14 +168,57 @@ impl Multistatus {
         base: &str,
         top: Entry,
         children: Option<Children>,
-        beside: Option<BesideOf>,
+        beside: Besides,
     ) -> Self {
-        let base = base.trim_end_matches('/').to_owned();
-        Self { writer, base, top: Some(top), children, beside, over: false }
+        let base = encode_path(base.trim_end_matches('/'));
+        let directory = (Arc::new(RelPath::root()), format!("{base}/"));
+        Self { writer, base, top: Some(top), children, directory, beside, over: false }
     }
 
-    fn beside(&self, below: &RelPath) -> Result<Beside, Error> {
-        self.beside.as_ref().map_or_else(|| Ok(Beside::default()), |of| of(below))
+    /// `path` gives that of the entry, below the top.
+    fn response(
+        &mut self,
+        out: &mut String,
+        entry: &Entry,
+        path: impl FnOnce() -> RelPath,
+    ) -> Result<(), Error> {
+        match &self.beside.each {
+            None => self.writer.response(out, entry, &self.beside.common),
+            Some(each) => self.writer.response(out, entry, &each(&path())?),
+        }
+        Ok(())
+    }
+
+    fn top(&mut self, out: &mut String, top: &Entry) -> Result<(), Error> {
+        out.extend([HEAD, HREF, &self.base, slash(top)]);
+        self.response(out, top, RelPath::root)
+    }
+
+    fn found(&mut self, out: &mut String, found: Found) -> Result<(), Error> {
+        match found {
+            Found::Entry(directory, entry) => {
+                if *directory != *self.directory.0 {
+                    let path = encode_path(directory.as_str());
+                    self.directory = (Arc::clone(&directory), format!("{}/{path}/", self.base));
+                }
+                out.extend([HREF, &self.directory.1]);
+                write_path(out, &entry.name);
+                out.push_str(slash(&entry));
+                self.response(out, &entry, || directory.join(&entry.name))
+            }
+            Found::Bound(below) => {
+                let slash = if below.is_root() { "" } else { "/" };
+                out.extend([HREF, &self.base, slash, &encode_path(below.as_str()), "/", BOUND]);
+                Ok(())
+            }
+        }
+    }
+}
+
+const fn slash(entry: &Entry) -> &'static str {
+    match entry.kind {
+        EntryKind::Directory => "/",
+        EntryKind::File => "",
     }
 }
 
@@ -162,26 +228,12 @@ impl Source for Multistatus {
             return Ok(None);
         }
         let mut out = String::with_capacity(PIECE + 4096);
-        let slash = |entry: &Entry| if entry.kind == EntryKind::Directory { "/" } else { "" };
         if let Some(top) = self.top.take() {
-            out.push_str(HEAD);
-            let href = format!("{}{}", self.base, slash(&top));
-            let beside = self.beside(&RelPath::root())?;
-            self.writer.response(&mut out, &href, &top, &beside);
+            self.top(&mut out, &top)?;
         }
         while out.len() < PIECE {
             match self.children.as_mut().and_then(|children| children.next()) {
-                Some(found) => match found? {
-                    Found::Entry(below, entry) => {
-                        let href = format!("{}/{below}{}", self.base, slash(&entry));
-                        let beside = self.beside(&below)?;
-                        self.writer.response(&mut out, &href, &entry, &beside);
-                    }
-                    Found::Bound(below) => {
-                        let href = encode_path(&format!("{}/{below}/", self.base));
-                        out.extend(["<d:response><d:href>", &href, BOUND]);
-                    }
-                },
+                Some(found) => self.found(&mut out, found?)?,
                 None => {
                     out.push_str(TAIL);
                     self.over = true;
@@ -220,11 +272,11 @@ mod tests {
     }
 
     fn written_by(writer: Writer, entry: Entry, children: Option<Children>) -> Multistatus {
-        Multistatus::new(writer, "/webdav/vo/", entry, children, None)
+        Multistatus::new(writer, "/webdav/vo/", entry, children, Besides::default())
     }
 
     fn written(asked: &Asked, entry: Entry, children: Vec<Entry>) -> String {
-        let below = |entry: Entry| Found::Entry(RelPath::root().join(&entry.name), entry);
+        let below = |entry: Entry| Found::Entry(Arc::new(RelPath::root()), entry);
         let children: Children = Box::new(children.into_iter().map(below).map(Ok));
         let mut source = written_by(Writer::new(asked, false, ""), entry, Some(children));
         let mut out = String::new();
@@ -311,11 +363,11 @@ mod tests {
     fn large_directories_come_in_pieces() {
         let children: Vec<_> =
             (0..2000).map(|i| entry(&format!("f{i}"), EntryKind::File)).collect();
-        let below = |entry: Entry| Found::Entry(RelPath::root().join(&entry.name), entry);
+        let below = |entry: Entry| Found::Entry(Arc::new(RelPath::root()), entry);
         let children: Children = Box::new(children.into_iter().map(below).map(Ok));
         let top = entry("", EntryKind::Directory);
         let writer = Writer::new(&Asked::All(vec![]), false, "");
-        let mut source = Multistatus::new(writer, "/", top, Some(children), None);
+        let mut source = Multistatus::new(writer, "/", top, Some(children), Besides::default());
         let mut pieces = 0;
         let mut count = 0;
         while let Some(piece) = source.next().unwrap() {

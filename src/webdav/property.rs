@@ -1,5 +1,6 @@
 //! The live properties of RFC 4918 15 and RFC 4331, and those of others that this door tells.
 
+use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use super::content::content_type;
@@ -7,7 +8,7 @@ use super::digest;
 use super::propfind_request::{DAV, PropertyName};
 use crate::model::Algorithm;
 use crate::srm::{Beside, DavLock, Entry, EntryKind};
-use crate::web::{encode_path, escape, http_date, rfc3339};
+use crate::web::{Dates, encode_path, escape, write_escaped};
 
 /// The namespace in which StoRM WebDAV tells the adler32.
 pub(super) const STORM: &str = "http://storm.italiangrid.org/2014/webdav";
@@ -99,54 +100,114 @@ impl Property {
         }
     }
 
-    /// The value as XML; `None` where this entry has none. A directory has no content, so none of
-    /// the properties of content; quota is told of directories (RFC 4331 3).
-    pub(super) fn value(self, entry: &Entry, beside: &Beside, prefix: &str) -> Option<String> {
+    /// Writes the element of an entry; nothing, and false, where it has none. A directory has no content,
+    /// so none of the properties of content; quota is told of directories (RFC 4331 3).
+    pub(super) fn write(self, out: &mut String, of: &Of<'_>, dates: &mut Dates) -> bool {
+        let begin = out.len();
+        self.open(out, ">");
+        let bare = out.len();
+        if !self.write_value(out, of, dates) {
+            out.truncate(begin);
+            return false;
+        }
+        if out.len() == bare {
+            out.truncate(bare - 1);
+            out.push_str("/>");
+        } else {
+            out.extend(["</", self.prefix(), self.name(), ">"]);
+        }
+        true
+    }
+
+    /// Writes the element without a value.
+    pub(super) fn write_name(self, out: &mut String) {
+        self.open(out, "/>");
+    }
+
+    /// The value as XML; false where there is none.
+    fn write_value(self, out: &mut String, of: &Of<'_>, dates: &mut Dates) -> bool {
+        let Of { entry, beside, prefix } = *of;
         let file = entry.kind == EntryKind::File;
-        let quota = beside.quota.filter(|_| !file);
+        let mut tell = |text: Option<&str>| {
+            out.push_str(text.unwrap_or_default());
+            text.is_some()
+        };
         match self {
-            Property::CreationDate => entry.created.map(rfc3339),
-            Property::DisplayName => Some(escape(&entry.name)),
-            Property::ContentLength => file.then(|| entry.size.to_string()),
-            Property::ContentType => file.then(|| content_type(&entry.name).to_owned()),
-            Property::ETag => file.then(|| escape(&format!("\"{}\"", entry.etag))),
-            Property::LastModified => Some(http_date(entry.modified)),
-            Property::ResourceType if file => Some(String::new()),
-            Property::ResourceType => Some("<d:collection/>".to_owned()),
+            Property::CreationDate => match entry.created {
+                Some(at) => dates.write_rfc3339(out, at),
+                None => return false,
+            },
+            Property::DisplayName => write_escaped(out, &entry.name),
+            Property::LastModified => dates.write_http(out, entry.modified),
+            Property::ResourceType => return tell(Some(if file { "" } else { "<d:collection/>" })),
             Property::LockDiscovery => {
-                let locks = beside.locks.iter();
-                Some(locks.map(|lock| active_lock(lock, prefix, SystemTime::now())).collect())
+                let now = SystemTime::now();
+                out.extend(beside.locks.iter().map(|lock| active_lock(lock, prefix, now)));
             }
             // LibreOffice takes what is listed here for granted.
-            Property::SupportedLock if beside.lockable => Some(SUPPORTED.to_owned()),
-            Property::SupportedLock => Some(String::new()),
-            Property::QuotaAvailable => quota.map(|quota| quota.available.to_string()),
-            Property::QuotaUsed => quota.map(|quota| quota.used.to_string()),
+            Property::SupportedLock => {
+                return tell(Some(if beside.lockable { SUPPORTED } else { "" }));
+            }
+            Property::QuotaAvailable | Property::QuotaUsed => {
+                let Some(quota) = beside.quota.filter(|_| !file) else { return false };
+                let used = self == Property::QuotaUsed;
+                write_number(out, if used { quota.used } else { quota.available });
+            }
+            _ if !file => return false,
+            Property::ContentLength => write_number(out, entry.size),
+            Property::ContentType => return tell(Some(content_type(&entry.name))),
+            Property::ETag => {
+                out.push_str("&quot;");
+                write_escaped(out, &entry.etag);
+                out.push_str("&quot;");
+            }
             Property::Checksum => {
                 let kept = beside.digests.get(&Algorithm::Adler32);
-                kept.or(entry.adler32.as_ref()).filter(|_| file).cloned()
+                return tell(kept.or(entry.adler32.as_ref()).map(String::as_str));
             }
-            Property::OwnCloudChecksums => some(digest::own_cloud(&beside.digests))
-                .map(|all| format!("<oc:checksum>{all}</oc:checksum>")),
-            Property::DcacheChecksums => some(digest::rfc3230(&beside.digests)),
+            Property::OwnCloudChecksums => {
+                let all = some(digest::own_cloud(&beside.digests))
+                    .map(|all| format!("<oc:checksum>{all}</oc:checksum>"));
+                return tell(all.as_deref());
+            }
+            Property::DcacheChecksums => {
+                return tell(some(digest::rfc3230(&beside.digests)).as_deref());
+            }
+        }
+        true
+    }
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Property::Checksum => "ns1:",
+            Property::OwnCloudChecksums => "oc:",
+            Property::DcacheChecksums => "",
+            _ => "d:",
         }
     }
 
-    /// Writes the element; an empty value makes an empty element.
-    pub(super) fn write(self, out: &mut String, value: &str) {
-        let (prefix, declared) = match self {
-            Property::Checksum => ("ns1:", ""),
-            Property::OwnCloudChecksums => ("oc:", " xmlns:oc=\"http://owncloud.org/ns\""),
-            Property::DcacheChecksums => ("", " xmlns=\"http://www.dcache.org/2013/webdav\""),
-            _ => ("d:", ""),
+    /// Writes the tag that opens the element.
+    fn open(self, out: &mut String, end: &str) {
+        let declared = match self {
+            Property::OwnCloudChecksums => " xmlns:oc=\"http://owncloud.org/ns\"",
+            Property::DcacheChecksums => " xmlns=\"http://www.dcache.org/2013/webdav\"",
+            _ => "",
         };
-        let name = self.name();
-        if value.is_empty() {
-            out.extend(["<", prefix, name, declared, "/>"]);
-        } else {
-            out.extend(["<", prefix, name, declared, ">", value, "</", prefix, name, ">"]);
-        }
+        out.extend(["<", self.prefix(), self.name(), declared, end]);
     }
+}
+
+/// Of what a property is told.
+pub(super) struct Of<'a> {
+    pub(super) entry: &'a Entry,
+    pub(super) beside: &'a Beside,
+    /// Stands before the path of a lock.
+    pub(super) prefix: &'a str,
+}
+
+fn write_number(out: &mut String, number: u64) {
+    // Writing to a String does not fail.
+    let _ = write!(out, "{number}");
 }
 
 fn some(text: String) -> Option<String> {

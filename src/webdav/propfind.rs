@@ -1,5 +1,7 @@
 //! PROPFIND of any depth.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -44,8 +46,9 @@ async fn look<F: Files>(
     let listed = match depth {
         Depth::Zero => Err(Error::new(ErrorKind::NotADirectory, "not to be looked into")),
         Depth::One => call.files.list(call.who, target).await.map(|lister| {
-            let below = |entry: Entry| Found::Entry(RelPath::root().join(&entry.name), entry);
-            let children = lister.children.map(move |entry| entry.map(below));
+            let root = Arc::new(RelPath::root());
+            let below = move |entry| Found::Entry(Arc::clone(&root), entry);
+            let children = lister.children.map(move |entry| entry.map(&below));
             (lister.entry, Box::new(children) as Children)
         }),
         Depth::Infinity => {

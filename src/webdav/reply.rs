@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
-use crate::model::Identity;
+use crate::model::{Identity, told};
 use crate::srm::{Error, ErrorKind};
 use crate::web::{encode_path, escape};
 
@@ -91,7 +91,8 @@ struct Condition {
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, kind: ErrorKind, explanation: impl Into<String>) -> Self {
-        Self { status, kind, explanation: explanation.into(), header: None, condition: None }
+        let explanation = told(explanation.into());
+        Self { status, kind, explanation, header: None, condition: None }
     }
 
     /// What the core said.

@@ -244,13 +244,6 @@ impl TestStorm {
         self.child.as_ref().expect("stormd runs").id()
     }
 
-    /// Resident memory in bytes.
-    pub fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
-    }
-
     /// True when `/health` says so.
     pub fn healthy(&self) -> bool {
         super::wire::plain_get(self.ports.admin, "/health").is_ok_and(|a| a.status == 200)

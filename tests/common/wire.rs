@@ -40,6 +40,13 @@ impl Response {
     }
 }
 
+/// As many connections as the system lets us have.
+pub fn raise_open_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
+}
+
 /// TLS settings for a person: `proxy-<kind>.pem`, or no client certificate.
 pub fn config(kind: Option<&str>, tls: Tls) -> Arc<ClientConfig> {
     let credential = kind.map(|kind| {
@@ -121,6 +128,14 @@ impl Conn {
         within(self.stream.shutdown()).await
     }
 
+    /// TCP only, by a client that takes little before he reads.
+    pub async fn narrow(port: u16) -> io::Result<Self> {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(16 << 10)?;
+        let tcp = socket.connect((std::net::Ipv4Addr::LOCALHOST, port).into()).await?;
+        Ok(Self { stream: Box::new(tcp), ahead: Vec::new() })
+    }
+
     /// Sends bytes as they are.
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         within(async {
@@ -182,7 +197,34 @@ impl Conn {
         Ok(std::mem::take(&mut self.ahead))
     }
 
-    async fn read_response(&mut self, method: &str) -> io::Result<Response> {
+    /// Reads an answer of any size, whose body `piece` gets as it comes; the answer's own is empty.
+    pub async fn streamed(&mut self, piece: &mut dyn FnMut(&[u8])) -> io::Result<Response> {
+        let response = within(self.read_head()).await?;
+        let chunked = response.header("transfer-encoding").is_some_and(|v| v == "chunked");
+        if !chunked {
+            return Err(bad("not chunked"));
+        }
+        loop {
+            let line = within(self.line()).await?;
+            let size = usize::from_str_radix(line.trim(), 16).map_err(|_| bad("chunk size"))?;
+            let mut left = size;
+            while left > 0 {
+                if self.ahead.is_empty() {
+                    within(self.more()).await?;
+                }
+                let n = left.min(self.ahead.len());
+                piece(&self.ahead[..n]);
+                self.ahead.drain(..n);
+                left -= n;
+            }
+            within(self.line()).await?;
+            if size == 0 {
+                return Ok(response);
+            }
+        }
+    }
+
+    async fn read_head(&mut self) -> io::Result<Response> {
         let end = loop {
             if let Some(at) = self.ahead.windows(4).position(|w| w == b"\r\n\r\n") {
                 break at + 4;
@@ -198,7 +240,12 @@ impl Conn {
             .filter_map(|l| l.split_once(':'))
             .map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_owned()))
             .collect();
-        let mut response = Response { status, headers, body: Vec::new() };
+        Ok(Response { status, headers, body: Vec::new() })
+    }
+
+    async fn read_response(&mut self, method: &str) -> io::Result<Response> {
+        let mut response = self.read_head().await?;
+        let status = response.status;
         let empty = method == "HEAD" || status < 200 || matches!(status, 204 | 304);
         if empty {
             return Ok(response);

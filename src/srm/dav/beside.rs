@@ -1,6 +1,8 @@
 //! What PROPFIND tells beside what the file system knows: dead properties, locks,
 //! quota and checksums.
 
+use std::cell::OnceCell;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::super::access::Needs;
@@ -49,22 +51,29 @@ pub struct Quota {
     pub available: u64,
 }
 
+/// What is told of a file or directory and all below it.
+#[derive(Default)]
+pub struct Besides {
+    /// Of all alike.
+    pub common: Beside,
+    /// Of each by itself, the common part too; `None`: there is no more than that.
+    pub each: Option<BesideOf>,
+}
+
 /// Tells of a file or directory by its path below the one that was asked about, which itself is the
 /// empty path. Blocks.
 pub type BesideOf = Box<dyn Fn(&RelPath) -> Result<Beside, Error> + Send>;
 
+/// Most paths that bear dead properties and are remembered while a directory is told.
+const BEARERS: usize = 10_000;
+
 impl Srm {
-    /// What PROPFIND tells of `target` and all below it; who may list it was asked before. `None`
-    /// where there is nothing to tell.
-    pub async fn beside(
-        &self,
-        who: &Identity,
-        target: &Target,
-        wanted: Wanted,
-    ) -> Option<BesideOf> {
+    /// What PROPFIND tells of `target` and all below it; who may list it was asked before.
+    pub async fn beside(&self, who: &Identity, target: &Target, wanted: Wanted) -> Besides {
         // What leads to areas lies in none, and a TURL is one file for a while.
-        let Target::Stfn(stfn) = target else { return None };
-        let located = self.site().reach(who, stfn, Needs::LIST).ok()?;
+        let Target::Stfn(stfn) = target else { return Besides::default() };
+        let site = self.site();
+        let Ok(located) = site.reach(who, stfn, Needs::LIST) else { return Besides::default() };
         let properties = wanted.properties && self.core.dav.has_properties(&located.area.name);
         let quota = match wanted.quota {
             true => {
@@ -73,20 +82,26 @@ impl Srm {
             }
             false => None,
         };
-        let site = self.site();
         let lockable = wanted.locks
             && site
                 .locate(who, stfn, Access::Write)
                 .is_ok_and(|located| site.permit(who, &located, Needs::CHANGE).is_ok());
         let locks = wanted.locks && !self.core.dav.table.is_empty();
-        if !properties && !locks && !lockable && !wanted.checksums && quota.is_none() {
-            return None;
+        let common = Beside { quota, lockable, ..Beside::default() };
+        if !properties && !locks && !wanted.checksums {
+            return Besides { common, each: None };
         }
-        let (srm, base) = (self.clone(), located.key());
-        Some(Box::new(move |below| {
+        let (srm, base, alike) = (self.clone(), located.key(), common.clone());
+        let bearers = OnceCell::new();
+        let each = move |below: &RelPath| {
             let key = FileKey { area: base.area.clone(), path: base.path.descend(below) };
             let core = &srm.core;
-            let properties = match properties {
+            let bears = || {
+                let all = || core.store.bearers_here(&base, BEARERS).ok().flatten();
+                let known: &Option<HashSet<String>> = bearers.get_or_init(all);
+                known.as_ref().is_none_or(|known| known.contains(key.path.as_str()))
+            };
+            let properties = match properties && (below.is_root() || bears()) {
                 true => core.store.properties_here(&key)?,
                 false => Vec::new(),
             };
@@ -95,8 +110,9 @@ impl Srm {
                 true => kept_at(&*located.area.driver, &key.path).unwrap_or_default(),
                 false => Digests::new(),
             };
-            Ok(Beside { properties, quota, locks, digests, lockable })
-        }))
+            Ok(Beside { properties, locks, digests, ..alike.clone() })
+        };
+        Besides { common, each: Some(Box::new(each)) }
     }
 }
 

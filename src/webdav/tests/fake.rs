@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use crate::model::{Algorithm, Digests, FileKey, Identity, RelPath, Stfn};
 use crate::srm::{
-    Beside, BesideOf, Browse, Browsed, Carried, Carry, DavLock, DeadProperty, Entry, EntryKind,
+    Beside, Besides, Browse, Browsed, Carried, Carry, DavLock, DeadProperty, Entry, EntryKind,
     Error, ErrorKind, Lister, LockWanted, May, Part, Precondition, PropertyPatch, Published, Quota,
     Reader, Target, Tree, Wanted, WriteOptions,
 };
@@ -352,17 +352,18 @@ impl Files for Fake {
         }
     }
 
-    async fn beside(&self, _: &Identity, target: &Target, _: Wanted) -> Option<BesideOf> {
+    async fn beside(&self, _: &Identity, target: &Target, _: Wanted) -> Besides {
         let base = RelPath::parse(target.stfn().as_str().trim_start_matches('/')).unwrap();
         let known = self.properties.lock().unwrap().clone();
-        Some(Box::new(move |below| {
+        let each = move |below: &RelPath| {
             let properties = known.get(&base.descend(below)).cloned().unwrap_or_default();
             Ok(Beside {
                 properties,
                 quota: Some(Quota { used: 5, available: 7 }),
                 ..Beside::default()
             })
-        }))
+        };
+        Besides { each: Some(Box::new(each)), ..Besides::default() }
     }
 
     async fn patch_properties(
