@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Entries of a page of srmLs.
 const PAGE: usize = 2000;
 
+/// Rows of a browser's page.
+const ROWS: usize = 1000;
+
 /// What rclone asks for (`--webdav-vendor` is not ownCloud's).
 const RCLONE: &str = "<?xml version=\"1.0\"?><d:propfind xmlns:d=\"DAV:\"><d:prop><d:displayname/>\
     <d:getlastmodified/><d:getcontentlength/><d:resourcetype/><d:getcontenttype/>\
@@ -100,6 +103,35 @@ impl World {
         assert_eq!(answer.status, 207);
         assert!(rest.is_empty());
         seen.all();
+    }
+
+    /// What a browser gets: the first page and the last, in each order.
+    async fn browse(&self) {
+        let mut conn = self.connect(true).await;
+        for (query, from) in [
+            ("", Some(0)),
+            ("before=", Some(FILES - ROWS)),
+            ("sort=name&order=desc", Some(FILES - ROWS)),
+            ("sort=size", None),
+            ("sort=size&order=desc&before=", None),
+            ("sort=time", None),
+            ("sort=time&order=desc&before=", None),
+        ] {
+            let target = format!("/million/all/?{query}");
+            let answer =
+                conn.request("GET", &target, &[("accept", "text/html")], b"").await.unwrap();
+            let page = answer.text();
+            assert_eq!(answer.status, 200, "{query}: {page:.300}");
+            let mut names: Vec<&str> =
+                page.split("<bdi>file-").skip(1).map(|rest| &rest[..6]).collect();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), ROWS, "{query}");
+            if let Some(from) = from {
+                let wanted = (from..from + ROWS).map(|n| format!("{n:06}"));
+                assert!(wanted.eq(names.iter().map(ToString::to_string)), "{query}: {names:?}");
+            }
+        }
     }
 
     async fn connect(&self, secure: bool) -> Conn {
@@ -179,6 +211,7 @@ async fn a_million_files() {
     world
         .measured("PROPFIND of davix, of all below", world.propfind(false, "infinity", DAVIX))
         .await;
+    world.measured("pages of a browser", world.browse()).await;
     world.measured("srmLs by pages", world.pages()).await;
     let before = world.storm.memory();
     let readers = begun(&world).await;

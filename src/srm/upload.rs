@@ -1,27 +1,28 @@
 //! Writes through our own HTTP doors: nothing is seen of them until they are whole.
 
+mod begun;
+mod transfer;
+
 use std::fs::File;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use begun::{Begun, Named};
+use transfer::{Uploading, publish_transfer};
+
 use super::access::{Needs, driver_error};
 use super::acl::{Accounts, of_published};
-use super::files::{
-    self, Seal, discard, discard_successor, entry, hidden_for_upload, hidden_successor, look_soon,
-    seal, sync_names,
-};
-use super::live::Live;
+use super::files::{self, Seal, discard, entry, hidden_for_upload, look_soon, seal, sync_names};
 use super::part::offset;
-use super::requests::Holder;
 use super::spaces::{Hold, UnderWay};
 use super::{
     Entry, Error, ErrorKind, Part, Precondition, Published, Srm, Target, Touch, WriteOptions,
     blocking, to_the_end,
 };
 use crate::fsdriver::{DriverError, Unpublished};
-use crate::model::{Algorithm, Digests, FileKey, FileState, Identity, Protocol, RelPath, Stfn};
+use crate::model::{Algorithm, Digests, FileKey, Identity, RelPath, Stfn};
 use crate::namespace::{Access, Located, StorageArea};
-use crate::store::{Intent, IntentId};
+use crate::store::Intent;
 
 /// A write under way. Dropped unpublished, it leaves nothing behind.
 pub struct Upload {
@@ -139,87 +140,6 @@ impl Srm {
         let modified = options.modified;
         let place = Place::Transfer { area: located.area, hidden, put, stfn: stfn.clone() };
         Ok(Upload { file, under_way, modified, named, place, srm: self.clone() })
-    }
-
-    /// An empty file in `directory` that nobody sees, and what else has to be found out off the async
-    /// threads.
-    async fn begin<T: Send + 'static>(
-        &self,
-        area: &Arc<StorageArea>,
-        directory: RelPath,
-        hidden: RelPath,
-        also: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<Begun<T>, Error> {
-        let (place, above) = (Arc::clone(area), directory.clone());
-        let (unnamed, also) = blocking(move || match place.driver.begin(&above, None) {
-            Ok(unpublished) => Ok((Some(unpublished.file), also())),
-            Err(DriverError::NotSupported) => Ok((None, also())),
-            Err(error) => Err(not_begun(error, &above)),
-        })
-        .await?;
-        if let Some(file) = unnamed {
-            return Ok(Begun { file, named: None, also });
-        }
-        // A file with a name is announced first, so that a crash leaves nothing behind.
-        let key = FileKey { area: area.name.clone(), path: hidden.clone() };
-        let announced = self.core.store.announce(vec![Intent::Discard { hidden: key }]).await?;
-        let (area, path) = (Arc::clone(area), hidden.clone());
-        let named = Named { srm: self.clone(), area: Arc::clone(&area), path, intents: announced };
-        let begin = move || area.driver.begin(&directory, Some(&hidden));
-        let work = move || begin().map_err(|error| driver_error(error, &"the upload"));
-        let begun = blocking(work).await?;
-        Ok(Begun { file: begun.file, named: Some(named), also })
-    }
-
-    /// The live put whose TURL `stfn` is, for its own person only.
-    pub(super) fn find_put(&self, who: &Identity, stfn: &Stfn) -> Result<(Located, Holder), Error> {
-        let located = self.site().locate(who, stfn, Access::Write)?;
-        let closed = || {
-            Error::new(
-                ErrorKind::Denied,
-                "no live srmPrepareToPut of yours on this path: the TURL is closed",
-            )
-        };
-        let holder = self.core.requests.put_on(&located.key()).ok_or_else(closed)?;
-        let file = holder.live.file(holder.n).ok_or_else(closed)?;
-        let open = match who {
-            Identity::Person(_) => Self::is_owner(who, &holder.live.request.user),
-            // A http TURL is given only where anybody may write, and http knows nobody.
-            Identity::Anonymous => {
-                file.turl.as_ref().is_some_and(|(protocol, _)| *protocol == Protocol::Http)
-            }
-            Identity::Refused(_) => false,
-        };
-        if open && file.state == FileState::SpaceAvailable {
-            Ok((located, holder))
-        } else {
-            Err(closed())
-        }
-    }
-
-    /// DELETE of a put's TURL: takes back what was uploaded; the put stays.
-    pub(super) async fn remove_upload(&self, who: &Identity, stfn: &Stfn) -> Result<(), Error> {
-        let (located, holder) = self.find_put(who, stfn)?;
-        let hidden = files::hidden_name(&located.path, holder.live.token(), holder.n)
-            .ok_or_else(|| Error::new(ErrorKind::IsADirectory, "the path is a directory"))?;
-        to_the_end(async move {
-            let _turn = holder.live.turn.lock().await;
-            let removed = blocking(move || {
-                let there = located.area.driver.stat(&hidden).is_ok();
-                discard(&located.area, &hidden)?;
-                if there {
-                    Ok(())
-                } else {
-                    Err(Error::new(ErrorKind::NotFound, "nothing was written to the TURL yet"))
-                }
-            })
-            .await;
-            if removed.is_ok() {
-                holder.live.set_uploaded(holder.n, false);
-            }
-            removed
-        })
-        .await
     }
 }
 
@@ -354,13 +274,6 @@ impl Srm {
     }
 }
 
-/// An empty file that nobody sees.
-struct Begun<T> {
-    file: Arc<File>,
-    named: Option<Named>,
-    also: T,
-}
-
 /// What is known of a body once it is there.
 struct Whole {
     size: u64,
@@ -368,74 +281,11 @@ struct Whole {
     reader: Option<u32>,
 }
 
-/// Gives an upload to a TURL its hidden name; a second one replaces the first.
-async fn publish_transfer(
-    file: Unpublished,
-    area: Arc<StorageArea>,
-    hidden: RelPath,
-    put: &Uploading,
-    stfn: &Stfn,
-    digests: Digests,
-) -> Result<Published, Error> {
-    let live: &Arc<Live> = &put.0.live;
-    let _turn = live.turn.lock().await;
-    if live.file(put.0.n).is_none_or(|file| file.state != FileState::SpaceAvailable) {
-        return Err(Error::new(ErrorKind::Aborted, "the put was ended meanwhile: nothing is kept"));
-    }
-    let name = stfn.name().unwrap_or_default().to_owned();
-    live.set_uploaded(put.0.n, true);
-    blocking(move || {
-        let driver = &*area.driver;
-        let told = |e| driver_error(e, &area.name);
-        // putDone syncs, and sets the mark.
-        let adler32 = digests.get(&Algorithm::Adler32).cloned();
-        let seal_of = Seal { digests, mark: None, acl: None, sync: false };
-        seal(&area, &file.file, &seal_of)?;
-        match driver.link(&file, &hidden) {
-            Ok(()) => {}
-            Err(DriverError::Exists) => {
-                let successor = hidden_successor(&hidden)
-                    .ok_or_else(|| Error::new(ErrorKind::Internal, "no name for the upload"))?;
-                // A crash may have left it.
-                discard_successor(&area, &hidden)?;
-                driver.link(&file, &successor).map_err(told)?;
-                driver.rename(&successor, &hidden, true).map_err(told)?;
-            }
-            Err(DriverError::NotFound) => {
-                return Err(Error::new(
-                    ErrorKind::ParentMissing,
-                    "the directory was moved or removed meanwhile",
-                ));
-            }
-            Err(error) => return Err(told(error)),
-        }
-        let stat = driver.stat_file(&file.file).map_err(told)?;
-        let entry = entry(&name, &stat, adler32)
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "not a file"))?;
-        Ok(Published { created: true, entry })
-    })
-    .await
-}
-
 fn unset(error: &std::io::Error) -> Error {
     Error::new(
         ErrorKind::InvalidRequest,
         format!("the file cannot have that modification time: {error}: leave it out"),
     )
-}
-
-fn not_begun(error: DriverError, directory: &RelPath) -> Error {
-    match error {
-        DriverError::NotFound => Error::new(
-            ErrorKind::ParentMissing,
-            "the parent directory does not exist: make it first",
-        ),
-        DriverError::NotADirectory => Error::new(
-            ErrorKind::NotADirectory,
-            "a file stands where the parent directory should be",
-        ),
-        error => driver_error(error, directory),
-    }
 }
 
 /// What a write does to what stands there.
@@ -453,52 +303,5 @@ pub(super) fn judge(
             Err(Error::new(ErrorKind::Precondition, "a condition of the request does not hold"))
         }
         _ => Ok(()),
-    }
-}
-
-/// Counts an upload to a live put while it runs: expiry and putDone wait for it.
-struct Uploading(Holder);
-
-impl Uploading {
-    fn begin(holder: Holder) -> Self {
-        holder.live.begin_upload(holder.n);
-        Self(holder)
-    }
-}
-
-impl Drop for Uploading {
-    fn drop(&mut self) {
-        self.0.live.end_upload(self.0.n);
-    }
-}
-
-/// A hidden file with a name, and the intent that says so. Dropped, it is removed.
-struct Named {
-    srm: Srm,
-    area: Arc<StorageArea>,
-    path: RelPath,
-    intents: Vec<IntentId>,
-}
-
-impl Named {
-    /// The file was published under another name.
-    async fn forget(mut self) {
-        let intents = std::mem::take(&mut self.intents);
-        self.srm.settle_all(&[], intents).await;
-    }
-}
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        let intents = std::mem::take(&mut self.intents);
-        if intents.is_empty() {
-            return;
-        }
-        let (srm, area, path) = (self.srm.clone(), Arc::clone(&self.area), self.path.clone());
-        tokio::spawn(async move {
-            if blocking(move || discard(&area, &path)).await.is_ok() {
-                srm.settle_all(&[], intents).await;
-            }
-        });
     }
 }
