@@ -41,6 +41,9 @@ const TURN: Duration = Duration::from_millis(500);
 /// Of the large directory.
 const ENTRIES: usize = 100_000;
 const PAIRS: usize = 7;
+/// Who takes so many times as long has this many turns.
+const SLOW: f64 = 2.5;
+const FEW: usize = 3;
 
 fn main() -> ExitCode {
     let words = |name: &str| std::env::var(name).unwrap_or_default();
@@ -130,11 +133,10 @@ impl Bench {
     fn round(&self, name: String, take: &dyn Fn(&Server) -> Option<Sample>) -> Round {
         let mut pairs = Vec::new();
         for peer in &self.peers {
-            if take(peer).is_none() {
-                continue;
-            }
-            take(&self.ours);
-            let turns = (0..self.pairs).map(|_| (take(&self.ours).unwrap(), take(peer).unwrap()));
+            let Some(theirs) = take(peer) else { continue };
+            let slow = take(&self.ours).is_some_and(|ours| theirs.seconds > SLOW * ours.seconds);
+            let turns = if slow { self.pairs.min(FEW) } else { self.pairs };
+            let turns = (0..turns).map(|_| (take(&self.ours).unwrap(), take(peer).unwrap()));
             let pair = Pair::new(peer, turns.collect());
             println!("{name}: {}", pair.line());
             pairs.push(pair);
