@@ -1,0 +1,56 @@
+//! What somebody who has little does to get more, and to get in others' way.
+
+use super::*;
+
+const LOCK: &str = "<lockinfo xmlns='DAV:'><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>";
+
+#[test]
+fn a_lock_that_begins_above_its_paths_is_not_for_it() {
+    let storm = site();
+    let (user, password) = app_password(&storm, &["--path", "/test.vo/mine/below", "--write"]);
+    let (app, maker) = (Who::Basic(&user, &password), Who::Proxy("voms"));
+    let above = storm.url("/test.vo/mine");
+    let lock = |who, url: &str| {
+        let heard = curl(who, url, &["-X", "LOCK", "-d", LOCK]);
+        assert_eq!(heard.status, 200, "{url}: {}", heard.body);
+        heard.header("lock-token").unwrap().to_owned()
+    };
+    let refresh = |who, url: &str, token: &str| {
+        let condition = format!("If: ({token})");
+        curl(who, url, &["-X", "LOCK", "-H", &condition, "-H", "Timeout: Second-1"]).status
+    };
+    let unlock = |who, url: &str, token: &str| {
+        curl(who, url, &["-X", "UNLOCK", "-H", &format!("Lock-Token: {token}")]).status
+    };
+    // PROPFIND tells its token below too.
+    let token = lock(maker, &above);
+    let below = storm.url("/test.vo/mine/below");
+    assert_eq!(refresh(app, &below, &token), 403);
+    assert_eq!(unlock(app, &below, &token), 403);
+    assert_eq!(curl(maker, &format!("{above}/f"), &["-X", "PUT", "-d", "x"]).status, 423);
+    assert_eq!(unlock(maker, &below, &token), 204, "its maker may, from below too");
+    // Its own paths are.
+    let token = lock(maker, &below);
+    assert_eq!((refresh(app, &below, &token), unlock(app, &below, &token)), (200, 204));
+}
+#[test]
+fn another_sites_page_is_answered_but_changes_nothing() {
+    let storm = site();
+    let url = storm.url("/test.vo/mine/f");
+    let me = Who::Proxy("voms");
+    let origin = ["-H", "Origin: https://evil.example", "-H", "Sec-Fetch-Site: cross-site"];
+    let before = common::snapshot(&storm.root("test.vo"));
+    // What a browser sends without asking first: POST. Here it means nothing.
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
+        let kind = format!("Content-Type: {kind}");
+        let more = ["-X", "POST", "-d", "x", "-H", &kind, "-H", "X-HTTP-Method-Override: DELETE"];
+        assert_eq!(curl(me, &url, &[&origin[..], &more].concat()).status, 405);
+    }
+    // For all else it asks, and hears no leave.
+    for method in ["PUT", "DELETE", "MOVE", "PROPPATCH"] {
+        let wanted = format!("Access-Control-Request-Method: {method}");
+        let asked = curl(me, &url, &[&origin[..], &["-X", "OPTIONS", "-H", &wanted]].concat());
+        assert!(!asked.head.contains("access-control-"), "{}", asked.head);
+    }
+    assert_eq!(common::snapshot(&storm.root("test.vo")), before);
+}
