@@ -54,3 +54,23 @@ fn another_sites_page_is_answered_but_changes_nothing() {
     }
     assert_eq!(common::snapshot(&storm.root("test.vo")), before);
 }
+
+#[test]
+fn a_condition_on_what_it_may_not_see_does_not_hold() {
+    let storm = site();
+    let (user, password) = app_password(&storm, &["--path", "/test.vo/mine", "--write"]);
+    let app = Who::Basic(&user, &password);
+    let url = storm.url("/test.vo/mine/f");
+    let put = |condition: &str| {
+        let condition = format!("If: <{}> ({condition})", storm.url("/test.vo/other"));
+        curl(app, &url, &["-X", "PUT", "-d", "new", "-H", &condition]).status
+    };
+    let before = common::snapshot(&storm.root("test.vo"));
+    let other = curl(Who::Proxy("voms"), &storm.url("/test.vo/other"), &[]);
+    let tag = format!("[{}]", other.header("etag").unwrap());
+    // What is there, what is not, and their opposites: all the same.
+    for condition in [&tag, "[\"x\"]", &format!("Not {tag}"), "Not [\"x\"]", "Not <urn:x>"] {
+        assert_eq!(put(condition), 412, "{condition}");
+    }
+    assert_eq!(common::snapshot(&storm.root("test.vo")), before);
+}
