@@ -1,5 +1,7 @@
 //! What somebody who has little does to get more, and to get in others' way.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 const LOCK: &str = "<lockinfo xmlns='DAV:'><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>";
@@ -73,4 +75,25 @@ fn a_condition_on_what_it_may_not_see_does_not_hold() {
         assert_eq!(put(condition), 412, "{condition}");
     }
     assert_eq!(common::snapshot(&storm.root("test.vo")), before);
+}
+
+#[test]
+fn who_was_put_into_an_open_file_is_not_vouched_for() {
+    let storm = site();
+    let file = storm.dir().join("users.db");
+    let mode = |mode| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+    passwd(&storm, &["alice"], CHOSEN);
+    mode(0o666);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let eve = text.lines().last().unwrap().replace("alice", "eve");
+    std::fs::write(&file, format!("{text}{eve}\n")).unwrap();
+    let (code, _, why) = stormd(&storm, &["passwd", "bob", "--stdin"], "long enough\n");
+    assert!(code == 1 && why.contains("look who is in it"), "{code}: {why}");
+    let eve = Who::Basic("eve", CHOSEN);
+    assert_eq!(curl(eve, &storm.url("/test.vo/"), &[]).status, 401);
+    // Once the site has looked.
+    mode(0o600);
+    assert_eq!(stormd(&storm, &["passwd", "eve", "--delete"], "").0, 0);
+    passwd(&storm, &["bob"], CHOSEN);
+    assert_eq!(curl(eve, &storm.url("/test.vo/"), &[]).status, 401);
 }
