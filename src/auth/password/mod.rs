@@ -14,7 +14,7 @@ use aws_lc_rs::rand;
 
 pub use attempts::Attempts;
 pub use users::{LocalUser, Users, UsersError, check_user_name, edit_users};
-pub use verified::{Proof, Verified};
+pub use verified::{KEPT, Proof, Verified};
 
 use crate::model::Person;
 
