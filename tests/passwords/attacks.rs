@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use super::page::{PAGE, mark};
 use super::*;
 
 const LOCK: &str = "<lockinfo xmlns='DAV:'><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>";
@@ -96,4 +97,32 @@ fn who_was_put_into_an_open_file_is_not_vouched_for() {
     assert_eq!(stormd(&storm, &["passwd", "eve", "--delete"], "").0, 0);
     passwd(&storm, &["bob"], CHOSEN);
     assert_eq!(curl(eve, &storm.url("/test.vo/"), &[]).status, 401);
+}
+
+#[test]
+fn many_made_at_once_cost_little_and_are_no_more_than_allowed() {
+    let storm = site();
+    let url = storm.url(PAGE);
+    let me = Who::Proxy("voms");
+    let mark = format!("mark={}", mark(&curl(me, &url, &[])));
+    let create = || curl(me, &url, &["-d", "do=create", "-d", &mark, "-d", "name=x"]).status;
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let made: Vec<_> = (0..80).map(|_| scope.spawn(create)).collect();
+        made.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let count = |status| statuses.iter().filter(|one| **one == status).count();
+    assert_eq!((count(200), count(400)), (50, 30), "{statuses:?}");
+    assert_eq!(stormd(&storm, &["app-password", "list"], "").1.lines().count(), 50);
+    // Nor do guesses.
+    std::thread::scope(|scope| {
+        for n in 0..30 {
+            let (url, user) = (storm.url("/test.vo/other"), format!("user{n}"));
+            scope.spawn(move || curl(Who::Basic(&user, CHOSEN), &url, &[]).status);
+        }
+    });
+    // 19 MiB each: all at once would be a GiB and a half.
+    let about = std::fs::read_to_string(format!("/proc/{}/status", storm.pid())).unwrap();
+    let peak = about.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < 200 << 10, "{peak} KiB");
 }

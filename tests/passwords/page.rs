@@ -2,10 +2,10 @@
 
 use super::*;
 
-const PAGE: &str = "/.storm/passwords";
+pub(super) const PAGE: &str = "/.storm/passwords";
 
 /// The mark of the forms on a page.
-fn mark(page: &Heard) -> String {
+pub(super) fn mark(page: &Heard) -> String {
     let rest = page.body.split_once("name=\"mark\" value=\"").expect("a form").1;
     rest.split_once('"').unwrap().0.to_owned()
 }
