@@ -105,7 +105,8 @@ fn many_made_at_once_cost_little_and_are_no_more_than_allowed() {
     let url = storm.url(PAGE);
     let me = Who::Proxy("voms");
     let mark = format!("mark={}", mark(&curl(me, &url, &[])));
-    let create = || curl(me, &url, &["-d", "do=create", "-d", &mark, "-d", "name=x"]).status;
+    let create =
+        || curl(me, &url, &["-d", "do=create", "-d", &mark, "-d", "name=x", "-d", "paths="]).status;
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let made: Vec<_> = (0..80).map(|_| scope.spawn(create)).collect();
         made.into_iter().map(|one| one.join().unwrap()).collect()
