@@ -4,6 +4,8 @@
 
 #[path = "passwords/apps.rs"]
 mod apps;
+#[path = "passwords/attacks.rs"]
+mod attacks;
 mod common;
 #[path = "passwords/drive.rs"]
 mod drive;

@@ -78,7 +78,11 @@ pub struct NewAppPassword {
 
 /// Those that there are, by user name.
 #[derive(Default)]
-pub(super) struct AppPasswords(RwLock<HashMap<String, Arc<Known>>>);
+pub(super) struct AppPasswords {
+    known: RwLock<HashMap<String, Arc<Known>>>,
+    /// Held from the count until one more is there.
+    making: tokio::sync::Mutex<()>,
+}
 
 struct Known {
     row: AppPasswordRow,
@@ -127,20 +131,31 @@ impl Known {
 
 impl AppPasswords {
     fn find(&self, user: &str) -> Option<Arc<Known>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(user).cloned()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(user).cloned()
     }
 
     fn all(&self) -> Vec<Arc<Known>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Refuses one more of that person where there are enough.
+    fn room(&self, dn: &str) -> Result<(), Error> {
+        let all = self.all();
+        let own = all.iter().filter(|known| known.row.dn == dn).count();
+        if own >= MOST_OF_ONE || all.len() >= MOST {
+            let why = format!("there are {own} app passwords of yours: revoke some first");
+            return Err(Error::new(ErrorKind::InvalidRequest, why));
+        }
+        Ok(())
     }
 
     fn add(&self, known: Arc<Known>) {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.known.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(known.row.user.clone(), known);
     }
 
     fn remove(&self, user: &str) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(user);
+        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(user);
     }
 }
 
@@ -157,6 +172,9 @@ impl Srm {
         asked: AppPasswordAsked,
     ) -> Result<NewAppPassword, Error> {
         let maker = Arc::clone(self.maker(who).await?);
+        // As for a look at one: each takes 19 MiB, and anybody with a certificate may ask for hundreds at once.
+        let turn = self.turn_for_argon2().await;
+        let turn = turn.map_err(|refusal| Error::new(ErrorKind::Overloaded, refusal.why))?;
         let mut row = self.app_password_row(&maker, asked)?;
         let random = |length| {
             password::random_text(length).map_err(|why| Error::new(ErrorKind::Internal, why))
@@ -167,6 +185,7 @@ impl Srm {
         let password = password.collect::<Vec<_>>().join("-");
         let hashed = password.clone();
         row.hash = blocking(move || {
+            let _turn = turn;
             password::hash(&hashed).map_err(|why| Error::new(ErrorKind::Internal, why))
         })
         .await?;
@@ -179,6 +198,8 @@ impl Srm {
         }
         let srm = self.clone();
         let about = to_the_end(async move {
+            let _making = srm.core.app_passwords.making.lock().await;
+            srm.core.app_passwords.room(&row.dn)?;
             srm.core.store.keep_app_password(row.clone()).await?;
             let odd = || Error::new(ErrorKind::Internal, "the app password does not read");
             let known = Known::new(row).ok_or_else(odd)?;
@@ -307,11 +328,7 @@ impl Srm {
             let days = longest.as_secs() / 86_400;
             return Err(bad(format!("an app password lives for at most {days} days here")));
         }
-        let all = self.core.app_passwords.all();
-        let own = all.iter().filter(|known| known.row.dn == maker.dn).count();
-        if own >= MOST_OF_ONE || all.len() >= MOST {
-            return Err(bad(format!("there are {own} app passwords of yours: revoke some first")));
-        }
+        self.core.app_passwords.room(&maker.dn)?;
         let made = now();
         let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
         Ok(AppPasswordRow {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Srm;
-use crate::auth::password::{Attempts, Credential, NOBODY, PASSWORD_MAX, Verified, matches};
+use crate::auth::password::{Attempts, Credential, KEPT, NOBODY, PASSWORD_MAX, Verified, matches};
 use crate::model::{Identity, Refusal};
 
 /// Passwords that are verified at once: half of the processors, within these. Each takes 19 MiB and some tens
@@ -62,25 +62,31 @@ impl Srm {
         let SignIn { verified, attempts, .. } = &self.core.sign_in;
         let known = self.credential(user);
         let proof = verified.proof(user, password);
-        let lately = || {
+        let was_right = |within| {
             let (known, proof) = (known.as_ref()?, proof.as_ref()?);
-            verified.holds(proof, known).then(|| in_time(Arc::clone(known)))
+            verified.holds(proof, known, within).then(|| in_time(Arc::clone(known)))
         };
-        if let Some(known) = lately() {
+        if let Some(known) = was_right(KEPT) {
             return known;
         }
+        // Who is in stays in, however long others guess at his name.
+        let not_looked_at = |wait| {
+            let refusal = || Err(too_often(user, known.is_some(), peer, wait));
+            was_right(Duration::MAX).unwrap_or_else(refusal)
+        };
         // Who is not looked at does not wait for a turn either.
-        let too_often = |wait| too_often(user, known.is_some(), peer, wait);
         match attempts.wait(user, peer) {
             Duration::ZERO => {}
-            wait => return Err(too_often(wait)),
+            wait => return not_looked_at(wait),
         }
-        let turn = self.turn_to_verify().await?;
+        let turn = self.turn_for_argon2().await?;
         // Another request of the same mount may have done it meanwhile.
-        if let Some(known) = lately() {
+        if let Some(known) = was_right(KEPT) {
             return known;
         }
-        attempts.begin(user, peer).map_err(too_often)?;
+        if let Err(wait) = attempts.begin(user, peer) {
+            return not_looked_at(wait);
+        }
         let hash = known.as_ref().map_or(NOBODY, |known| &known.hash).to_owned();
         let password = password.to_owned();
         let right = tokio::task::spawn_blocking(move || {
@@ -111,12 +117,13 @@ impl Srm {
         local.or_else(|| self.app_credential(user))
     }
 
-    async fn turn_to_verify(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+    /// For a hash that takes long, of a password that is looked at or made.
+    pub(super) async fn turn_for_argon2(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         let turn = Arc::clone(&self.core.sign_in.turns).acquire_owned();
         match tokio::time::timeout(PATIENCE, turn).await {
             Ok(Ok(turn)) => Ok(turn),
             _ => {
-                let why = "too many passwords wait to be verified: try again in ten seconds";
+                let why = "too many passwords wait to be looked at: try again in ten seconds";
                 Err(Refusal::later(why.to_owned(), PATIENCE))
             }
         }

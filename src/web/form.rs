@@ -30,7 +30,12 @@ impl Form {
 
     /// The first value of that name; empty where there is none.
     pub(super) fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+        self.all(name).next().unwrap_or_default()
+    }
+
+    /// All values of that name.
+    pub(super) fn all<'f>(&'f self, name: &str) -> impl Iterator<Item = &'f str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -75,6 +80,7 @@ mod tests {
         let form =
             Form::parse(b"name=my+lap%74op&paths=%2Fa%0D%0A%2Fb%2Bc&empty&name=2&x=%ff&%zz=1&&==");
         assert_eq!(form.get("name"), "my laptop");
+        assert_eq!(form.all("name").collect::<Vec<_>>(), ["my laptop", "2"]);
         assert_eq!(form.get("paths"), "/a\r\n/b+c");
         assert_eq!((form.get("empty"), form.get("none"), form.get("x")), ("", "", "\u{fffd}"));
     }

@@ -164,9 +164,14 @@ fn asked(form: &Form) -> Result<AppPasswordAsked, Error> {
             )?)
         }
     };
+    // The page sends them always: a script that writes them otherwise is not to get one for everything.
+    if form.all("paths").next().is_none() {
+        let why = "the form says no paths: send paths=, with nothing, for all that you may use";
+        return Err(Error::new(ErrorKind::InvalidRequest, why));
+    }
     Ok(AppPasswordAsked {
         name: form.get("name").to_owned(),
-        paths: form.get("paths").lines().map(str::to_owned).collect(),
+        paths: form.all("paths").flat_map(str::lines).map(str::to_owned).collect(),
         write: form.get("rights") == "write",
         lifetime_s: days,
     })

@@ -2,10 +2,10 @@
 
 use super::*;
 
-const PAGE: &str = "/.storm/passwords";
+pub(super) const PAGE: &str = "/.storm/passwords";
 
 /// The mark of the forms on a page.
-fn mark(page: &Heard) -> String {
+pub(super) fn mark(page: &Heard) -> String {
     let rest = page.body.split_once("name=\"mark\" value=\"").expect("a form").1;
     rest.split_once('"').unwrap().0.to_owned()
 }
@@ -82,7 +82,7 @@ fn a_local_user_signs_in_there() {
     assert!(nobody.body.contains("sign in"), "{}", nobody.body);
     let alice = Who::Basic("alice", CHOSEN);
     let mark = format!("mark={}", mark(&curl(alice, &url, &[])));
-    let made = curl(alice, &url, &["-d", "do=create", "-d", &mark, "-d", "name=x"]);
+    let made = curl(alice, &url, &["-d", "do=create", "-d", &mark, "-d", "name=x", "-d", "paths="]);
     let (user, password) = (code(&made, "user"), code(&made, "password"));
     assert_eq!(curl(Who::Basic(&user, &password), &storm.url("/test.vo/other"), &[]).status, 200);
     let line = storm.access_of("it", |line| line.get("proxy") == "app-password").pop().unwrap();
@@ -103,18 +103,19 @@ fn forms_of_others_and_broken_ones_are_not_taken() {
     let me = Who::Proxy("voms");
     let mark = format!("mark={}", mark(&curl(me, &url, &[])));
     let list = || stormd(&storm, &["app-password", "list"], "").1;
-    let create = ["-d", "do=create", "-d", "name=x"];
+    let create = ["-d", "do=create", "-d", "name=x", "-d", "paths="];
     for forged in ["", "mark=", "mark=x"] {
         let heard = curl(me, &url, &[&create[..], &["-d", forged]].concat());
         assert!(heard.status == 403 && heard.body.contains("not of this page"), "{}", heard.body);
     }
     for (more, status) in [
-        ("do=create", 400),
-        ("do=create&name=%00", 400),
-        ("do=create&name=x&days=x", 400),
-        ("do=create&name=x&days=9999999999999999999", 400),
-        ("do=create&name=x&days=366", 400),
-        ("do=create&name=x&paths=..", 400),
+        ("do=create&paths=", 400),
+        ("do=create&name=x", 400),
+        ("do=create&paths=&name=%00", 400),
+        ("do=create&paths=&name=x&days=x", 400),
+        ("do=create&paths=&name=x&days=9999999999999999999", 400),
+        ("do=create&paths=&name=x&days=366", 400),
+        ("do=create&name=x&paths=&paths=..", 400),
         ("do=revoke&user=app-abcdefgh", 404),
         ("do=other", 400),
         ("", 400),

@@ -5,16 +5,15 @@ mod attempts;
 mod users;
 mod verified;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::Argon2;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version, password_hash};
 use aws_lc_rs::rand;
 
 pub use attempts::Attempts;
 pub use users::{LocalUser, Users, UsersError, check_user_name, edit_users};
-pub use verified::{Proof, Verified};
+pub use verified::{KEPT, Proof, Verified};
 
 use crate::model::Person;
 
@@ -37,6 +36,10 @@ pub struct Credential {
     pub person: Arc<Person>,
 }
 
+/// What argon2 works in. Freed, it would stay with the allocator, once for each thread that ever was at it:
+/// so it is taken up again, and there is as much of it as were at work at once.
+static MEMORY: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
+
 /// The argon2id hash of a password (RFC 9106), salted, in the PHC string format. Takes some tens of
 /// milliseconds and 19 MiB.
 ///
@@ -45,14 +48,48 @@ pub struct Credential {
 pub fn hash(password: &str) -> Result<String, String> {
     let mut salt = [0_u8; 16];
     rand::fill(&mut salt).map_err(|_| "the system gives no random bytes".to_owned())?;
-    let hashed = Argon2::default().hash_password_with_salt(password.as_bytes(), &salt);
-    hashed.map(|hash| hash.to_string()).map_err(|error| error.to_string())
+    hashed(password, &salt).map(|hash| hash.to_string()).map_err(|error| error.to_string())
+}
+
+fn hashed(password: &str, salt: &[u8]) -> password_hash::Result<PasswordHash> {
+    let argon2 = Argon2::default();
+    Ok(PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::default().into()),
+        params: ParamsString::try_from(argon2.params())?,
+        salt: Some(Salt::new(salt)?),
+        hash: Some(output(&argon2, password, salt)?),
+    })
 }
 
 /// True when it is the password of that hash. As expensive as [`hash`].
 pub fn matches(hash: &str, password: &str) -> bool {
-    PasswordHash::new(hash)
-        .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+    let same = || -> password_hash::Result<bool> {
+        let kept = PasswordHash::new(hash)?;
+        let (Some(salt), Some(wanted)) = (&kept.salt, &kept.hash) else { return Ok(false) };
+        let algorithm = Algorithm::try_from(kept.algorithm.as_str())?;
+        let version = kept.version.map(Version::try_from).transpose()?.unwrap_or_default();
+        let argon2 = Argon2::new(algorithm, version, Params::try_from(&kept)?);
+        // In constant time.
+        Ok(output(&argon2, password, salt)? == *wanted)
+    };
+    same().unwrap_or(false)
+}
+
+fn output(argon2: &Argon2<'_>, password: &str, salt: &[u8]) -> password_hash::Result<Output> {
+    let length = argon2.params().output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let mut out = [0_u8; Output::MAX_LENGTH];
+    let out = out.get_mut(..length).ok_or(password_hash::Error::OutputSize)?;
+    // Whatever is in it is written over.
+    let kept = || MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut memory = kept().pop().unwrap_or_default();
+    memory.resize(argon2.params().block_count(), Block::new());
+    argon2.hash_password_into_with_memory(password.as_bytes(), salt, out, &mut *memory)?;
+    // A hash that another program made may have asked for more.
+    if memory.len() == Params::DEFAULT.block_count() {
+        kept().push(memory);
+    }
+    Ok(Output::new(out)?)
 }
 
 /// True for what [`matches`] can compare with.
@@ -94,6 +131,8 @@ pub fn random_text(length: usize) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use argon2::{PasswordHasher, PasswordVerifier};
+
     use super::*;
 
     #[test]
@@ -103,6 +142,15 @@ mod tests {
         assert!(is_hash(&kept) && matches(&kept, "correct horse"));
         assert!(!matches(&kept, "correct horse ") && !matches(&kept, ""));
         assert_ne!(kept, hash("correct horse").unwrap());
+        // As the library reads and writes it.
+        let argon2 = Argon2::default();
+        argon2.verify_password(b"correct horse", kept.as_str()).unwrap();
+        let theirs = argon2.hash_password_with_salt(b"correct horse", b"sixteen bytes of").unwrap();
+        assert!(matches(&theirs.to_string(), "correct horse"));
+        // What others made may have other parameters, and leaves the memory as it was.
+        let strong = "$argon2id$v=19$m=32768,t=1,p=1$c29tZXNhbHQxMjM0NTY3OA$";
+        assert!(!matches(&format!("{strong}AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), "x"));
+        assert!(matches(&kept, "correct horse"));
         assert!(is_hash(NOBODY) && !matches(NOBODY, ""));
         for broken in ["", "*", "secret", "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA", "$1$a$b"] {
             assert!(!is_hash(broken) && !matches(broken, "secret"), "{broken}");

@@ -62,7 +62,7 @@ impl Format for Users {
     }
 
     fn parse(text: &str, file: &Path) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let warnings = rights(file)?;
+        let warnings = rights(file, None)?;
         let users = read(text, file)?.into_iter().map(|(name, user)| {
             let person = Arc::new(local_person(user.dn, user.fqans));
             (name, Arc::new(Credential { hash: user.hash, person }))
@@ -128,7 +128,8 @@ pub enum UsersError {
 /// (uid and gid) where we may give it away. Comments of others are lost.
 ///
 /// # Errors
-/// Whatever `change` says; a file that does not read; the system's.
+/// Whatever `change` says; a file that does not read; one that others may write to, or that belongs to
+/// others than root, `owner` and ourselves: whoever they put in would be vouched for; the system's.
 pub fn edit_users<T>(
     path: &Path,
     owner: Option<(u32, u32)>,
@@ -143,6 +144,7 @@ pub fn edit_users<T>(
     let place = File::open(folder).map_err(failed(folder, "open the folder"))?;
     let place = Flock::lock(place, FlockArg::LockExclusive)
         .map_err(|(_, errno)| failed(folder, "lock the folder")(errno.into()))?;
+    let account = owner.map(|(uid, _)| uid);
     let (mut users, owner) = match std::fs::metadata(path) {
         Ok(about) => {
             let text = std::fs::read_to_string(path).map_err(failed(path, "read it"))?;
@@ -157,6 +159,7 @@ pub fn edit_users<T>(
     if users == before {
         return Ok(done);
     }
+    rights(path, account).map_err(UsersError::Broken)?;
     let passing = path.with_extension("new");
     let told = failed(&passing, "write it");
     write(&passing, &users, owner).map_err(told)?;
@@ -190,17 +193,20 @@ fn write(
     file.sync_all()
 }
 
-/// Whoever can write the file is everybody.
-fn rights(file: &Path) -> Result<Vec<Problem>, Vec<Problem>> {
+/// Whoever can write the file is everybody. `account` may own it beside root and ourselves.
+fn rights(file: &Path, account: Option<u32>) -> Result<Vec<Problem>, Vec<Problem>> {
     let Ok(about) = std::fs::metadata(file) else { return Ok(Vec::new()) };
     let (mode, owner) = (about.permissions().mode() & 0o7777, about.uid());
     let told = |severity, text| vec![Problem { file: file.to_owned(), line: None, text, severity }];
-    if owner != 0 && owner != nix::unistd::geteuid().as_raw() {
-        let text = format!("belongs to uid {owner}: chown it to root or stormd's account");
+    if owner != 0 && owner != nix::unistd::geteuid().as_raw() && Some(owner) != account {
+        let text = format!(
+            "belongs to uid {owner}: look who is in it, then chown it to root or stormd's account"
+        );
         return Err(told(Severity::Error, text));
     }
     if mode & 0o022 != 0 {
-        let text = format!("others may write to it (mode {mode:o}): chmod 0600");
+        let text =
+            format!("others may write to it (mode {mode:o}): look who is in it, then chmod 0600");
         return Err(told(Severity::Error, text));
     }
     if mode & 0o055 != 0 {
@@ -327,6 +333,28 @@ mod tests {
             let read = Users::parse(HEAD, &path).ok().map(|(_, warnings)| warnings.len());
             assert_eq!(read, well, "{mode:o}");
         }
+    }
+
+    #[test]
+    fn what_others_wrote_is_not_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.db");
+        let add = |name: &str| {
+            edit_users(&path, None, |users| {
+                users.insert(name.to_owned(), alice());
+                Ok(())
+            })
+        };
+        add("alice").unwrap();
+        let before = std::fs::read(&path).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o660)).unwrap();
+        let why = add("bob").unwrap_err().to_string();
+        assert!(why.contains("others may write"), "{why}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        // To look is no harm.
+        assert_eq!(edit_users(&path, None, |users| Ok(users.len())).unwrap(), 1);
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        add("bob").unwrap();
     }
 
     #[test]

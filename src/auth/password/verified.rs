@@ -11,8 +11,8 @@ use aws_lc_rs::rand::SystemRandom;
 
 use super::Credential;
 
-/// How long a password is not verified again.
-const KEPT: Duration = Duration::from_secs(600);
+/// How long a password is not verified again, unless nothing is looked at.
+pub const KEPT: Duration = Duration::from_secs(600);
 /// Passwords that are remembered at once; one more, and all are forgotten.
 const REMEMBERED: usize = 4096;
 
@@ -42,12 +42,12 @@ impl Verified {
         Some(Proof(tag.as_ref().to_vec()))
     }
 
-    /// True when it was right a moment ago for the very same credential: one that was read or made anew
-    /// has to be verified anew.
-    pub fn holds(&self, proof: &Proof, credential: &Arc<Credential>) -> bool {
+    /// True when it was right no longer than `within` ago for the very same credential: one that was read or
+    /// made anew has to be verified anew.
+    pub fn holds(&self, proof: &Proof, credential: &Arc<Credential>, within: Duration) -> bool {
         let known = self.known();
         let found = known.get(proof);
-        found.is_some_and(|(known, at)| Arc::ptr_eq(known, credential) && at.elapsed() < KEPT)
+        found.is_some_and(|(known, at)| Arc::ptr_eq(known, credential) && at.elapsed() <= within)
     }
 
     /// It was right.
@@ -78,11 +78,14 @@ mod tests {
         let (one, anew) = (credential(), credential());
         let verified = Verified::default();
         let proof = verified.proof("alice", "secret").unwrap();
-        assert!(!verified.holds(&proof, &one));
+        assert!(!verified.holds(&proof, &one, KEPT));
         verified.keep(proof.clone(), &one);
-        assert!(verified.holds(&proof, &one));
-        assert!(!verified.holds(&proof, &anew));
-        assert!(!verified.holds(&verified.proof("alice", "Secret").unwrap(), &one));
+        assert!(verified.holds(&proof, &one, KEPT));
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(!verified.holds(&proof, &one, Duration::from_millis(1)));
+        assert!(verified.holds(&proof, &one, Duration::MAX));
+        assert!(!verified.holds(&proof, &anew, Duration::MAX));
+        assert!(!verified.holds(&verified.proof("alice", "Secret").unwrap(), &one, Duration::MAX));
         assert_ne!(Some(proof), Verified::default().proof("alice", "secret"));
         for n in 0..2 * REMEMBERED {
             verified.keep(verified.proof("bob", &n.to_string()).unwrap(), &one);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::super::access::{Needs, driver_error};
 use super::super::requests::now;
+use super::super::scope::in_scope;
 use super::super::{Error, ErrorKind, Srm, Target, WriteOptions, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Algorithm, FileKey, Identity, Stfn};
@@ -246,6 +247,7 @@ impl Srm {
                 "no lock of yours with the token of the If header holds here: lock it anew",
             ));
         };
+        in_scope(who, &Stfn::parse(&own.root)?, Access::Write)?;
         let _guard = self.core.locks.lock(&own.key).await;
         let gone = || Error::new(ErrorKind::Precondition, "the lock has ended: lock it anew");
         if !self.core.dav.table.holds(&own) {
@@ -273,6 +275,8 @@ impl Srm {
             let why = "the lock is somebody else's: only they can unlock it";
             return Err(Error::new(ErrorKind::Denied, why));
         }
+        // It may have been taken above, where an app password is nobody.
+        in_scope(who, &Stfn::parse(&lock.root)?, Access::Write)?;
         let srm = self.clone();
         to_the_end(async move {
             let _guard = srm.core.locks.lock(&lock.key).await;
