@@ -78,6 +78,12 @@ pub fn router<F: Files>(files: Arc<F>, door: DoorOptions) -> Router {
     Router::new().fallback(serve::<F>).with_state(Door { files, options: Arc::new(door) })
 }
 
+/// True for what a page's script asks (Fetch Metadata). It shows the refusal itself; a browser's own window
+/// for a password would stand before that.
+fn is_by_script(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-dest").is_some_and(|value| value == "empty")
+}
+
 /// Longest target that is logged, in characters: a path of ours, every byte of it escaped.
 const MAX_LOGGED: usize = 3 * 4096;
 
@@ -151,7 +157,7 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
             (refusal.response(&head.method), Some(refusal.told()))
         }
     };
-    ask_to_sign_in(&mut response, &who, door.options.secure);
+    ask_to_sign_in(&mut response, &who, door.options.secure && !is_by_script(&head.headers));
     response.extensions_mut().insert(Outcome {
         operation: None,
         target: head.uri.path().chars().take(MAX_LOGGED).collect(),
