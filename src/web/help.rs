@@ -3,13 +3,8 @@
 
 use std::fmt::Write;
 
-use super::page;
+use super::page::{self, PASSWORDS};
 use super::text::{encode_path, escape};
-
-/// Where the app passwords of whoever asks are made.
-pub const PASSWORDS: &str = "/.storm/passwords";
-/// The page of this text.
-pub const HELP: &str = "/.storm/help";
 
 /// What to mount.
 #[derive(Clone, Debug)]

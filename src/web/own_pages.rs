@@ -10,7 +10,8 @@ use axum::routing::get;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::form::{FORM_MAX, Form, Marks};
-use super::help::{self, Address, HELP, PASSWORDS};
+use super::help::{self, Address};
+use super::page::{HELP, PASSWORDS};
 use super::passwords::{self, Reader};
 use super::{ask_to_sign_in, page};
 use crate::model::{Identity, Stfn};

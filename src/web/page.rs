@@ -11,7 +11,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, header};
 
-use super::help::{HELP, PASSWORDS};
 use super::text::escape;
 
 /// Light and dark, wide and narrow.
@@ -22,6 +21,12 @@ pub(super) static SCRIPT: LazyLock<String> = LazyLock::new(|| {
     let lines = include_str!("list.js").lines().map(str::trim_start);
     lines.filter(|line| !line.starts_with("//")).flat_map(|line| [line, "\n"]).collect()
 });
+
+/// Where the app passwords of whoever asks are made.
+pub(super) const PASSWORDS: &str = "/.storm/passwords";
+/// How to mount this server.
+pub(super) const HELP: &str = "/.storm/help";
+
 /// At the foot of every page: words, and the path they lead to.
 const LINKS: &[(&str, &str)] = &[("How to mount", HELP), ("App passwords", PASSWORDS)];
 

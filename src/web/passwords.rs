@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::help::{HELP, PASSWORDS};
 use super::page;
+use super::page::{HELP, PASSWORDS};
 use super::text::{escape, utc};
 use crate::model::Person;
 use crate::srm::{AppPassword, NewAppPassword};
