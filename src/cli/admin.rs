@@ -1,19 +1,16 @@
 //! `stormd admin`: what an administrator asks of the daemon that runs.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Subcommand;
 use http::Method;
 
-use super::{USAGE, say};
+use super::ask;
 use crate::client::{AdminClient, AdminError};
-use crate::config::Config;
-use crate::daemon;
 use crate::srm::AreaUsage;
-use crate::web::utc;
+use crate::web::utc_of_ms;
 
 /// Between two looks at a count that is under way.
 const LOOK: Duration = Duration::from_millis(500);
@@ -41,35 +38,10 @@ pub(super) enum Space {
 
 pub(super) fn run(config: &Path, command: Admin) -> ExitCode {
     let Admin::Space(command) = command;
-    let config = match Config::load(config) {
-        Ok(config) => config,
-        Err(problems) => {
-            say(daemon::problems_text(&problems));
-            return ExitCode::from(USAGE);
-        }
-    };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            say(format!("stormd: {error}"));
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(space(&config.paths.state, command)) {
-        Ok(text) => {
-            // The exit code says it too, if nobody reads.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            say(format!("stormd: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    ask::run(config, |client| space(client, command))
 }
 
-async fn space(state: &Path, command: Space) -> Result<String, AdminError> {
-    let client = AdminClient::find(state)?;
+async fn space(client: AdminClient, command: Space) -> Result<String, AdminError> {
     let before = known(&client).await?;
     let Space::Check { area } = command else { return Ok(table(&before, false)) };
     let mut path = "/space/check".to_owned();
@@ -102,8 +74,7 @@ async fn known(client: &AdminClient) -> Result<Vec<AreaUsage>, AdminError> {
 fn table(areas: &[AreaUsage], checked: bool) -> String {
     let mut text = String::new();
     for AreaUsage { area, used, drift, scanned_ms, scanning } in areas {
-        let scanned = scanned_ms.and_then(|ms| u64::try_from(ms).ok());
-        let scanned = scanned.map(|ms| utc(UNIX_EPOCH + Duration::from_millis(ms)));
+        let scanned = scanned_ms.map(utc_of_ms);
         text += &format!("{area}: {used} bytes used");
         text += &match (checked, &scanned, scanning) {
             (true, _, _) if *drift == 0 => ", as was known".to_owned(),

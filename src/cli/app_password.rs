@@ -1,20 +1,16 @@
 //! `stormd app-password`: app passwords, made and revoked by an administrator, of the daemon that runs.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Subcommand;
 use http::Method;
 
-use super::{USAGE, say};
+use super::ask;
 use crate::client::{AdminClient, AdminError};
-use crate::config::Config;
-use crate::daemon;
 use crate::srm::{AppPassword, AppPasswordAsked, NewAppPassword};
 use crate::web::control::NewFor;
-use crate::web::utc;
+use crate::web::utc_of_ms;
 
 /// App passwords.
 #[derive(Debug, Subcommand)]
@@ -60,35 +56,10 @@ pub(super) enum AppPasswords {
 }
 
 pub(super) fn run(config: &Path, command: AppPasswords) -> ExitCode {
-    let config = match Config::load(config) {
-        Ok(config) => config,
-        Err(problems) => {
-            say(daemon::problems_text(&problems));
-            return ExitCode::from(USAGE);
-        }
-    };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            say(format!("stormd: {error}"));
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(ask(&config.paths.state, command)) {
-        Ok(text) => {
-            // The exit code says it too, if nobody reads.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            say(format!("stormd: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    ask::run(config, |client| answer(client, command))
 }
 
-async fn ask(state: &Path, command: AppPasswords) -> Result<String, AdminError> {
-    let client = AdminClient::find(state)?;
+async fn answer(client: AdminClient, command: AppPasswords) -> Result<String, AdminError> {
     let odd = |error: serde_json::Error| {
         AdminError::Refused(format!("the answer does not read: {error}"))
     };
@@ -104,7 +75,7 @@ async fn ask(state: &Path, command: AppPasswords) -> Result<String, AdminError> 
                 "user name: {}\npassword:  {password}\nends:      {} UTC\n\
                  The password is not shown again.\n",
                 about.user,
-                day(about.ends_ms)
+                utc_of_ms(about.ends_ms)
             ))
         }
         AppPasswords::List { dn } => {
@@ -126,17 +97,13 @@ fn line(one: &AppPassword) -> String {
     let rights = if one.write { "read and write" } else { "read" };
     let paths = if one.paths.is_empty() { "everything".to_owned() } else { one.paths.join(" ") };
     let used =
-        one.used_ms.map_or_else(|| "never used".to_owned(), |at| format!("used {}", day(at)));
+        one.used_ms.map_or_else(|| "never used".to_owned(), |at| format!("used {}", utc_of_ms(at)));
     format!(
         "{} {:?} of {}{}: {rights} {paths}, ends {}, {used}\n",
         one.user,
         one.name,
         one.dn,
         one.fqans.iter().map(|fqan| format!(" {fqan}")).collect::<String>(),
-        day(one.ends_ms)
+        utc_of_ms(one.ends_ms)
     )
-}
-
-fn day(ms: i64) -> String {
-    utc(UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or_default()))
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod app_password;
+mod ask;
 mod authz;
 mod format;
 mod help;

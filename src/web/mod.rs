@@ -23,5 +23,6 @@ pub use own_pages::{OwnPages, is_host};
 pub use query::browse;
 pub use sign_in::ask_to_sign_in;
 pub use text::{
-    clamp, encode_path, escape, http_date, human_size, rfc3339, utc, write_escaped, write_path,
+    clamp, encode_path, escape, http_date, human_size, rfc3339, utc, utc_of_ms, write_escaped,
+    write_path,
 };

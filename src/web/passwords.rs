@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::page;
 use super::page::{HELP, PASSWORDS};
-use super::text::{escape, utc};
+use super::text::{escape, utc_of_ms};
 use crate::model::Person;
 use crate::srm::{AppPassword, NewAppPassword};
 
@@ -61,7 +61,7 @@ pub(super) fn made(new: &NewAppPassword) -> String {
         escape(password),
         escape(&about.name),
         what_for(about),
-        day(about.ends_ms),
+        utc_of_ms(about.ends_ms),
     );
     end(out)
 }
@@ -101,7 +101,7 @@ fn table(out: &mut String, reader: &Reader<'_>, own: &[AppPassword]) {
          </tr></thead>\n<tbody>\n",
     );
     for one in own {
-        let used = one.used_ms.map_or_else(|| "never".to_owned(), day);
+        let used = one.used_ms.map_or_else(|| "never".to_owned(), utc_of_ms);
         let over = at(one.ends_ms) <= SystemTime::now();
         let _ = writeln!(
             out,
@@ -113,7 +113,7 @@ fn table(out: &mut String, reader: &Reader<'_>, own: &[AppPassword]) {
             name = escape(&one.name),
             user = escape(&one.user),
             what = what_for(one),
-            ends = day(one.ends_ms),
+            ends = utc_of_ms(one.ends_ms),
             over = if over { " (over)" } else { "" },
             hidden = mark(reader),
         );
@@ -160,10 +160,6 @@ fn what_for(one: &AppPassword) -> String {
 
 fn at(ms: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or_default())
-}
-
-fn day(ms: i64) -> String {
-    utc(at(ms))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Texts for people and for URLs: escapes, sizes, times. None of them panics on odd input.
 
 use std::fmt::Write;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
@@ -103,6 +103,11 @@ pub fn rfc3339(at: SystemTime) -> String {
 /// A time for people: `1994-11-06 08:49:37`, UTC.
 pub fn utc(at: SystemTime) -> String {
     stamp(at, ' ', "")
+}
+
+/// As [`utc`], of milliseconds since 1970.
+pub fn utc_of_ms(ms: i64) -> String {
+    utc(UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or_default()))
 }
 
 /// A time for people, to the minute: `06 Nov 1994 08:49`, UTC.
