@@ -15,6 +15,7 @@ mod changes;
 mod checks;
 mod checksum;
 mod compare;
+mod compared;
 mod copy;
 mod copy_data;
 mod copy_work;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::access::driver_error;
 use super::acl::of_published;
-use super::compare::Compared;
+use super::compared::{Compared, sums};
 use super::files::{
-    Mark, Old, Replaced, Seal, all_kept, discard, discard_successor, published_by, seal, set_mark,
-    sync_names,
+    Mark, Old, Replaced, Seal, adler32, all_kept, discard, discard_successor, published_by, seal,
+    set_mark, sync_names,
 };
 use super::{Error, ErrorKind, blocking};
-use crate::fsdriver::{DriverError, Kind};
+use crate::fsdriver::{DriverError, Kind, Stat};
 use crate::model::{Algorithm, Digests, OverwriteMode, Protocol, RelPath, RequestToken};
 use crate::namespace::StorageArea;
 
@@ -183,7 +183,8 @@ impl Publish {
         if self.mode == OverwriteMode::WhenFilesAreDifferent
             && existing.is_some_and(|old| old.size == stat.size)
         {
-            let (new, old) = match self.sums(&file, &stat) {
+            let known = (&stat, adler32);
+            let (new, old) = match sums(self.compared.as_ref(), known, driver, &self.target) {
                 Ok(sums) => sums,
                 Err(changed) => return Ok(Outcome::Later(changed)),
             };
@@ -198,6 +199,15 @@ impl Publish {
         drop(file);
         self.rename()?;
         Ok(Outcome::published(stat.size, before))
+    }
+
+    /// What is known of the bytes that were put without reading them.
+    pub(super) fn known(&self, file: &File, stat: &Stat) -> Option<String> {
+        match &self.origin {
+            Origin::Mover => None,
+            Origin::Door => adler32(&*self.area.driver, file, stat),
+            Origin::Copy(sum) => sum.clone(),
+        }
     }
 
     /// Bytes of what is about to be replaced.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::acl::Accounts;
 use super::checks::{not_in_request, of_files};
-use super::compare::Compared;
+use super::compared::Compared;
 use super::files::hidden_name;
 use super::live::Live;
 use super::publish::{Origin, Outcome, Publish, Room, made_at_prepare, publish_all, still_written};
