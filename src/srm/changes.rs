@@ -32,6 +32,15 @@ impl Announced {
 }
 
 impl Srm {
+    /// # Errors
+    /// [`ErrorKind::Busy`] while an SRM put on the file is not done: it is the put's to write.
+    pub(super) fn no_put_on(&self, key: &FileKey) -> Result<(), Error> {
+        match self.core.requests.put_on(key) {
+            Some(_) => Err(Error::new(ErrorKind::Busy, "an SRM put on this file is not done")),
+            None => Ok(()),
+        }
+    }
+
     /// Announces that a file is to come, go, or get another content; `also` is forgotten with it.
     ///
     /// # Errors
@@ -66,6 +75,16 @@ impl Srm {
             }
         }
         drop(changing);
+    }
+
+    /// As [`Srm::settle`]; where a new content is `there`, who reads the old one by a pin is aborted.
+    pub(super) async fn settle_content(&self, announced: Announced, there: bool) {
+        let key = announced.key.clone();
+        self.settle(announced).await;
+        self.core.requests.bump();
+        if there {
+            self.abort_gets(self.core.requests.pins_on(&key)).await;
+        }
     }
 
     pub(super) async fn settle_all(&self, resized: &[Resized], intents: Vec<IntentId>) {

@@ -83,9 +83,7 @@ impl Srm {
         if let Some(Entry { kind: super::EntryKind::Directory, .. }) = existing {
             return Err(Error::new(ErrorKind::IsADirectory, "the path is a directory"));
         }
-        if self.core.requests.put_on(&located.key()).is_some() {
-            return Err(Error::new(ErrorKind::Busy, "an SRM put on this file is not done"));
-        }
+        self.no_put_on(&located.key())?;
         self.unlocked(&located.key(), touch(existing.as_ref()))?;
         judge(options.precondition.as_ref(), existing.as_ref())?;
         if let Some(part) = options.part {
@@ -205,9 +203,7 @@ impl Srm {
         let key = located.key();
         let sync = self.site().config.http.fsync;
         let _guard = self.core.locks.lock(&key).await;
-        if self.core.requests.put_on(&key).is_some() {
-            return Err(Error::new(ErrorKind::Busy, "an SRM put on this file is not done"));
-        }
+        self.no_put_on(&key)?;
         let existing = look_soon(&located).await?;
         self.unlocked(&key, touch(existing.as_ref()))?;
         judge(existing.as_ref())?;
@@ -265,11 +261,7 @@ impl Srm {
             tracing::warn!(%error, "hidden file of an upload left behind: the next start clears it");
             announced.keep_litter();
         }
-        self.settle(announced).await;
-        self.core.requests.bump();
-        if published.is_ok() {
-            self.abort_gets(self.core.requests.pins_on(&key)).await;
-        }
+        self.settle_content(announced, published.is_ok()).await;
         published
     }
 }
