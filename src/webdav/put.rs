@@ -347,9 +347,13 @@ fn write<U: UploadHandle>(
 
 fn unwritable(error: &std::io::Error) -> Error {
     match error.kind() {
-        IoKind::StorageFull | IoKind::QuotaExceeded => Error::new(
+        IoKind::StorageFull => Error::new(
+            ErrorKind::DiskFull,
+            "the disk of the storage area is full: remove something, or tell the server's administrator",
+        ),
+        IoKind::QuotaExceeded => Error::new(
             ErrorKind::NoFreeSpace,
-            "the storage area is full: remove something, or ask its administrator for more",
+            "the quota of the storage area is used up: remove something, or ask its administrator for more",
         ),
         IoKind::FileTooLarge => Error::new(
             ErrorKind::InvalidRequest,
