@@ -4,6 +4,8 @@
 
 #[path = "locks/at_the_change.rs"]
 mod at_the_change;
+#[path = "locks/both_ends.rs"]
+mod both_ends;
 mod common;
 #[path = "locks/properties.rs"]
 mod properties_follow;
