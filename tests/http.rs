@@ -4,6 +4,8 @@
 
 mod common;
 
+#[path = "http/clients.rs"]
+mod clients;
 #[path = "http/digests.rs"]
 mod digests;
 #[path = "http/many.rs"]

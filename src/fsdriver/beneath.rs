@@ -172,7 +172,8 @@ impl From<Errno> for DriverError {
             Errno::EXIST => Self::Exists,
             Errno::NOTEMPTY => Self::NotEmpty,
             Errno::ACCESS | Errno::PERM => Self::Denied,
-            Errno::NOSPC | Errno::DQUOT => Self::NoSpace,
+            Errno::NOSPC => Self::NoSpace,
+            Errno::DQUOT => Self::OverQuota,
             Errno::NAMETOOLONG | Errno::INVAL | Errno::ILSEQ => Self::BadName,
             Errno::OPNOTSUPP | Errno::NOSYS => Self::NotSupported,
             // RESOLVE_BENEATH answers EXDEV for a link that leads out; rename's EXDEV is told apart

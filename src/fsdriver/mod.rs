@@ -109,9 +109,12 @@ pub enum DriverError {
     /// The kernel says no.
     #[error("the file system does not permit it")]
     Denied,
-    /// Full, or over quota.
+    /// Full.
     #[error("no space left on the file system")]
     NoSpace,
+    /// What it gives to one account or project is used up.
+    #[error("the quota of the file system is used up")]
+    OverQuota,
     /// Name too long, or not taken by the file system.
     #[error("the file system does not take that name")]
     BadName,

@@ -57,7 +57,7 @@ impl Posix {
             begun.hidden.map_or(Ok(()), |hidden| self.remove_file(&hidden)).and(set)
         });
         match result {
-            Err(DriverError::NoSpace) => Ok(()),
+            Err(DriverError::NoSpace | DriverError::OverQuota) => Ok(()),
             Err(DriverError::Io(error)) if Errno::from_io_error(&error) == Some(Errno::ROFS) => {
                 Ok(())
             }

@@ -78,8 +78,7 @@ impl Srm {
         self.expand_directories(live, who, directories.collect()).await?;
         let rows: Vec<_> = rows.into_iter().filter(|row| row.levels.is_none()).collect();
         let mut prepared = self.prepare_copies(live, who, rows.clone()).await?;
-        let is_full =
-            |one: &Found| matches!(one, (_, Err(error)) if error.kind == ErrorKind::NoFreeSpace);
+        let is_full = |one: &Found| matches!(one, (_, Err(error)) if error.kind.is_full());
         // Before there is no room, what may go is removed.
         if prepared.iter().any(is_full) && self.make_room().await {
             let (full, rest): (Vec<_>, Vec<_>) = prepared.into_iter().partition(is_full);

@@ -254,7 +254,7 @@ impl Srm {
 /// More was written than there is room for: the codes that srmPutDone knows.
 fn too_much(error: Error) -> Error {
     match error.kind {
-        ErrorKind::NoFreeSpace | ErrorKind::NoUserSpace => {
+        ErrorKind::NoFreeSpace | ErrorKind::DiskFull | ErrorKind::NoUserSpace => {
             Error::new(ErrorKind::ExceedAllocation, error.explanation)
         }
         _ => error,

@@ -262,9 +262,11 @@ pub(super) fn judge(
     existing: Option<&Entry>,
 ) -> Result<(), Error> {
     match precondition {
-        Some(holds) if !holds(existing) => {
-            Err(Error::new(ErrorKind::Precondition, "a condition of the request does not hold"))
-        }
+        Some(holds) if !holds(existing) => Err(unmet()),
         _ => Ok(()),
     }
+}
+
+pub(super) fn unmet() -> Error {
+    Error::new(ErrorKind::Precondition, "a condition of the request does not hold")
 }

@@ -200,6 +200,9 @@ fn desktops(address: &Address) -> Vec<Section> {
     let gnome = vec![
         Say("In Files: Other Locations, Connect to Server. In a terminal:".to_owned()),
         Type(format!("gio mount {}", address.with("davs"))),
+        Say("It asks for USER and PASSWORD only where reading takes them. Where everybody may read, it mounts \
+             without, and can't write: take rclone there."
+            .to_owned()),
     ];
     let kde =
         vec![Say("In Dolphin, in the location bar:".to_owned()), Type(address.with("webdavs"))];

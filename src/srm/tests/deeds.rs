@@ -18,7 +18,7 @@ use crate::store::FileRow;
 const BUSY: usize = 200;
 
 /// Whatever is there.
-const OVER: Carry = Carry { overwrite: true, deep: true };
+const OVER: Carry = Carry { overwrite: true, deep: true, precondition: None };
 
 /// What came of a step, as far as files are concerned.
 #[derive(Debug)]

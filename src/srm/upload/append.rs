@@ -10,7 +10,7 @@ use super::super::{Error, ErrorKind};
 /// Writes all of that. Blocks.
 ///
 /// # Errors
-/// [`ErrorKind::NoFreeSpace`]; [`ErrorKind::InvalidRequest`] for more than a file of the file system holds.
+/// [`ErrorKind::DiskFull`]; [`ErrorKind::NoFreeSpace`] over quota; [`ErrorKind::InvalidRequest`] for more than a file of the file system holds.
 pub fn append(mut file: &File, pieces: &[Bytes]) -> Result<(), Error> {
     let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
     let mut rest = slices.as_mut_slice();
@@ -27,9 +27,13 @@ pub fn append(mut file: &File, pieces: &[Bytes]) -> Result<(), Error> {
 
 fn unwritable(error: &IoError) -> Error {
     match error.kind() {
-        IoKind::StorageFull | IoKind::QuotaExceeded => Error::new(
+        IoKind::StorageFull => Error::new(
+            ErrorKind::DiskFull,
+            "the disk of the storage area is full: remove something, or tell the server's administrator",
+        ),
+        IoKind::QuotaExceeded => Error::new(
             ErrorKind::NoFreeSpace,
-            "the storage area is full: remove something, or ask its administrator for more",
+            "the quota of the storage area is used up: remove something, or ask its administrator for more",
         ),
         IoKind::FileTooLarge => Error::new(
             ErrorKind::InvalidRequest,

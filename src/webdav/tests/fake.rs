@@ -94,6 +94,14 @@ impl Fake {
         }
     }
 
+    fn judge(&self, carry: &Carry, from: &Path, to: &Path) -> Result<(), Error> {
+        let (from, to) = (self.entry(from).ok(), self.entry(to).ok());
+        match &carry.precondition {
+            Some(holds) if !holds(from.as_ref(), to.as_ref()) => Err(unmet()),
+            _ => Ok(()),
+        }
+    }
+
     fn entry(&self, path: &Path) -> Result<Entry, Error> {
         let meta = fs::metadata(path).map_err(|e| error(&e))?;
         Ok(Entry {
@@ -125,6 +133,10 @@ fn error(error: &io::Error) -> Error {
         _ => ErrorKind::Internal,
     };
     Error::new(kind, error.to_string())
+}
+
+fn unmet() -> Error {
+    Error::new(ErrorKind::Precondition, "the condition does not hold")
 }
 
 fn parent_is_there(path: &Path) -> Result<(), Error> {
@@ -206,7 +218,7 @@ impl Files for Fake {
             return Err(Error::new(ErrorKind::IsADirectory, "a directory"));
         }
         if options.precondition.is_some_and(|holds| !holds(there.as_ref())) {
-            return Err(Error::new(ErrorKind::Precondition, "the condition does not hold"));
+            return Err(unmet());
         }
         *self.expected.lock().unwrap() = options.expected_size;
         let number = self.created.fetch_add(1, Ordering::Relaxed);
@@ -245,6 +257,7 @@ impl Files for Fake {
         if !created && !carry.overwrite {
             return Err(Error::new(ErrorKind::Exists, "it is there"));
         }
+        self.judge(&carry, &from, &to)?;
         fs::rename(from, to).map_err(|e| error(&e))?;
         Ok(Carried::Done { created, failed: Vec::new() })
     }
@@ -260,6 +273,7 @@ impl Files for Fake {
         let path = self.enter(who, &Target::Stfn(from.clone()))?;
         let into = self.enter(who, &Target::Stfn(to.clone()))?;
         let created = !into.exists();
+        self.judge(&carry, &path, &into)?;
         if !path.is_dir() {
             fs::copy(path, into).map_err(|e| error(&e))?;
             return Ok(Carried::Done { created, failed: Vec::new() });
