@@ -237,12 +237,13 @@ impl Copying {
             ..WriteOptions::default()
         };
         let place = Target::Stfn(target.stfn.clone());
-        let upload = self.srm.create(&self.who, &place, options).await?;
+        let mut upload = self.srm.create(&self.who, &place, options).await?;
+        let file = upload.begin().await?;
         let keys = (source.key(), target.key());
         let (srm, stop, to) = (self.srm.clone(), self.stop.clone(), target.clone());
         let copied = blocking(move || {
             let mut go_on = || !stop.is_cancelled();
-            let copied = copy_file(&srm, &source, &to, &upload.file, &mut go_on)?;
+            let copied = copy_file(&srm, &source, &to, &file, &mut go_on)?;
             Ok((upload, copied.ok_or_else(stopped)?))
         });
         let (upload, copied) = copied.await?;
@@ -251,7 +252,7 @@ impl Copying {
         }
         let has_sum = copied.adler32.is_some();
         let digests = copied.adler32.map(|sum| (Algorithm::Adler32, sum));
-        let published = upload.run(copied.size, digests.into_iter().collect()).await?;
+        let published = upload.run(Vec::new(), copied.size, digests.into_iter().collect()).await?;
         if !has_sum {
             let place = (Arc::clone(&target.area), target.path.clone());
             self.srm.checksum_later(owner(&self.who), vec![place]);

@@ -41,7 +41,8 @@ impl Srm {
             Ok(Published { created: false, entry })
         })
         .await;
-        self.settle_content(announced, written.is_ok()).await;
+        let there = written.as_ref().ok().map(|written| written.entry.size);
+        self.settle_content(announced, there).await;
         written
     }
 }

@@ -7,10 +7,8 @@ use std::sync::Arc;
 use super::access::driver_error;
 use super::acl::of_published;
 use super::compared::{Compared, sums};
-use super::files::{
-    Mark, Old, Replaced, Seal, adler32, all_kept, discard, discard_successor, published_by, seal,
-    set_mark, sync_names,
-};
+use super::files::{adler32, all_kept, discard, discard_successor, sync_names};
+use super::seal::{Mark, Old, Replaced, Seal, published_by, seal, set_mark};
 use super::{Error, ErrorKind, blocking};
 use crate::fsdriver::{DriverError, Kind, Stat};
 use crate::model::{Algorithm, Digests, OverwriteMode, Protocol, RelPath, RequestToken};
@@ -213,7 +211,10 @@ impl Publish {
     /// Bytes of what is about to be replaced.
     fn seal(&self, file: &File, adler32: Option<String>) -> Result<Option<u64>, Error> {
         let directory = self.target.parent().unwrap_or_else(RelPath::root);
-        let acl = Some(of_published(&self.area, &directory, self.reader)?);
+        let told = |error| driver_error(error, &directory);
+        let open = self.area.driver.directory(&directory).map_err(told)?;
+        let inherited = open.default_acl().map_err(told)?;
+        let acl = Some(of_published(&self.area, inherited, self.reader));
         let replaced = self.area.driver.file_size(&self.target);
         let replaced = replaced.map_err(|error| driver_error(error, &self.target))?;
         let old = replaced.map_or(Old::Missing, Old::Replaced);

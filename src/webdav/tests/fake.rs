@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use bytes::Bytes;
+
 use crate::model::{Algorithm, Digests, FileKey, Identity, RelPath, Stfn};
 use crate::srm::{
     Beside, Besides, Browse, Browsed, Carried, Carry, DavLock, DeadProperty, Entry, EntryKind,
     Error, ErrorKind, Lister, LockWanted, May, Part, Precondition, PropertyPatch, Published, Quota,
-    Reader, Target, Tree, Wanted, WriteOptions,
+    Reader, Target, Tree, Wanted, WriteOptions, append,
 };
 use crate::store::Millis;
 use crate::webdav::{Files, UploadHandle};
@@ -227,7 +229,8 @@ impl Files for Fake {
         };
         let sums = self.sums.clone();
         let (part, modified) = (options.part, options.modified);
-        Ok(FakeUpload { file: file.map_err(|e| error(&e))?, temporary, path, part, modified, sums })
+        let file = Arc::new(file.map_err(|e| error(&e))?);
+        Ok(FakeUpload { file, temporary, path, part, modified, sums })
     }
 
     fn is_own_address(&self, host: &str, port: Option<u16>) -> bool {
@@ -403,7 +406,7 @@ impl Files for Fake {
 }
 
 pub(super) struct FakeUpload {
-    file: File,
+    file: Arc<File>,
     temporary: PathBuf,
     path: PathBuf,
     part: Option<Part>,
@@ -412,11 +415,17 @@ pub(super) struct FakeUpload {
 }
 
 impl UploadHandle for FakeUpload {
-    fn file(&self) -> &File {
-        &self.file
+    async fn begin(&mut self) -> Result<Arc<File>, Error> {
+        Ok(Arc::clone(&self.file))
     }
 
-    async fn publish(self, size: u64, digests: Digests) -> Result<Published, Error> {
+    async fn publish(
+        self,
+        rest: Vec<Bytes>,
+        size: u64,
+        digests: Digests,
+    ) -> Result<Published, Error> {
+        append(&self.file, &rest)?;
         assert_eq!(self.file.metadata().unwrap().len(), size);
         let created = !self.path.exists();
         match self.part {
