@@ -209,8 +209,8 @@ impl Upload {
                     )),
                     there => judge(precondition.as_ref(), there),
                 };
-                let whole = Whole { file, rest, size, digests, modified, reader };
-                let published = srm.publish_file(located, judge, whole).await;
+                let whole = Whole { rest, size, digests, modified, reader };
+                let published = srm.publish_file(located, judge, file, whole).await;
                 // Until it counts as used.
                 drop(hold);
                 published

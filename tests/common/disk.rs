@@ -1,6 +1,6 @@
 //! File systems of a test's own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A file system in a file, by a loop mount. Needs root, and a kernel that knows it.
@@ -27,6 +27,18 @@ impl Disk {
     /// btrfs without ACLs: the one that still knows the option.
     pub fn without_acls() -> Self {
         Self::new("mkfs.btrfs", &["-q"], 128, ",noacl")
+    }
+
+    /// One by FUSE, mounted on that folder: it has no files without a name, and the kernel has nothing of it at
+    /// hand.
+    pub fn by_fuse(folder: &Path) -> Self {
+        let dir = tempfile::TempDir::with_prefix("stormd-disk-").unwrap();
+        let image = dir.path().join("image");
+        std::fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+        let (image, target) = (image.display().to_string(), folder.display().to_string());
+        run("mke2fs", &["-q", "-F", "-t", "ext4", "-m", "0", &image]);
+        run("fuse2fs", &[&image, &target]);
+        Self { dir, mount: folder.to_owned() }
     }
 
     /// Bytes that are free, once all that was written is on disk.

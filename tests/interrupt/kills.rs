@@ -1,9 +1,12 @@
 //! kill -9 in the middle of an overwrite: before each step of it, and at random moments.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::common::client::Tls;
+use super::common::disk::Disk;
+use super::common::storm::Area;
 use super::common::trace::Trace;
 use super::common::usage::count;
 use super::common::wire::{self, head};
@@ -12,51 +15,130 @@ use super::faults::some_of_a_part;
 use super::*;
 
 const SIZE: usize = 2_000_000;
+/// So little is written where it gets its name.
+const SMALL: usize = 5000;
 
-/// Each step between a body and its acknowledgement: the process dies as it takes it.
+/// Steps between a body and its acknowledgement, on file systems that have files without a name.
+const STEPS: [(&str, usize); 6] = [
+    ("fsync", 1),
+    ("fsetxattr", 1),
+    ("fsetxattr", 2),
+    ("linkat", 1),
+    ("renameat2,renameat", 1),
+    ("fsync", 2),
+];
+
+/// A change of the file at `name`: the process dies as it takes a step of it. True where the old state stands.
+async fn killed(
+    scene: &mut Scene,
+    place: &Place,
+    (method, name): (&str, &str),
+    (old, new): (Option<&[u8]>, &[u8]),
+    (call, nth): (&str, usize),
+) -> bool {
+    let before = old.map_or(0, <[u8]>::len);
+    let what = format!("{method} of {} over {before}, killed at {call} {nth}", new.len());
+    let path = place.path(name);
+    let trace = Trace::kill(scene.storm.pid(), call, nth);
+    let mut conn = Conn::tls(&scene.voms, scene.storm.ports.https).await.unwrap();
+    let answer = match method {
+        "PUT" => conn.request("PUT", &path, &[], new).await,
+        _ => {
+            let to = [("destination", path.as_str())];
+            conn.request("COPY", &place.path("source"), &to, b"").await
+        }
+    };
+    drop(trace);
+    scene.storm.restart();
+    let found = std::fs::read(place.root.join(name)).ok();
+    let stands_new = found.as_deref() == Some(new);
+    assert!(stands_new || found.as_deref() == old, "{what}: neither the old nor the new");
+    if let Ok(answer) = answer {
+        let status = if old.is_some() { 204 } else { 201 };
+        assert_eq!(answer.status, status, "{what}: {}", answer.text());
+        assert!(stands_new, "{what}: it was acknowledged");
+    }
+    place.tidy(scene, &what).await;
+    !stands_new
+}
+
+/// Each step between a body and its acknowledgement.
 #[tokio::test]
 async fn at_each_step() {
     let mut scene = Scene::new();
     let place = Place::of(&scene, "TESTVO", "test.vo");
     count(&scene.storm);
     let mut seen = (0, 0);
-    for method in ["PUT", "COPY"] {
-        for (call, nth) in [
-            ("fsync", 1),
-            ("fsetxattr", 1),
-            ("fsetxattr", 2),
-            ("linkat", 1),
-            ("renameat2,renameat", 1),
-            ("fsync", 2),
-        ] {
-            let what = format!("{method}, killed at {call} {nth}");
-            let (old, new) = (bytes(SIZE, 1), bytes(SIZE, 2));
-            place.put(&scene, "f", &old, &what).await;
-            place.put(&scene, "source", &new, &what).await;
-            let trace = Trace::kill(scene.storm.pid(), call, nth);
-            let mut conn = Conn::tls(&scene.voms, scene.storm.ports.https).await.unwrap();
-            let answer = match method {
-                "PUT" => conn.request("PUT", "/test.vo/f", &[], &new).await,
-                _ => {
-                    let to = [("destination", "/test.vo/f")];
-                    conn.request("COPY", "/test.vo/source", &to, b"").await
-                }
-            };
-            drop(trace);
-            scene.storm.restart();
-            let found = std::fs::read(place.root.join("f")).unwrap();
-            assert!(found == old || found == new, "{what}: {} bytes of neither", found.len());
-            if let Ok(answer) = answer {
-                assert_eq!(answer.status, 204, "{what}: {}", answer.text());
-                assert!(found == new, "{what}: it was acknowledged");
-            }
-            seen = if found == old { (seen.0 + 1, seen.1) } else { (seen.0, seen.1 + 1) };
-            place.tidy(&scene, &what).await;
-            place.put(&scene, "f", b"later", &what).await;
+    for (method, size) in [("PUT", SIZE), ("PUT", SMALL), ("COPY", SIZE)] {
+        for step in STEPS {
+            let (old, new) = (bytes(size, 1), bytes(size, 2));
+            place.put(&scene, "f", &old, method).await;
+            place.put(&scene, "source", &new, method).await;
+            let stands = (Some(&old[..]), &new[..]);
+            let is_old = killed(&mut scene, &place, (method, "f"), stands, step).await;
+            seen = if is_old { (seen.0 + 1, seen.1) } else { (seen.0, seen.1 + 1) };
+            place.put(&scene, "f", b"later", method).await;
         }
     }
     println!("old={} new={}", seen.0, seen.1);
-    assert!(seen.0 >= 8 && seen.1 >= 2, "both sides of the rename: {seen:?}");
+    assert!(seen.0 >= 12 && seen.1 >= 3, "both sides of the rename: {seen:?}");
+    // A new name.
+    for (n, size) in [SIZE, SMALL].into_iter().enumerate() {
+        for step in STEPS {
+            let (name, new) = (format!("new.{n}.{}.{}", step.0, step.1), bytes(size, 3));
+            killed(&mut scene, &place, ("PUT", &name), (None, &new), step).await;
+            place.put(&scene, &name, b"later", "a new name").await;
+        }
+    }
+}
+
+/// The same where every file has a name: in all of an area, and in one directory of it, for the first who
+/// comes there.
+#[tokio::test]
+async fn where_every_file_has_a_name() {
+    let dir = tempfile::TempDir::with_prefix("stormd-named-").unwrap();
+    let whole = dir.path().join("whole");
+    let mixed = dir.path().join("mixed");
+    let below = mixed.join("below");
+    std::fs::create_dir_all(&whole).unwrap();
+    std::fs::create_dir_all(&below).unwrap();
+    let _disks = (Disk::by_fuse(&whole), Disk::by_fuse(&below));
+    let area = |name, stfn, root: &Path| {
+        let root = Some(root.to_owned());
+        Area { name, stfn, vo: None, anonymous: false, root }
+    };
+    let areas = vec![area("WHOLE", "whole", &whole), area("MIXED", "mixed", &mixed)];
+    let mut scene = Scene::with("", areas, |_| ());
+    count(&scene.storm);
+    let whole = Place { area: "WHOLE", stfn: "whole", root: whole };
+    let mixed = Place { area: "MIXED", stfn: "mixed", root: mixed };
+    let mut seen = (0, 0);
+    for (place, prefix) in [(&whole, ""), (&mixed, "below/")] {
+        for size in [SIZE, SMALL] {
+            for (n, step) in [
+                ("fsetxattr", 1),
+                ("fsync", 1),
+                ("renameat2,renameat", 1),
+                ("renameat2,renameat", 2),
+                ("fsync", 2),
+            ]
+            .into_iter()
+            .enumerate()
+            {
+                let (old, new) = (bytes(size, 1), bytes(size, 2));
+                let name = format!("{prefix}{size}.{n}");
+                scene.storm.restart();
+                killed(&mut scene, place, ("PUT", &name), (None, &new), step).await;
+                place.put(&scene, &name, &old, "by name").await;
+                scene.storm.restart();
+                let stands = (Some(&old[..]), &new[..]);
+                let is_old = killed(&mut scene, place, ("PUT", &name), stands, step).await;
+                seen = if is_old { (seen.0 + 1, seen.1) } else { (seen.0, seen.1 + 1) };
+                place.put(&scene, &name, b"later", "by name").await;
+            }
+        }
+    }
+    assert!(seen.0 >= 12 && seen.1 >= 4, "both sides of the rename: {seen:?}");
 }
 
 /// Parts are written in place: a kill leaves some of one, and no checksum that is not of what stands there.

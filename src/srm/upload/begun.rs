@@ -64,11 +64,12 @@ impl Srm {
         let intents = self.core.store.announce(vec![Intent::Discard { hidden: key }]).await?;
         let (place, hidden) = (Arc::clone(area), path.clone());
         let named = Named { srm: self.clone(), area: Arc::clone(area), path, intents };
-        let make = move || {
-            let made = place.driver.begin(&directory, Some(&hidden));
-            made.map_err(|error| not_begun(error, &directory))
+        // Should nobody wait for it any more, it is removed once it is there, not before.
+        let make = move || match place.driver.begin(&directory, Some(&hidden)) {
+            Ok(made) => Ok((made.file, named)),
+            Err(error) => Err(not_begun(error, &directory)),
         };
-        let file = blocking(make).await?.file;
+        let (file, named) = blocking(make).await?;
         Ok(begun(file, Some(named)))
     }
 }

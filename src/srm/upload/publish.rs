@@ -19,9 +19,7 @@ use crate::store::Intent;
 
 /// A file that has come whole.
 pub(super) struct Whole {
-    /// `None`: nothing is on disk yet.
-    pub(super) file: Option<Unpublished>,
-    /// What is to be written behind what the file holds.
+    /// What is to be written behind what is on disk.
     pub(super) rest: Vec<Bytes>,
     /// Bytes in all.
     pub(super) size: u64,
@@ -44,10 +42,12 @@ impl Reader {
 }
 
 impl Srm {
+    /// `file`: where something is on disk of it.
     pub(super) async fn publish_file(
         &self,
         located: Located,
         judge: impl FnOnce(Option<&Entry>) -> Result<(), Error>,
+        file: Option<Unpublished>,
         whole: Whole,
     ) -> Result<Published, Error> {
         let key = located.key();
@@ -73,8 +73,11 @@ impl Srm {
             }
         };
         let (area, left) = (Arc::clone(&located.area), passing.clone());
-        let work = move || place(&located, whole, passing.as_ref(), sync);
-        let published = if sync { blocking(work).await } else { briefly(work).await };
+        let placing = Arc::new(Placing { located, whole, passing, sync });
+        let published = match placing.run(file).await {
+            Ok(None) => self.place_by_name(&placing).await,
+            placed => placed.and_then(|published| published.ok_or_else(unplaced)),
+        };
         let cleared = match (&published, left) {
             (Err(_), Some(passing)) => blocking(move || discard(&area, &passing)).await,
             _ => Ok(()),
@@ -88,102 +91,115 @@ impl Srm {
         self.settle_content(announced, there).await;
         published
     }
+
+    /// Where another file system than the area's own is mounted: one without unnamed files.
+    async fn place_by_name(&self, placing: &Arc<Placing>) -> Result<Published, Error> {
+        let Located { area, path, .. } = &placing.located;
+        let begun = self.begin(area, path.parent().unwrap_or_else(RelPath::root), None).await?;
+        let placed = placing.run(Some(begun.unpublished())).await?;
+        begun.published().await;
+        placed.ok_or_else(unplaced)
+    }
 }
 
-/// Blocks. What is there is replaced, by way of the name `passing`; without that there is nothing.
-fn place(
-    located: &Located,
+fn unplaced() -> Error {
+    Error::new(ErrorKind::Internal, "the file has got no name: send it again")
+}
+
+/// A file that is on its way to its name.
+struct Placing {
+    located: Located,
     whole: Whole,
-    passing: Option<&RelPath>,
+    /// What is there is replaced, by way of this name; without that there is nothing.
+    passing: Option<RelPath>,
     sync: bool,
-) -> Result<Published, Error> {
-    let driver = &*located.area.driver;
-    let path = located.path.parent().unwrap_or_else(RelPath::root);
-    let directory = driver.directory(&path).map_err(|error| not_begun(error, &path))?;
-    if let Some(begun) = &whole.file {
-        return give_name(located, &*directory, begun, &whole, passing, sync);
-    }
-    let begun = match directory.begin() {
-        // Another file system than the area's own is mounted there.
-        Err(DriverError::NotSupported) => driver.begin(&path, Some(&hidden_for_upload(&path))),
-        begun => begun,
-    };
-    let begun = begun.map_err(|error| not_begun(error, &path))?;
-    let published = give_name(located, &*directory, &begun, &whole, passing, sync);
-    if let (Err(_), Some(hidden)) = (&published, &begun.hidden) {
-        discard(&located.area, hidden)?;
-    }
-    published
 }
 
-fn give_name(
-    located: &Located,
-    directory: &dyn Directory,
-    begun: &Unpublished,
-    whole: &Whole,
-    passing: Option<&RelPath>,
-    sync: bool,
-) -> Result<Published, Error> {
-    append(&begun.file, &whole.rest)?;
-    set_modified(&begun.file, whole.modified)?;
-    let stat = sealed(located, directory, begun, whole, sync)?;
-    if stat.size != whole.size {
-        return Err(Error::new(ErrorKind::Internal, "not all bytes reached the disk"));
+impl Placing {
+    /// `Ok(None)`, and nothing done: the file has to be begun under a hidden name, which is announced first.
+    async fn run(self: &Arc<Self>, begun: Option<Unpublished>) -> Result<Option<Published>, Error> {
+        let placing = Arc::clone(self);
+        let work = move || placing.place(begun);
+        if self.sync { blocking(work).await } else { briefly(work).await }
     }
-    let name = located.path.name().unwrap_or_default();
-    let link = |name: &str| match &begun.hidden {
-        None => directory.link(&begun.file, name),
-        Some(_) => {
-            let above = located.path.parent().unwrap_or_else(RelPath::root);
-            located.area.driver.link(begun, &above.join(name))
+
+    /// Blocks.
+    fn place(&self, begun: Option<Unpublished>) -> Result<Option<Published>, Error> {
+        let path = self.located.path.parent().unwrap_or_else(RelPath::root);
+        let told = |error| not_begun(error, &path);
+        let directory = self.located.area.driver.directory(&path).map_err(told)?;
+        let begun = match begun {
+            Some(begun) => begun,
+            None => match directory.begin() {
+                Err(DriverError::NotSupported) => return Ok(None),
+                begun => begun.map_err(told)?,
+            },
+        };
+        self.give_name(&*directory, &begun).map(Some)
+    }
+
+    fn give_name(
+        &self,
+        directory: &dyn Directory,
+        begun: &Unpublished,
+    ) -> Result<Published, Error> {
+        let Self { located, whole, passing, sync } = self;
+        append(&begun.file, &whole.rest)?;
+        set_modified(&begun.file, whole.modified)?;
+        let stat = self.sealed(directory, begun)?;
+        if stat.size != whole.size {
+            return Err(Error::new(ErrorKind::Internal, "not all bytes reached the disk"));
         }
-    };
-    let told = |error| driver_error(error, &located.stfn);
-    match passing {
-        None => link(name).map_err(|error| match error {
-            DriverError::Exists => {
-                Error::new(ErrorKind::Busy, "a file of that name appeared meanwhile")
+        let name = located.path.name().unwrap_or_default();
+        let link = |name: &str| match &begun.hidden {
+            None => directory.link(&begun.file, name),
+            Some(_) => {
+                let above = located.path.parent().unwrap_or_else(RelPath::root);
+                located.area.driver.link(begun, &above.join(name))
             }
-            error => told(error),
-        })?,
-        Some(passing) => {
-            let passing = passing.name().unwrap_or_default();
-            link(passing).and_then(|()| directory.rename(passing, name)).map_err(told)?;
+        };
+        let told = |error| driver_error(error, &located.stfn);
+        match passing {
+            None => link(name).map_err(|error| match error {
+                DriverError::Exists => {
+                    Error::new(ErrorKind::Busy, "a file of that name appeared meanwhile")
+                }
+                error => told(error),
+            })?,
+            Some(passing) => {
+                let passing = passing.name().unwrap_or_default();
+                link(passing).and_then(|()| directory.rename(passing, name)).map_err(told)?;
+            }
         }
+        if *sync {
+            sync_names(&located.area, &[&located.path])?;
+        }
+        let adler32 = whole.digests.get(&Algorithm::Adler32).cloned();
+        let entry = entry(located.stfn.name().unwrap_or_default(), &stat, adler32);
+        let entry = entry.ok_or_else(|| Error::new(ErrorKind::Internal, "not a file"))?;
+        Ok(Published { created: passing.is_none(), entry })
     }
-    if sync {
-        sync_names(&located.area, &[&located.path])?;
-    }
-    let adler32 = whole.digests.get(&Algorithm::Adler32).cloned();
-    let entry = entry(located.stfn.name().unwrap_or_default(), &stat, adler32);
-    let entry = entry.ok_or_else(|| Error::new(ErrorKind::Internal, "not a file"))?;
-    Ok(Published { created: passing.is_none(), entry })
-}
 
-/// What it is once it is ready for its name.
-fn sealed(
-    located: &Located,
-    directory: &dyn Directory,
-    begun: &Unpublished,
-    whole: &Whole,
-    sync: bool,
-) -> Result<Stat, Error> {
-    let area = &located.area;
-    let told = |error| driver_error(error, &located.stfn);
-    let inherited = match area.driver.has_acls() {
-        true => directory.default_acl().map_err(told)?,
-        false => None,
-    };
-    let plain = inherited.is_none();
-    let acl = of_published(area, inherited, whole.reader.group(area));
-    let file = &*begun.file;
-    if begun.hidden.is_none() {
-        let stat = area.driver.stat_file(file).map_err(told)?;
-        let fresh = Fresh { stat: &stat, digests: &whole.digests, acl, plain, sync };
-        seal_fresh(area, file, fresh)?;
-        return Ok(stat);
+    /// What it is once it is ready for its name.
+    fn sealed(&self, directory: &dyn Directory, begun: &Unpublished) -> Result<Stat, Error> {
+        let Self { located, whole, sync, .. } = self;
+        let (area, sync) = (&located.area, *sync);
+        let told = |error| driver_error(error, &located.stfn);
+        let inherited = match area.driver.has_acls() {
+            true => directory.default_acl().map_err(told)?,
+            false => None,
+        };
+        let plain = inherited.is_none();
+        let acl = of_published(area, inherited, whole.reader.group(area));
+        let file = &*begun.file;
+        if begun.hidden.is_none() {
+            let stat = area.driver.stat_file(file).map_err(told)?;
+            let fresh = Fresh { stat: &stat, digests: &whole.digests, acl, plain, sync };
+            seal_fresh(area, file, fresh)?;
+            return Ok(stat);
+        }
+        let digests = whole.digests.clone();
+        seal(area, file, &Seal { digests, mark: None, acl: Some(acl), sync })?;
+        area.driver.stat_file(file).map_err(told)
     }
-    let digests = whole.digests.clone();
-    seal(area, file, &Seal { digests, mark: None, acl: Some(acl), sync })?;
-    area.driver.stat_file(file).map_err(told)
 }
