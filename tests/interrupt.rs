@@ -12,6 +12,8 @@ mod faults;
 mod full;
 #[path = "interrupt/kills.rs"]
 mod kills;
+#[path = "interrupt/named.rs"]
+mod named;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -47,6 +47,12 @@ impl Trace {
         Self::start(pid, &["-e", &format!("trace={call}"), "-e", &inject])
     }
 
+    /// Lets `call` on `path` begin that much later.
+    pub fn slow_on(pid: u32, call: &str, delay: Duration, path: &str) -> Self {
+        let inject = format!("inject={call}:delay_enter={}", delay.as_micros());
+        Self::start(pid, &["-e", &format!("trace={call}"), "-e", &inject, "-P", path])
+    }
+
     /// Kills the process as it begins such a call for the `nth` time.
     pub fn kill(pid: u32, call: &str, nth: usize) -> Self {
         let inject = format!("inject={call}:signal=KILL:when={nth}");

@@ -8,8 +8,10 @@ use super::common::{bytes, soap};
 use super::*;
 
 const SIZE: usize = 2_000_000;
+/// So little is written where it gets its name.
+const SMALL: usize = 5000;
 
-/// What is done over a file of [`SIZE`] bytes.
+/// What is done over a file.
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     Put,
@@ -79,26 +81,34 @@ async fn one_call_at_a_time() {
     let place = Place::of(&scene, "TESTVO", "test.vo");
     count(&scene.storm);
     let old = bytes(SIZE, 1);
-    let cells: &[(Deed, &str, &str)] = &[
-        (Deed::Put, "fsync", "EIO"),
-        (Deed::Put, "linkat", "EIO"),
-        (Deed::Put, "renameat2,renameat", "EIO"),
-        (Deed::Put, "fsetxattr", "EIO"),
-        (Deed::Put, "fsetxattr", "ENOSPC"),
-        (Deed::Put, "fallocate", "ENOSPC"),
-        (Deed::Chunked, "fsync", "ENOSPC"),
-        (Deed::Chunked, "linkat", "ENOSPC"),
-        (Deed::Chunked, "renameat2,renameat", "EDQUOT"),
-        (Deed::Copy, "fsync", "EIO"),
-        (Deed::Copy, "linkat", "EIO"),
-        (Deed::Copy, "renameat2,renameat", "EIO"),
-        (Deed::Copy, "copy_file_range,sendfile,ioctl", "EIO"),
-        (Deed::PutDone, "renameat2,renameat", "EIO"),
-        (Deed::PutDone, "fsync", "EIO"),
+    let cells: &[(Deed, usize, &str, &str)] = &[
+        (Deed::Put, SIZE, "fsync", "EIO"),
+        (Deed::Put, SIZE, "linkat", "EIO"),
+        (Deed::Put, SIZE, "renameat2,renameat", "EIO"),
+        (Deed::Put, SIZE, "fsetxattr", "EIO"),
+        (Deed::Put, SIZE, "fsetxattr", "ENOSPC"),
+        (Deed::Put, SIZE, "fallocate", "ENOSPC"),
+        (Deed::Chunked, SIZE, "fsync", "ENOSPC"),
+        (Deed::Chunked, SIZE, "linkat", "ENOSPC"),
+        (Deed::Chunked, SIZE, "renameat2,renameat", "EDQUOT"),
+        (Deed::Copy, SIZE, "fsync", "EIO"),
+        (Deed::Copy, SIZE, "linkat", "EIO"),
+        (Deed::Copy, SIZE, "renameat2,renameat", "EIO"),
+        (Deed::Copy, SIZE, "copy_file_range,sendfile,ioctl", "EIO"),
+        (Deed::PutDone, SIZE, "renameat2,renameat", "EIO"),
+        (Deed::PutDone, SIZE, "fsync", "EIO"),
+        (Deed::Put, SMALL, "openat", "ENOSPC"),
+        (Deed::Put, SMALL, "fsync", "EIO"),
+        (Deed::Put, SMALL, "linkat", "EIO"),
+        (Deed::Put, SMALL, "renameat2,renameat", "EIO"),
+        (Deed::Put, SMALL, "fsetxattr", "ENOSPC"),
+        (Deed::Chunked, SMALL, "openat", "EDQUOT"),
+        (Deed::Chunked, SMALL, "linkat", "EDQUOT"),
+        (Deed::PutDone, SMALL, "renameat2,renameat", "EIO"),
     ];
-    for (n, (what, call, error)) in cells.iter().enumerate() {
-        let label = format!("{what:?}, {error} of {call}");
-        let (name, new) = (format!("f{n}"), bytes(SIZE, 50 + n as u64));
+    for (n, (what, size, call, error)) in cells.iter().enumerate() {
+        let label = format!("{what:?} of {size}, {error} of {call}");
+        let (name, new) = (format!("f{n}"), bytes(*size, 50 + n as u64));
         place.put(&scene, &name, &old, &label).await;
         let mut trace = None;
         let fault = || trace = Some(Trace::fail(scene.storm.pid(), call, error, None));

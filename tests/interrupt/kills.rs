@@ -1,12 +1,9 @@
 //! kill -9 in the middle of an overwrite: before each step of it, and at random moments.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::common::client::Tls;
-use super::common::disk::Disk;
-use super::common::storm::Area;
 use super::common::trace::Trace;
 use super::common::usage::count;
 use super::common::wire::{self, head};
@@ -14,9 +11,9 @@ use super::common::{TestStorm, bytes};
 use super::faults::some_of_a_part;
 use super::*;
 
-const SIZE: usize = 2_000_000;
+pub const SIZE: usize = 2_000_000;
 /// So little is written where it gets its name.
-const SMALL: usize = 5000;
+pub const SMALL: usize = 5000;
 
 /// Steps between a body and its acknowledgement, on file systems that have files without a name.
 const STEPS: [(&str, usize); 6] = [
@@ -29,7 +26,7 @@ const STEPS: [(&str, usize); 6] = [
 ];
 
 /// A change of the file at `name`: the process dies as it takes a step of it. True where the old state stands.
-async fn killed(
+pub async fn killed(
     scene: &mut Scene,
     place: &Place,
     (method, name): (&str, &str),
@@ -90,55 +87,6 @@ async fn at_each_step() {
             place.put(&scene, &name, b"later", "a new name").await;
         }
     }
-}
-
-/// The same where every file has a name: in all of an area, and in one directory of it, for the first who
-/// comes there.
-#[tokio::test]
-async fn where_every_file_has_a_name() {
-    let dir = tempfile::TempDir::with_prefix("stormd-named-").unwrap();
-    let whole = dir.path().join("whole");
-    let mixed = dir.path().join("mixed");
-    let below = mixed.join("below");
-    std::fs::create_dir_all(&whole).unwrap();
-    std::fs::create_dir_all(&below).unwrap();
-    let _disks = (Disk::by_fuse(&whole), Disk::by_fuse(&below));
-    let area = |name, stfn, root: &Path| {
-        let root = Some(root.to_owned());
-        Area { name, stfn, vo: None, anonymous: false, root }
-    };
-    let areas = vec![area("WHOLE", "whole", &whole), area("MIXED", "mixed", &mixed)];
-    let mut scene = Scene::with("", areas, |_| ());
-    count(&scene.storm);
-    let whole = Place { area: "WHOLE", stfn: "whole", root: whole };
-    let mixed = Place { area: "MIXED", stfn: "mixed", root: mixed };
-    let mut seen = (0, 0);
-    for (place, prefix) in [(&whole, ""), (&mixed, "below/")] {
-        for size in [SIZE, SMALL] {
-            for (n, step) in [
-                ("fsetxattr", 1),
-                ("fsync", 1),
-                ("renameat2,renameat", 1),
-                ("renameat2,renameat", 2),
-                ("fsync", 2),
-            ]
-            .into_iter()
-            .enumerate()
-            {
-                let (old, new) = (bytes(size, 1), bytes(size, 2));
-                let name = format!("{prefix}{size}.{n}");
-                scene.storm.restart();
-                killed(&mut scene, place, ("PUT", &name), (None, &new), step).await;
-                place.put(&scene, &name, &old, "by name").await;
-                scene.storm.restart();
-                let stands = (Some(&old[..]), &new[..]);
-                let is_old = killed(&mut scene, place, ("PUT", &name), stands, step).await;
-                seen = if is_old { (seen.0 + 1, seen.1) } else { (seen.0, seen.1 + 1) };
-                place.put(&scene, &name, b"later", "by name").await;
-            }
-        }
-    }
-    assert!(seen.0 >= 12 && seen.1 >= 4, "both sides of the rename: {seen:?}");
 }
 
 /// Parts are written in place: a kill leaves some of one, and no checksum that is not of what stands there.
