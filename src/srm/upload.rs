@@ -209,7 +209,8 @@ impl Upload {
                     )),
                     there => judge(precondition.as_ref(), there),
                 };
-                let whole = Whole { rest, size, digests, modified, reader };
+                let whole =
+                    Whole { rest, size, digests, modified, reader, hold: Arc::clone(&hold) };
                 let published = srm.publish_file(located, judge, file, whole).await;
                 // Until it counts as used.
                 drop(hold);

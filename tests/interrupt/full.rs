@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use super::common::client::Person;
 use super::common::small_disk::SmallDisk;
 use super::common::storm::{Area, Setup};
+use super::common::trace::Trace;
 use super::common::usage::count;
 use super::common::wire::head;
 use super::common::{TestStorm, accounts, bytes, soap};
@@ -187,4 +188,43 @@ async fn a_quota() {
     place.put(&scene, "f", &bytes(3_000_000, 4), "shorter").await;
     place.put(&scene, "g", &bytes(4_000_000, 5), "now it fits").await;
     place.tidy(&scene, "now it fits").await;
+}
+
+/// Small ones that are on disk already, and wait for it, take no more room than they have.
+#[tokio::test]
+async fn what_is_written_counts_once() {
+    let disk = SmallDisk::new();
+    let area = Area {
+        name: "DISK",
+        stfn: "disk",
+        vo: None,
+        anonymous: false,
+        root: Some(disk.mount.clone()),
+    };
+    let scene = Scene::with("", vec![area], |_| ());
+    let place = Place { area: "DISK", stfn: "disk", root: disk.mount.clone() };
+    count(&scene.storm);
+    let free = || {
+        let stat = rustix::fs::statvfs(&disk.mount).unwrap();
+        stat.f_bavail * stat.f_frsize
+    };
+    place.put(&scene, "filler", &vec![1; usize::try_from(free()).unwrap() - 2_000_000], "").await;
+    let (before, small) = (free(), bytes(60_000, 2));
+    let trace = Trace::slow(scene.storm.pid(), "fsync", Duration::from_secs(3));
+    let names: Vec<String> = (0..20).map(|n| place.path(&format!("f{n}"))).collect();
+    let all = names.iter().map(|path| ask(&scene, "PUT", path, &[], &small));
+    let large = async {
+        let written = 20 * small.len() as u64;
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(2);
+        while free() + written > before {
+            assert!(tokio::time::Instant::now() < deadline, "{} of {before} are free", free());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        ask(&scene, "PUT", "/disk/more", &[], &bytes(400_000, 3)).await
+    };
+    let (all, large) = tokio::join!(futures_util::future::join_all(all), large);
+    trace.stop();
+    assert_eq!(large.status, 201, "{}", large.text());
+    assert!(all.iter().all(|one| one.status == 201));
+    place.tidy(&scene, "all of them").await;
 }

@@ -9,6 +9,7 @@ use super::super::access::driver_error;
 use super::super::acl::{Accounts, of_published};
 use super::super::files::{discard, entry, hidden_for_upload, look_soon, sync_names};
 use super::super::seal::{Fresh, Seal, seal, seal_fresh};
+use super::super::spaces::{Hold, Uploads};
 use super::super::{Entry, Error, ErrorKind, Published, Site, Srm, blocking, briefly};
 use super::begun::not_begun;
 use super::{append, set_modified, touch};
@@ -26,6 +27,8 @@ pub(super) struct Whole {
     pub(super) digests: Digests,
     pub(super) modified: Option<SystemTime>,
     pub(super) reader: Reader,
+    /// Room that is kept for it.
+    pub(super) hold: Arc<Hold>,
 }
 
 /// Who finds out which group reads what he publishes.
@@ -73,7 +76,8 @@ impl Srm {
             }
         };
         let (area, left) = (Arc::clone(&located.area), passing.clone());
-        let placing = Arc::new(Placing { located, whole, passing, sync });
+        let uploads = Arc::clone(&self.core.uploads);
+        let placing = Arc::new(Placing { located, whole, uploads, passing, sync });
         let published = match placing.run(file).await {
             Ok(None) => self.place_by_name(&placing).await,
             placed => placed.and_then(|published| published.ok_or_else(unplaced)),
@@ -95,7 +99,8 @@ impl Srm {
     /// Where another file system than the area's own is mounted: one without unnamed files.
     async fn place_by_name(&self, placing: &Arc<Placing>) -> Result<Published, Error> {
         let Located { area, path, .. } = &placing.located;
-        let begun = self.begin(area, path.parent().unwrap_or_else(RelPath::root), None).await?;
+        let directory = path.parent().unwrap_or_else(RelPath::root);
+        let begun = self.begin(area, directory, Some(&placing.whole.hold)).await?;
         let placed = placing.run(Some(begun.unpublished())).await?;
         begun.published().await;
         placed.ok_or_else(unplaced)
@@ -110,6 +115,7 @@ fn unplaced() -> Error {
 struct Placing {
     located: Located,
     whole: Whole,
+    uploads: Arc<Uploads>,
     /// What is there is replaced, by way of this name; without that there is nothing.
     passing: Option<RelPath>,
     sync: bool,
@@ -128,13 +134,15 @@ impl Placing {
         let path = self.located.path.parent().unwrap_or_else(RelPath::root);
         let told = |error| not_begun(error, &path);
         let directory = self.located.area.driver.directory(&path).map_err(told)?;
-        let begun = match begun {
-            Some(begun) => begun,
-            None => match directory.begin() {
-                Err(DriverError::NotSupported) => return Ok(None),
-                begun => begun.map_err(told)?,
-            },
+        if let Some(begun) = begun {
+            return self.give_name(&*directory, &begun).map(Some);
+        }
+        let begun = match directory.begin() {
+            Err(DriverError::NotSupported) => return Ok(None),
+            begun => begun.map_err(told)?,
         };
+        let (area, hold) = (&self.located.area.name, &self.whole.hold);
+        let _under_way = self.uploads.enter(area, Some(hold), &begun.file);
         self.give_name(&*directory, &begun).map(Some)
     }
 
@@ -143,7 +151,7 @@ impl Placing {
         directory: &dyn Directory,
         begun: &Unpublished,
     ) -> Result<Published, Error> {
-        let Self { located, whole, passing, sync } = self;
+        let Self { located, whole, passing, sync, .. } = self;
         append(&begun.file, &whole.rest)?;
         set_modified(&begun.file, whole.modified)?;
         let stat = self.sealed(directory, begun)?;
