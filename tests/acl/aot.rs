@@ -62,8 +62,11 @@ async fn directories_are_listed_by_the_group_and_written_where_told() {
 async fn our_own_doors_publish_for_the_group_too() {
     let grid = Grid::new();
     let port = grid.storm.ports.https;
-    let wrote = super::common::wire::once(&grid.user, port, "PUT", "/aot/g", b"dav").await.unwrap();
-    assert_eq!(wrote.status, 201);
-    let acl = grid.acl("/aot/g");
-    assert!(acl.contains(&format!("group:{}:r--", one().gid)), "{acl}");
+    for (name, size) in [("/aot/g", 3), ("/aot/h", 300_000)] {
+        let body = super::common::bytes(size, 1);
+        let wrote = super::common::wire::once(&grid.user, port, "PUT", name, &body).await;
+        assert_eq!(wrote.unwrap().status, 201);
+        let acl = grid.acl(name);
+        assert!(acl.contains(&format!("group:{}:r--", one().gid)), "{acl}");
+    }
 }

@@ -154,7 +154,14 @@ async fn a_published_file_has_what_its_directory_and_area_say() {
     assert!(acl.contains(&format!("\ngroup:{reader}:r-x\n")), "{acl}");
     assert!(acl.contains(&format!("\ndefault:user:{me}:rwx\n")), "{acl}");
     let port = grid.storm.ports.https;
-    let wrote = super::common::wire::once(&grid.user, port, "PUT", "/jit/g", b"dav").await.unwrap();
-    assert_eq!(wrote.status, 201);
-    assert_eq!(grid.acl("/jit/g"), wanted);
+    // Small bodies and large ones, new and over what is there, whose rights do not stay.
+    for (name, size) in [("/jit/g", 3), ("/jit/h", 300_000)] {
+        for status in [201, 204] {
+            let body = super::common::bytes(size, 1);
+            let wrote = super::common::wire::once(&grid.user, port, "PUT", name, &body).await;
+            assert_eq!(wrote.unwrap().status, status);
+            assert_eq!(grid.acl(name), wanted, "{size} bytes, {status}");
+            grid.setfacl(&["-m", "u::r,g::-,o::r"], name);
+        }
+    }
 }
