@@ -1,5 +1,5 @@
-//! What desktops send, replayed from written tables (`tests/desktop/*.txt`) over one HTTP/1.1 connection that is
-//! kept: by the plain door where anybody may write, and over TLS with a certificate. Clients that no Debian has.
+//! What desktops send, replayed from written tables (`tests/desktop/*.txt`) over one connection that is kept: by the
+//! plain door where anybody may write, over TLS with a certificate, and by HTTP/2. Clients that no Debian has.
 //!
 //! A table has blocks with an empty line between them, each a request and its answer:
 //!
@@ -21,10 +21,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use common::client::Tls;
+use common::http2::two;
 use common::usage::{count, held, used};
 use common::wire::{self, Conn};
 use common::{TestStorm, leftovers};
-use table::Row;
+use table::{Row, Two};
 
 /// What all desktops need. Each has a row in one of the tables.
 const POINTS: [&str; 9] = [
@@ -65,24 +66,45 @@ fn every_point_has_a_row() {
 
 #[tokio::test]
 async fn by_the_plain_door() {
-    replay(false).await;
+    replay(Way::Plain).await;
 }
 
 #[tokio::test]
 async fn over_tls() {
-    replay(true).await;
+    replay(Way::Tls).await;
 }
 
-async fn replay(tls: bool) {
+#[tokio::test]
+async fn over_http2() {
+    replay(Way::Http2).await;
+}
+
+/// How the tables are sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Plain,
+    Tls,
+    Http2,
+}
+
+/// One connection, kept.
+enum Line {
+    One(Conn),
+    Two(Two),
+}
+
+async fn replay(way: Way) {
+    let tls = way != Way::Plain;
     let mut storm = TestStorm::start();
     storm.http = "anonymous_write = true".to_owned();
     storm.restart();
     count(&storm);
     let config = wire::config(Some("user2"), Tls::Any);
     let port = if tls { storm.ports.https } else { storm.ports.plain };
-    let connect = async || match tls {
-        true => Conn::tls(&config, port).await.unwrap(),
-        false => Conn::tcp(port).await.unwrap(),
+    let connect = async || match way {
+        Way::Plain => Line::One(Conn::tcp(port).await.unwrap()),
+        Way::Tls => Line::One(Conn::tls(&config, port).await.unwrap()),
+        Way::Http2 => Line::Two(two(&config, port).await),
     };
     let scheme = if tls { "https" } else { "http" };
     let mut rows = 0;
@@ -98,14 +120,23 @@ async fn replay(tls: bool) {
             if row.door.as_ref().is_some_and(|door| door != scheme) {
                 continue;
             }
+            let at = format!("{name}.txt:{}, {way:?}: {}", row.line, row.request);
+            let (answer, cut) = match &mut conn {
+                Line::Two(conn) => match row.ask_two(conn, &known).await {
+                    Some(answer) => (answer, false),
+                    None => continue,
+                },
+                Line::One(conn) => {
+                    let cut = row.send(conn, &known).await;
+                    if cut {
+                        conn.finish().await.unwrap();
+                    }
+                    let method = row.request.split(' ').next().unwrap();
+                    let answer = conn.response(method).await;
+                    (answer.unwrap_or_else(|e| panic!("{at}: {e}")), cut)
+                }
+            };
             rows += 1;
-            let at = format!("{name}.txt:{}, {scheme}: {}", row.line, row.request);
-            let cut = row.send(&mut conn, &known).await;
-            if cut {
-                conn.finish().await.unwrap();
-            }
-            let method = row.request.split(' ').next().unwrap();
-            let answer = conn.response(method).await.unwrap_or_else(|e| panic!("{at}: {e}"));
             row.judge(&answer, &mut known, &at);
             // One connection for all: only what ends early ends it.
             let closes =
@@ -120,7 +151,7 @@ async fn replay(tls: bool) {
     let root = storm.root("open");
     assert_eq!(leftovers(&root), Vec::<String>::new());
     assert_eq!(used(&storm, "OPEN").await, held(&root));
-    let mut conn = connect().await;
+    let mut conn = Conn::tcp(storm.ports.plain).await.unwrap();
     let body = b"<propfind xmlns='DAV:'><prop><lockdiscovery/></prop></propfind>";
     let all = conn.request("PROPFIND", "/open/", &[("depth", "infinity")], body).await.unwrap();
     assert!(!all.text().contains("activelock"), "a lock is left: {}", all.text());

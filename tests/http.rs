@@ -4,6 +4,8 @@
 
 mod common;
 
+#[path = "http/clients.rs"]
+mod clients;
 #[path = "http/digests.rs"]
 mod digests;
 #[path = "http/many.rs"]
@@ -15,20 +17,7 @@ mod shapes;
 #[path = "http/talk.rs"]
 mod talk;
 
-use common::scene::Scene;
-use common::wire::{Conn, Response};
-
-/// A request at the https door, with headers.
-async fn https(
-    scene: &Scene,
-    method: &str,
-    target: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> Response {
-    let mut conn = Conn::tls(&scene.voms, scene.storm.ports.https).await.unwrap();
-    conn.request(method, target, headers, body).await.unwrap()
-}
+use common::wire::Response;
 
 fn header<'a>(response: &'a Response, name: &str) -> &'a str {
     response.header(name).unwrap_or_default()

@@ -4,6 +4,8 @@
 
 #[path = "locks/at_the_change.rs"]
 mod at_the_change;
+#[path = "locks/both_ends.rs"]
+mod both_ends;
 mod common;
 #[path = "locks/properties.rs"]
 mod properties_follow;
@@ -146,6 +148,25 @@ async fn what_is_locked_is_busy_at_every_door() {
     assert_eq!(status(&scene, "UNLOCK", path, &wrong, "").await, 409);
     assert_eq!(status(&scene, "UNLOCK", path, &[("lock-token", &taken)], "").await, 204);
     rm(&scene, path).await.expect("SRM_SUCCESS");
+}
+
+/// LibreOffice opens for reading only what offers no lock, and takes an offer for a promise.
+#[tokio::test]
+async fn locks_are_offered_to_who_may_have_them() {
+    let scene = Scene::new();
+    let body = "<propfind xmlns='DAV:'><prop><supportedlock/></prop></propfind>";
+    let path = "/open/file";
+    let mut nobody = Conn::tcp(scene.storm.ports.plain).await.unwrap();
+    let headers = [("depth", "0")];
+    let told = nobody.request("PROPFIND", path, &headers, body.as_bytes()).await.unwrap();
+    assert_eq!(told.status, 207, "{}", told.text());
+    let text = told.text();
+    assert!(text.contains("supportedlock") && !text.contains("lockentry"), "{text}");
+    let lock = nobody.request("LOCK", path, &headers, LOCKINFO.as_bytes()).await.unwrap();
+    assert_eq!(lock.status, 401, "{}", lock.text());
+    let text = properties(&scene, path, body).await;
+    assert!(text.contains("<d:supportedlock><d:lockentry>"), "{text}");
+    token(&ask(&scene.voms, &scene, "LOCK", path, &headers, LOCKINFO).await);
 }
 
 #[tokio::test]

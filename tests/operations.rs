@@ -127,18 +127,6 @@ async fn put_done(scene: &Scene, token: &str, path: &str) -> Answer {
     scene.srm("srmPutDone", &format!("{}{surls}", soap::token(token))).await
 }
 
-/// A request at the https door, with headers.
-async fn https(
-    scene: &Scene,
-    method: &str,
-    target: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> Response {
-    let mut conn = Conn::tls(&scene.voms, scene.storm.ports.https).await.unwrap();
-    conn.request(method, target, headers, body).await.unwrap()
-}
-
 /// A request at the anonymous door.
 async fn plain(scene: &Scene, method: &str, target: &str, body: &[u8]) -> Response {
     let mut conn = Conn::tcp(scene.storm.ports.plain).await.unwrap();

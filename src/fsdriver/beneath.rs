@@ -6,12 +6,13 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
-use super::{DriverError, Kind, Stat};
+use super::{DriverError, Kind, Stat, Unpublished};
 use crate::model::RelPath;
 
 /// The root of one storage area. A cheap handle: open directories hold clones of it.
@@ -23,6 +24,8 @@ pub(super) struct Root {
     foreign: Arc<[PathBuf]>,
     /// How paths are resolved beside what always holds.
     more: ResolveFlags,
+    /// Found to have no files without a name.
+    all_named: Arc<AtomicBool>,
 }
 
 /// File systems of this machine that look at an inode they have in memory without waiting (statfs(2)).
@@ -40,7 +43,8 @@ impl Root {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(&path, flags, Mode::empty())?;
         let foreign = foreign.into_iter().filter(|f| f.starts_with(&path) && *f != path).collect();
-        Ok(Self { fd: Arc::new(fd), path, foreign, more: ResolveFlags::empty() })
+        let more = ResolveFlags::empty();
+        Ok(Self { fd: Arc::new(fd), path, foreign, more, all_named: Arc::default() })
     }
 
     /// The same root, for what needs no disk: a path that the kernel has not at hand is refused, as
@@ -132,6 +136,24 @@ impl Root {
         }
     }
 
+    /// Begins a file without a name in an open directory.
+    pub(super) fn begin(&self, directory: impl AsFd) -> Result<Unpublished, DriverError> {
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        match rustix::fs::openat(directory, ".", flags, Mode::from_raw_mode(0o660)) {
+            Ok(fd) => Ok(Unpublished { file: Arc::new(File::from(fd)), hidden: None }),
+            // Kernels and file systems without O_TMPFILE answer in several ways.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+                self.all_named.store(true, Ordering::Relaxed);
+                Err(DriverError::NotSupported)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn has_unnamed(&self) -> bool {
+        !self.all_named.load(Ordering::Relaxed)
+    }
+
     /// The directory that holds `path`, and the name in it.
     pub(super) fn parent<'p>(&self, path: &'p RelPath) -> Result<(OwnedFd, &'p str), DriverError> {
         let (Some(directory), Some(name)) = (path.parent(), path.name()) else {
@@ -150,7 +172,8 @@ impl From<Errno> for DriverError {
             Errno::EXIST => Self::Exists,
             Errno::NOTEMPTY => Self::NotEmpty,
             Errno::ACCESS | Errno::PERM => Self::Denied,
-            Errno::NOSPC | Errno::DQUOT => Self::NoSpace,
+            Errno::NOSPC => Self::NoSpace,
+            Errno::DQUOT => Self::OverQuota,
             Errno::NAMETOOLONG | Errno::INVAL | Errno::ILSEQ => Self::BadName,
             Errno::OPNOTSUPP | Errno::NOSYS => Self::NotSupported,
             // RESOLVE_BENEATH answers EXDEV for a link that leads out; rename's EXDEV is told apart
@@ -175,6 +198,12 @@ fn real_path(fd: &OwnedFd) -> Result<PathBuf, DriverError> {
 
 pub(super) fn stat_fd(fd: impl AsFd) -> Result<Stat, DriverError> {
     Ok(stat_at(fd, "", AtFlags::EMPTY_PATH)?.0)
+}
+
+/// Gives a file without a name one that must be free.
+pub(super) fn link_at(file: &File, directory: impl AsFd, name: &str) -> Result<(), DriverError> {
+    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(rustix::fs::linkat(CWD, unnamed, directory, name, AtFlags::SYMLINK_FOLLOW)?)
 }
 
 /// Bytes of a regular file, and of nothing else.

@@ -109,9 +109,12 @@ pub enum DriverError {
     /// The kernel says no.
     #[error("the file system does not permit it")]
     Denied,
-    /// Full, or over quota.
+    /// Full.
     #[error("no space left on the file system")]
     NoSpace,
+    /// What it gives to one account or project is used up.
+    #[error("the quota of the file system is used up")]
+    OverQuota,
     /// Name too long, or not taken by the file system.
     #[error("the file system does not take that name")]
     BadName,
@@ -153,6 +156,19 @@ pub trait Directory: Send {
 
     /// As [`Driver::open`], of what [`Directory::stat`] called a file.
     fn open(&self, name: &str) -> Result<File, DriverError>;
+
+    /// The ACL that new entries inherit.
+    fn default_acl(&self) -> Result<Option<Acl>, DriverError>;
+
+    /// Begins a file that nobody sees, without a name. [`DriverError::NotSupported`]: the file system
+    /// has no such files.
+    fn begin(&self) -> Result<Unpublished, DriverError>;
+
+    /// Gives a file that has no name one that must be free.
+    fn link(&self, file: &File, name: &str) -> Result<(), DriverError>;
+
+    /// Gives a file another name, in place of the file that bears it.
+    fn rename(&self, from: &str, to: &str) -> Result<(), DriverError>;
 }
 
 /// One storage area's file system. Every call blocks: use it on the blocking pool.
@@ -207,6 +223,11 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
 
     /// Makes an empty file of that name, which must be free. Mode 0660.
     fn create(&self, path: &RelPath) -> Result<File, DriverError>;
+
+    /// False where the file system was found to have no files without a name.
+    fn has_unnamed(&self) -> bool {
+        true
+    }
 
     /// Begins a file in `directory` that nobody sees: without a name, or, with `hidden`, under that
     /// one. [`DriverError::NotSupported`]: the file system has no unnamed files.
@@ -270,9 +291,6 @@ pub trait Driver: Send + Sync + std::fmt::Debug {
 
     /// Writes the access ACL whole, with its mask as it stands: nothing of the old one stays.
     fn set_acl(&self, file: &File, acl: &Acl) -> Result<(), DriverError>;
-
-    /// The ACL that new entries of a directory inherit.
-    fn default_acl(&self, directory: &File) -> Result<Option<Acl>, DriverError>;
 
     /// The access ACL for people, with the names of users and groups: in one line, as setfacl takes
     /// it. Slow where names are asked of another host.

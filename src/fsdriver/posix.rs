@@ -1,15 +1,14 @@
 //! Any POSIX file system. Paths are opened beneath the area's root ([`super::beneath`]).
 
 use std::fs::File;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags, XattrFlags};
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, RenameFlags, XattrFlags};
 use rustix::io::Errno;
 
-use super::beneath::{Root, file_size_at, stat_fd};
+use super::beneath::{Root, file_size_at, link_at, stat_fd};
 use super::posix_directory::PosixDirectory;
 use super::{
     Acl, Directory, Driver, DriverError, Room, Stat, Unpublished, lease_sys, posix_acl, posix_data,
@@ -58,7 +57,7 @@ impl Posix {
             begun.hidden.map_or(Ok(()), |hidden| self.remove_file(&hidden)).and(set)
         });
         match result {
-            Err(DriverError::NoSpace) => Ok(()),
+            Err(DriverError::NoSpace | DriverError::OverQuota) => Ok(()),
             Err(DriverError::Io(error)) if Errno::from_io_error(&error) == Some(Errno::ROFS) => {
                 Ok(())
             }
@@ -145,14 +144,11 @@ impl Driver for Posix {
                 hidden: Some(hidden.clone()),
             });
         }
-        let parent = self.root.resolve(directory, OFlags::PATH | OFlags::DIRECTORY)?;
-        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-        match rustix::fs::openat(&parent, ".", flags, Mode::from_raw_mode(0o660)) {
-            Ok(fd) => Ok(Unpublished { file: Arc::new(File::from(fd)), hidden: None }),
-            // Kernels and file systems without O_TMPFILE answer in several ways.
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Err(DriverError::NotSupported),
-            Err(error) => Err(error.into()),
-        }
+        self.root.begin(self.root.resolve(directory, OFlags::PATH | OFlags::DIRECTORY)?)
+    }
+
+    fn has_unnamed(&self) -> bool {
+        self.root.has_unnamed()
     }
 
     fn link(&self, file: &Unpublished, to: &RelPath) -> Result<(), DriverError> {
@@ -160,8 +156,7 @@ impl Driver for Posix {
             return self.rename(hidden, to, false);
         }
         let (parent, name) = self.root.parent(to)?;
-        let unnamed = format!("/proc/self/fd/{}", file.file.as_raw_fd());
-        Ok(rustix::fs::linkat(CWD, unnamed, parent, name, AtFlags::SYMLINK_FOLLOW)?)
+        link_at(&file.file, parent, name)
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<(), DriverError> {
@@ -289,10 +284,6 @@ impl Driver for Posix {
 
     fn set_acl(&self, file: &File, acl: &Acl) -> Result<(), DriverError> {
         posix_acl::write(file, acl)
-    }
-
-    fn default_acl(&self, directory: &File) -> Result<Option<Acl>, DriverError> {
-        posix_acl::read_default(directory)
     }
 
     fn acl_text(&self, file: &File) -> Result<String, DriverError> {

@@ -34,8 +34,8 @@ pub(super) fn read(file: &File) -> Result<Acl, DriverError> {
     }
 }
 
-/// See [`super::Driver::default_acl`].
-pub(super) fn read_default(directory: &File) -> Result<Option<Acl>, DriverError> {
+/// See [`super::Directory::default_acl`].
+pub(super) fn read_default(directory: impl AsFd) -> Result<Option<Acl>, DriverError> {
     match attribute(directory, DEFAULT) {
         Err(DriverError::NotSupported) => Ok(None),
         other => other,

@@ -8,8 +8,10 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
-use super::beneath::{Root, file_size_at, stat_at};
-use super::{DirEntries, DirEntry, Directory, DriverError, Kind, Stat};
+use super::beneath::{Root, file_size_at, link_at, stat_at};
+use super::{
+    Acl, DirEntries, DirEntry, Directory, DriverError, Kind, Stat, Unpublished, posix_acl,
+};
 use crate::model::RelPath;
 
 /// Bytes of names that the kernel gives at once: some hundreds.
@@ -77,6 +79,22 @@ impl Directory for PosixDirectory {
             Err(Errno::LOOP) => self.root.open_file(&self.path.join(name), OFlags::empty()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn default_acl(&self) -> Result<Option<Acl>, DriverError> {
+        posix_acl::read_default(&self.fd)
+    }
+
+    fn begin(&self) -> Result<Unpublished, DriverError> {
+        self.root.begin(&self.fd)
+    }
+
+    fn link(&self, file: &File, name: &str) -> Result<(), DriverError> {
+        link_at(file, &self.fd, name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), DriverError> {
+        Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
     }
 }
 

@@ -88,6 +88,21 @@ fn an_unpublished_file_is_seen_only_once_linked() {
 }
 
 #[test]
+fn an_open_directory_publishes_too() {
+    let (dir, driver) = area();
+    let top = driver.directory(&RelPath::root()).unwrap();
+    let mut begun = top.begin().unwrap();
+    begun.file.write_all(b"abc").unwrap();
+    std::fs::write(dir.path().join("f"), b"old").unwrap();
+    assert!(driver.has_unnamed() && begun.hidden.is_none());
+    assert!(matches!(top.link(&begun.file, "f"), Err(DriverError::Exists)));
+    top.link(&begun.file, ".storm.up").unwrap();
+    top.rename(".storm.up", "f").unwrap();
+    assert_eq!(std::fs::read(dir.path().join("f")).unwrap(), b"abc");
+    assert_eq!(top.entries().unwrap().count(), 1);
+}
+
+#[test]
 fn where_there_are_no_unnamed_files_it_has_a_hidden_name() {
     let (dir, driver) = area();
     let hidden = rel(".storm.up");
@@ -195,10 +210,10 @@ fn people_see_names() {
 fn directories_hand_down_their_default() {
     let (dir, driver) = area();
     let root = dir.path().display().to_string();
-    let open = driver.open_directory(&RelPath::root()).unwrap();
-    assert_eq!(driver.default_acl(&open).unwrap(), None);
+    let top = driver.directory(&RelPath::root()).unwrap();
+    assert_eq!(top.default_acl().unwrap(), None);
     run("setfacl", &["-d", "-m", "u::rwx,u:1000:rwx,g::rx,o::rx", &root]);
-    let acl = driver.default_acl(&open).unwrap().unwrap().for_file();
+    let acl = top.default_acl().unwrap().unwrap().for_file();
     // The same as the kernel makes of it, but for others.
     driver.create(&rel("f")).unwrap();
     let shown = run("getfacl", &["-pcnE", &dir.path().join("f").display().to_string()]);

@@ -2,7 +2,7 @@
 //! limits can be exchanged while connections live; new ones take the newest.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::PortKind;
 use super::judge::Judge;
 use crate::config::Limits;
+use crate::model::network;
 
 /// Connections that the admin port has beyond `limits.connections`: health and metrics are wanted
 /// most when nothing else goes.
@@ -144,16 +145,6 @@ impl Tls {
         let mut config = ServerConfig::clone(&plain);
         config.alpn_protocols.insert(0, HTTP2.to_vec());
         Self { plain, with_http2: Arc::new(config) }
-    }
-}
-
-/// What one client can have addresses from: of IPv6 a whole /64.
-fn network(client: IpAddr) -> IpAddr {
-    match client {
-        IpAddr::V4(_) => client,
-        IpAddr::V6(address) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
-        }
     }
 }
 

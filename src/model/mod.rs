@@ -2,6 +2,7 @@
 
 mod digest;
 mod identity;
+mod network;
 mod path;
 mod protocol;
 mod request;
@@ -11,6 +12,7 @@ mod surl;
 
 pub use digest::{Algorithm, Digests};
 pub use identity::{Fqan, FqanError, Identity, LocalAccount, Person, ProxyKind, Refusal, Scope};
+pub use network::network;
 pub use path::{HIDDEN_PREFIX, MAX_PATH, PathError, RelPath, Stfn};
 pub use protocol::{Protocol, Turl, UnknownProtocol};
 pub use request::{

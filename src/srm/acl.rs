@@ -180,21 +180,13 @@ fn primary(account: &LocalAccount) -> Result<u32, Error> {
     })
 }
 
-/// The ACL of a file that is published in `directory`: what that hands down, the area's default-acl,
+/// The ACL of a file that is published in a directory: what that hands down, the area's default-acl,
 /// and the group that reads.
-pub(super) fn of_published(
-    area: &StorageArea,
-    directory: &RelPath,
-    reader: Option<u32>,
-) -> Result<Acl, Error> {
-    let driver = &*area.driver;
-    let told = |e| driver_error(e, directory);
+pub(super) fn of_published(area: &StorageArea, inherited: Option<Acl>, reader: Option<u32>) -> Acl {
     let plain = Acl::of_mode(0o660);
-    if !driver.has_acls() {
-        return Ok(plain);
+    if !area.driver.has_acls() {
+        return plain;
     }
-    let open = driver.open_directory(directory).map_err(told)?;
-    let inherited = driver.default_acl(&open).map_err(told)?;
     let mut acl = inherited.map_or(plain, Acl::for_file);
     for (subject, permission) in file_defaults(area) {
         acl.add(subject, permission);
@@ -202,7 +194,7 @@ pub(super) fn of_published(
     if let Some(gid) = reader {
         acl.add(Subject::Group(gid), Permission::READ);
     }
-    Ok(acl)
+    acl
 }
 
 /// The directories from an area's root to the one that holds `path`.

@@ -558,6 +558,10 @@ impl Part {
 /// See [`WriteOptions::precondition`].
 pub type Precondition = Box<dyn Fn(Option<&Entry>) -> bool + Send>;
 
+/// Whether what stands at the source and at the destination of a MOVE or COPY is as the request wants it.
+/// `None`: nothing is there.
+pub type BothEnds = std::sync::Arc<dyn Fn(Option<&Entry>, Option<&Entry>) -> bool + Send + Sync>;
+
 /// What publishing an upload came to.
 #[derive(Clone, Debug)]
 pub struct Published {

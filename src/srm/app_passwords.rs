@@ -171,7 +171,7 @@ impl Srm {
         who: &Identity,
         asked: AppPasswordAsked,
     ) -> Result<NewAppPassword, Error> {
-        let maker = Arc::clone(self.maker(who).await?);
+        let maker = Arc::clone(self.app_password_maker(who).await?);
         // As for a look at one: each takes 19 MiB, and anybody with a certificate may ask for hundreds at once.
         let turn = self.turn_for_argon2().await;
         let turn = turn.map_err(|refusal| Error::new(ErrorKind::Overloaded, refusal.why))?;
@@ -220,7 +220,7 @@ impl Srm {
     /// # Errors
     /// As [`Srm::make_app_password`].
     pub async fn own_app_passwords(&self, who: &Identity) -> Result<Vec<AppPassword>, Error> {
-        let maker = self.maker(who).await?;
+        let maker = self.app_password_maker(who).await?;
         let mut own = self.all_app_passwords();
         own.retain(|one| one.dn == maker.dn);
         Ok(own)
@@ -239,7 +239,7 @@ impl Srm {
     /// # Errors
     /// As [`Srm::make_app_password`]; [`ErrorKind::NotFound`] also for what is somebody else's.
     pub async fn revoke_own_app_password(&self, who: &Identity, user: &str) -> Result<(), Error> {
-        let maker = self.maker(who).await?;
+        let maker = self.app_password_maker(who).await?;
         match self.core.app_passwords.find(user) {
             Some(known) if known.row.dn == maker.dn => self.revoke_app_password(user).await,
             _ => Err(unknown(user)),
@@ -267,14 +267,20 @@ impl Srm {
         dropped.await
     }
 
-    /// Who may have app passwords: somebody who showed what is his own.
-    async fn maker<'w>(&self, who: &'w Identity) -> Result<&'w Arc<Person>, Error> {
+    /// Whose app passwords whoever asks may make, see and revoke: somebody's who showed what is his own.
+    ///
+    /// # Errors
+    /// As [`Srm::make_app_password`].
+    pub async fn app_password_maker<'w>(
+        &self,
+        who: &'w Identity,
+    ) -> Result<&'w Arc<Person>, Error> {
         self.admit(who).await?;
         let denied = |why| Err(Error::new(ErrorKind::Denied, why));
         match who.person() {
             None => Err(Error::new(
                 ErrorKind::Unauthenticated,
-                "app passwords are made by who signs in: with a certificate, or with the user name and \
+                "sign in: with your certificate (a browser has to import it first), or with the user name and \
                  password that the site gave to you",
             )),
             Some(person) if person.scope.is_some() => denied(

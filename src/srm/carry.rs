@@ -7,7 +7,10 @@ use tokio_util::sync::CancellationToken;
 use super::access::{Needs, driver_error, owner};
 use super::aside::Aside;
 use super::copy_data::copy_file;
-use super::{Error, ErrorKind, Srm, Target, WriteOptions, blocking, to_the_end};
+use super::files::look;
+use super::mv::judge_both;
+use super::upload::unmet;
+use super::{BothEnds, Entry, Error, ErrorKind, Srm, Target, WriteOptions, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Algorithm, Identity, Stfn};
 use crate::namespace::Located;
@@ -15,12 +18,14 @@ use crate::namespace::Located;
 mod tree;
 
 /// How a MOVE or COPY is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Carry {
     /// What stands at the destination goes, with all below it.
     pub overwrite: bool,
     /// A directory is copied with all below it; else it alone, empty.
     pub deep: bool,
+    /// Judged at the moment of the change; where a directory is copied, or copied onto, before anything is.
+    pub precondition: Option<BothEnds>,
 }
 
 /// What a MOVE or COPY came to.
@@ -47,6 +52,7 @@ struct Way {
     existing: Option<Kind>,
     /// What stands there when it comes to it may be replaced.
     replace: bool,
+    precondition: Option<BothEnds>,
 }
 
 impl Srm {
@@ -75,7 +81,8 @@ impl Srm {
             Ok(way) => way,
             Err(nowhere) => return Ok(nowhere),
         };
-        let created = self.move_located(way.source, way.target, way.replace).await?;
+        let Way { source, target, replace, precondition, .. } = way;
+        let created = self.move_located(source, target, replace, precondition).await?;
         Ok(Carried::Done { created, failed: Vec::new() })
     }
 
@@ -105,6 +112,7 @@ impl Srm {
             Kind::File | Kind::Other => (Needs::READ, Needs::CREATE),
         };
         site.permit(who, &source, reads)?;
+        let deep = carry.deep;
         let way = match self.way(who, source, to, needs, carry).await? {
             Ok(way) => way,
             Err(nowhere) => return Ok(nowhere),
@@ -115,8 +123,9 @@ impl Srm {
         let (srm, who) = (self.clone(), who.clone());
         to_the_end(async move {
             let work = Copying { srm, who, stop };
+            judge_both(way.precondition.as_ref(), &way.source, &way.target).await?;
             match stat.kind {
-                Kind::Directory => work.directory(way, carry.deep).await,
+                Kind::Directory => work.directory(way, deep).await,
                 Kind::File | Kind::Other => work.file_onto(way).await,
             }
         })
@@ -172,7 +181,8 @@ impl Srm {
         if existing.is_some() {
             may_go?;
         }
-        Ok(Ok(Way { source, target, existing, replace }))
+        let precondition = carry.precondition;
+        Ok(Ok(Way { source, target, existing, replace, precondition }))
     }
 }
 
@@ -187,13 +197,13 @@ struct Copying {
 impl Copying {
     /// A file that was asked for by name.
     async fn file_onto(&self, way: Way) -> Result<Carried, Error> {
-        let Way { source, target, existing, replace } = way;
+        let Way { source, target, existing, replace, precondition } = way;
         if existing != Some(Kind::Directory) {
-            let created = self.file(source, &target, replace).await?;
+            let created = self.file(source, &target, replace, precondition).await?;
             return Ok(Carried::Done { created, failed: Vec::new() });
         }
         let aside = self.step_aside(&target).await?;
-        match self.file(source, &target, false).await {
+        match self.file(source, &target, false, None).await {
             Ok(_) => self.replaced(&target, aside).await,
             Err(error) => {
                 self.step_back(&target, aside).await;
@@ -204,31 +214,45 @@ impl Copying {
     }
 
     /// A file, onto a free name or another file. True when nothing was there.
-    async fn file(&self, source: Located, target: &Located, replace: bool) -> Result<bool, Error> {
+    async fn file(
+        &self,
+        source: Located,
+        target: &Located,
+        replace: bool,
+        both: Option<BothEnds>,
+    ) -> Result<bool, Error> {
         let looked = source.clone();
-        let size = blocking(move || {
-            let stat = looked.area.driver.stat(&looked.path);
-            Ok(stat.map_err(|error| driver_error(error, &looked.stfn))?.size)
+        let from = blocking(move || {
+            look(&looked)?.ok_or_else(|| driver_error(DriverError::NotFound, &looked.stfn))
         });
+        let from = from.await?;
+        // What is copied has to be what the condition was judged by.
+        let judged = both.is_some().then(|| from.etag.clone());
         let options = WriteOptions {
-            expected_size: Some(size.await?),
-            precondition: (!replace)
-                .then(|| Box::new(|there: Option<&_>| there.is_none()) as Box<_>),
+            expected_size: Some(from.size),
+            precondition: Some(Box::new(move |there: Option<&Entry>| {
+                let wanted = both.as_ref().is_none_or(|holds| holds(Some(&from), there));
+                wanted && (replace || there.is_none())
+            })),
             ..WriteOptions::default()
         };
         let place = Target::Stfn(target.stfn.clone());
-        let upload = self.srm.create(&self.who, &place, options).await?;
+        let mut upload = self.srm.create(&self.who, &place, options).await?;
+        let file = upload.begin().await?;
         let keys = (source.key(), target.key());
         let (srm, stop, to) = (self.srm.clone(), self.stop.clone(), target.clone());
         let copied = blocking(move || {
             let mut go_on = || !stop.is_cancelled();
-            let copied = copy_file(&srm, &source, &to, &upload.file, &mut go_on)?;
+            let copied = copy_file(&srm, &source, &to, &file, &mut go_on)?;
             Ok((upload, copied.ok_or_else(stopped)?))
         });
         let (upload, copied) = copied.await?;
+        if judged.is_some_and(|version| version != copied.version) {
+            return Err(unmet());
+        }
         let has_sum = copied.adler32.is_some();
         let digests = copied.adler32.map(|sum| (Algorithm::Adler32, sum));
-        let published = upload.run(copied.size, digests.into_iter().collect()).await?;
+        let published = upload.run(Vec::new(), copied.size, digests.into_iter().collect()).await?;
         if !has_sum {
             let place = (Arc::clone(&target.area), target.path.clone());
             self.srm.checksum_later(owner(&self.who), vec![place]);

@@ -8,7 +8,7 @@ use tokio::sync::MutexGuard;
 use super::access::driver_error;
 use super::files::{bring_back, hidden_for_removal, hide};
 use super::usage::{Changing, Resized, Stand};
-use super::{Error, ErrorKind, Srm, blocking};
+use super::{Error, ErrorKind, Srm, blocking, briefly};
 use crate::fsdriver::{Directory, DriverError, Kind};
 use crate::model::{FileKey, HIDDEN_PREFIX, RelPath};
 use crate::namespace::{Located, StorageArea};
@@ -32,6 +32,15 @@ impl Announced {
 }
 
 impl Srm {
+    /// # Errors
+    /// [`ErrorKind::Busy`] while an SRM put on the file is not done: it is the put's to write.
+    pub(super) fn no_put_on(&self, key: &FileKey) -> Result<(), Error> {
+        match self.core.requests.put_on(key) {
+            Some(_) => Err(Error::new(ErrorKind::Busy, "an SRM put on this file is not done")),
+            None => Ok(()),
+        }
+    }
+
     /// Announces that a file is to come, go, or get another content; `also` is forgotten with it.
     ///
     /// # Errors
@@ -41,9 +50,20 @@ impl Srm {
         located: &Located,
         also: Option<Intent>,
     ) -> Result<Announced, Error> {
+        let changing = self.core.usage.change(vec![located.key()])?;
+        let before = size_of(&located.area, &located.path).await?;
+        self.announce_from(located, changing, before, also).await
+    }
+
+    /// As [`Srm::announce`], of a file that was looked at since it is `changing`: its bytes are `before`.
+    pub(super) async fn announce_from(
+        &self,
+        located: &Located,
+        changing: Changing,
+        before: Option<u64>,
+        also: Option<Intent>,
+    ) -> Result<Announced, Error> {
         let (area, key) = (Arc::clone(&located.area), located.key());
-        let changing = self.core.usage.change(vec![key.clone()])?;
-        let before = size_of(&area, &key.path).await?;
         let mut intents = vec![Intent::Change { key: key.clone(), before }];
         intents.extend(also);
         let intents = self.core.store.announce(intents).await?;
@@ -52,20 +72,36 @@ impl Srm {
 
     /// Settles a change, by what is there now.
     pub(super) async fn settle(&self, announced: Announced) {
-        let Announced { area, key, before, intents, changing } = announced;
-        match size_of(&area, &key.path).await {
-            Ok(after) => {
-                let resized = [Resized { key, before, after }];
-                self.settle_all(&resized, intents).await;
-            }
+        match size_of(&announced.area, &announced.key.path).await {
+            Ok(after) => self.settle_as(announced, after).await,
             // An intent that stays would be taken for news at the next start: counting tells better.
             Err(error) => {
+                let Announced { key, intents, .. } = announced;
                 tracing::error!(%error, %key, "the area is counted anew");
                 self.settle_all(&[], intents).await;
                 self.core.usage.ask_scan(&key.area);
             }
         }
+    }
+
+    async fn settle_as(&self, announced: Announced, after: Option<u64>) {
+        let Announced { key, before, intents, changing, .. } = announced;
+        self.settle_all(&[Resized { key, before, after }], intents).await;
         drop(changing);
+    }
+
+    /// As [`Srm::settle`]. Where a new content of `there` bytes stands, who reads the old one by a pin is
+    /// aborted.
+    pub(super) async fn settle_content(&self, announced: Announced, there: Option<u64>) {
+        let key = announced.key.clone();
+        match there {
+            Some(_) => self.settle_as(announced, there).await,
+            None => self.settle(announced).await,
+        }
+        self.core.requests.bump();
+        if there.is_some() {
+            self.abort_gets(self.core.requests.pins_on(&key)).await;
+        }
     }
 
     pub(super) async fn settle_all(&self, resized: &[Resized], intents: Vec<IntentId>) {
@@ -269,7 +305,7 @@ async fn size_of(area: &Arc<StorageArea>, path: &RelPath) -> Result<Option<u64>,
         return size.map_err(|error| driver_error(error, path));
     }
     let (area, path) = (Arc::clone(area), path.clone());
-    blocking(move || area.driver.file_size(&path).map_err(|error| driver_error(error, &path))).await
+    briefly(move || area.driver.file_size(&path).map_err(|error| driver_error(error, &path))).await
 }
 
 /// Bytes of all files in a tree, as a scan counts them.

@@ -1,34 +1,17 @@
 //! WHEN_FILES_ARE_DIFFERENT: what was put is compared with what stands there before any lock is taken,
-//! since reading both may take long. Who publishes sees by their stamps whether they are still the same.
+//! since reading both may take long.
 
 use std::fs::File;
 use std::sync::Arc;
 
+use super::Srm;
 use super::checksum::read_checksum;
-use super::files::{adler32, version};
+use super::compared::{Compared, Seen};
+use super::files::adler32;
 use super::live::Live;
-use super::publish::{Origin, Publish, in_lanes};
-use super::{Error, ErrorKind, Srm};
-use crate::fsdriver::Stat;
+use super::publish::{Publish, in_lanes};
+use crate::fsdriver::{Driver, Stat};
 use crate::model::{Algorithm, FileState};
-
-const CHANGED: &str = "a file changed while it was compared with another: try again";
-
-/// What was put, and what stands there.
-pub(super) struct Compared {
-    new: Seen,
-    old: Seen,
-}
-
-/// One content.
-struct Seen {
-    version: String,
-    /// `None`: it can't be read.
-    adler32: Option<String>,
-}
-
-/// The checksums of what was put and of what stands there.
-pub(super) type Sums = (Option<String>, Option<String>);
 
 impl Srm {
     /// Compares what these are about to publish with what stands there, as far as that decides
@@ -68,54 +51,19 @@ impl Publish {
             return None;
         }
         let known = self.known(&new, &is);
-        let new = self.see(&new, &is, known, go_on)?;
-        let old = self.see(&old, &was, adler32(driver, &old, &was), go_on)?;
+        let new = see(driver, &new, &is, known, go_on)?;
+        let old = see(driver, &old, &was, adler32(driver, &old, &was), go_on)?;
         Some(Compared { new, old })
     }
+}
 
-    fn see(
-        &self,
-        file: &File,
-        stat: &Stat,
-        known: Option<String>,
-        go_on: &mut dyn FnMut() -> bool,
-    ) -> Option<Seen> {
-        let read = || read_checksum(&*self.area.driver, file, Algorithm::Adler32, go_on);
-        let adler32 = known.or_else(read);
-        go_on().then(|| Seen { version: version(stat), adler32 })
-    }
-
-    /// What is known of the bytes that were put without reading them.
-    pub(super) fn known(&self, file: &File, stat: &Stat) -> Option<String> {
-        match &self.origin {
-            Origin::Mover => None,
-            Origin::Door => adler32(&*self.area.driver, file, stat),
-            Origin::Copy(sum) => sum.clone(),
-        }
-    }
-
-    /// Both checksums, of an open file and what stands at its target. Reads neither.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Busy`]: one of the two changed since they were compared.
-    pub(super) fn sums(&self, file: &File, stat: &Stat) -> Result<Sums, Error> {
-        let driver = &*self.area.driver;
-        let compared = self.compared.as_ref();
-        let seen = |seen: Option<&Seen>, stat: &Stat| match seen {
-            Some(seen) if seen.version == version(stat) => Ok(seen.adler32.clone()),
-            _ => Err(Error::new(ErrorKind::Busy, CHANGED)),
-        };
-        let new = match self.known(file, stat) {
-            None => seen(compared.map(|both| &both.new), stat)?,
-            known => known,
-        };
-        // What can't be read any more is different.
-        let Ok(old) = driver.open(&self.target) else { return Ok((new, None)) };
-        let Ok(was) = driver.stat_file(&old) else { return Ok((new, None)) };
-        let old = match adler32(driver, &old, &was) {
-            None => seen(compared.map(|both| &both.old), &was)?,
-            known => known,
-        };
-        Ok((new, old))
-    }
+fn see(
+    driver: &dyn Driver,
+    file: &File,
+    stat: &Stat,
+    known: Option<String>,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Option<Seen> {
+    let adler32 = known.or_else(|| read_checksum(driver, file, Algorithm::Adler32, go_on));
+    go_on().then(|| Seen::new(stat, adler32))
 }

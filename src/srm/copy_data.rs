@@ -11,9 +11,10 @@ use crate::namespace::Located;
 /// Bytes that take a while to reach the disk.
 const LARGE: u64 = 8 << 20;
 
-/// Bytes that were copied, and their checksum where the source had one.
+/// Bytes that were copied, of which version of the source, and their checksum where that had one.
 pub(super) struct Copied {
     pub(super) size: u64,
+    pub(super) version: String,
     pub(super) adler32: Option<String>,
 }
 
@@ -53,10 +54,11 @@ pub(super) fn copy_file(
         // Here, where nobody waits for it: publishing it holds locks.
         target.area.driver.sync(to).map_err(|error| driver_error(error, &target.stfn))?;
     }
-    if version(&driver.stat_file(&from).map_err(told)?) != version(&stat) {
+    let version_copied = version(&stat);
+    if version(&driver.stat_file(&from).map_err(told)?) != version_copied {
         return busy("the source was changed while it was copied: copy it again");
     }
-    Ok(Some(Copied { size: stat.size, adler32: sum }))
+    Ok(Some(Copied { size: stat.size, version: version_copied, adler32: sum }))
 }
 
 pub(super) fn no_file() -> Error {

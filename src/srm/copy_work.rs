@@ -10,9 +10,10 @@ use super::access::{Needs, driver_error};
 use super::acl::Accounts;
 use super::copy::check_site;
 use super::copy_data::{Copied, copy_file, no_file};
-use super::files::{Replaced, discard, hidden_name, published_by};
+use super::files::{discard, hidden_name};
 use super::live::Live;
 use super::publish::{Origin, Outcome, Publish, Room, publish_all};
+use super::seal::{Replaced, published_by};
 use super::spaces::Hold;
 use super::submit::waits;
 use super::target::writable;
@@ -77,8 +78,7 @@ impl Srm {
         self.expand_directories(live, who, directories.collect()).await?;
         let rows: Vec<_> = rows.into_iter().filter(|row| row.levels.is_none()).collect();
         let mut prepared = self.prepare_copies(live, who, rows.clone()).await?;
-        let is_full =
-            |one: &Found| matches!(one, (_, Err(error)) if error.kind == ErrorKind::NoFreeSpace);
+        let is_full = |one: &Found| matches!(one, (_, Err(error)) if error.kind.is_full());
         // Before there is no room, what may go is removed.
         if prepared.iter().any(is_full) && self.make_room().await {
             let (full, rest): (Vec<_>, Vec<_>) = prepared.into_iter().partition(is_full);

@@ -33,8 +33,10 @@ pub enum ErrorKind {
     InvalidPath,
     /// The request makes no sense.
     InvalidRequest,
-    /// Storage area or file system full.
+    /// The storage area is full, or a quota of its file system.
     NoFreeSpace,
+    /// Its file system is full.
+    DiskFull,
     /// A reserved space is full, or a user's share.
     NoUserSpace,
     /// More than there may ever be.
@@ -53,6 +55,13 @@ pub enum ErrorKind {
     Overloaded,
     /// A fault of ours or of the machine.
     Internal,
+}
+
+impl ErrorKind {
+    /// True where removing files of the area may help.
+    pub const fn is_full(self) -> bool {
+        matches!(self, ErrorKind::NoFreeSpace | ErrorKind::DiskFull)
+    }
 }
 
 /// A refusal: its kind, and what, why and what to do, in one line for a person.
@@ -85,7 +94,7 @@ impl Error {
             ErrorKind::NotEmpty => StatusCode::NonEmptyDirectory,
             ErrorKind::Busy | ErrorKind::Locked | ErrorKind::LockConflict => StatusCode::FileBusy,
             ErrorKind::InvalidRequest => StatusCode::InvalidRequest,
-            ErrorKind::NoFreeSpace => StatusCode::NoFreeSpace,
+            ErrorKind::NoFreeSpace | ErrorKind::DiskFull => StatusCode::NoFreeSpace,
             ErrorKind::NoUserSpace => StatusCode::NoUserSpace,
             ErrorKind::ExceedAllocation => StatusCode::ExceedAllocation,
             ErrorKind::SpaceExpired => StatusCode::SpaceLifetimeExpired,

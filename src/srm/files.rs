@@ -1,4 +1,4 @@
-//! Facts about files that live with the file: checksum, the mark of the put that made it.
+//! Files as doors tell of them, the checksums that live with them, and names that nobody sees.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use super::access::driver_error;
 use super::acl::Accounts;
-use super::{Entry, EntryKind, Error, ErrorKind, blocking};
-use crate::fsdriver::{Acl, Driver, DriverError, Kind, Stat};
+use super::{Entry, EntryKind, Error, ErrorKind, briefly};
+use crate::fsdriver::{Driver, DriverError, Kind, Stat};
 use crate::model::{Algorithm, Digests, HIDDEN_PREFIX, RelPath, RequestToken};
 use crate::namespace::{Located, StorageArea};
 
@@ -16,15 +16,6 @@ const CHECKSUM: &str = "user.storm.checksum.";
 /// `<size>:<mtime_ns>` of the content the checksums were made of. Without it (StoRM's files) they are
 /// trusted.
 const STAMP: &str = "user.storm.checksum.stamp";
-/// `<token>.<n>` of the put that published the file: recovery looks for it.
-const PUT_MARK: &str = "user.storm.put";
-/// Bytes of what that put replaced, in decimal, or [`KEPT`]: what it changed is known after a crash
-/// too.
-const REPLACED: &str = "user.storm.replaced";
-/// The put kept the content that was there.
-const KEPT: &str = "kept";
-/// Everything of ours.
-const OURS: &str = "user.storm.";
 
 /// The hidden name under which a put's data waits in the target's own directory.
 pub(super) fn hidden_name(target: &RelPath, token: &RequestToken, n: u32) -> Option<RelPath> {
@@ -85,7 +76,7 @@ pub(super) async fn look_soon(located: &Located) -> Result<Option<Entry>, Error>
         Some(stat) => seen(located, stat),
         None => {
             let located = located.clone();
-            blocking(move || look(&located)).await
+            briefly(move || look(&located)).await
         }
     }
 }
@@ -173,6 +164,12 @@ fn text(driver: &dyn Driver, file: &File, name: &str) -> Option<String> {
     driver.attribute(file, name).ok().flatten().and_then(|value| String::from_utf8(value).ok())
 }
 
+/// Checksums with their stamp, as they are kept with a file that is as `stat` says.
+pub(super) fn attributes(digests: &Digests, stat: &Stat) -> impl Iterator<Item = (String, String)> {
+    let values = digests.iter().map(|(one, value)| (attribute(*one), value.clone()));
+    values.chain([(STAMP.to_owned(), stamp(stat))])
+}
+
 /// Takes all checksums off an open file: its content is about to change.
 pub(super) fn forget_checksums(driver: &dyn Driver, file: &File) -> Result<(), DriverError> {
     // The stamp last: without it a checksum would be trusted.
@@ -202,107 +199,6 @@ pub(super) fn set_modified(located: &Located, at: SystemTime) -> Result<(), Erro
         driver.set_attribute(&file, STAMP, after.as_bytes()).map_err(told)?;
     }
     Ok(())
-}
-
-/// What [`seal`] writes on a file before it is published.
-pub(super) struct Seal<'a> {
-    /// Of the bytes in the file, where they are known.
-    pub(super) digests: Digests,
-    /// The put that publishes it, and the bytes of what it replaces.
-    pub(super) mark: Option<Mark<'a>>,
-    /// What it is published with; `None`: it will be sealed again.
-    pub(super) acl: Option<Acl>,
-    /// Make it last beyond a crash.
-    pub(super) sync: bool,
-}
-
-/// Which put publishes a file.
-pub(super) struct Mark<'a> {
-    pub(super) token: &'a RequestToken,
-    pub(super) n: u32,
-    pub(super) old: Old,
-}
-
-/// What becomes of the content that a put finds.
-pub(super) enum Old {
-    /// There is none.
-    Missing,
-    /// So many bytes are replaced.
-    Replaced(u64),
-    Kept,
-}
-
-/// Bytes of what a put replaced, and of what replaced it; neither where the old content was kept.
-pub(super) type Replaced = (Option<u64>, Option<u64>);
-
-/// Gets a file ready to be published: sets mode, checksum and mark, takes away every other attribute
-/// of ours that the writer's account could have forged, and syncs. What is set is never away in
-/// between: srmPutDone after a crash finds the checksum that our own door left.
-pub(super) fn seal(area: &StorageArea, file: &File, seal: &Seal<'_>) -> Result<(), Error> {
-    let driver = &*area.driver;
-    let told = |e| driver_error(e, &area.name);
-    driver.set_mode(file, 0o660).map_err(told)?;
-    if let Some(acl) = seal.acl.as_ref().filter(|acl| **acl != Acl::of_mode(0o660)) {
-        driver.set_acl(file, acl).map_err(told)?;
-    }
-    let mut kept: Vec<String> = Vec::new();
-    if !seal.digests.is_empty() {
-        let stat = driver.stat_file(file).map_err(told)?;
-        let values = seal.digests.iter().map(|(one, value)| (attribute(*one), value.clone()));
-        for (name, value) in values.chain([(STAMP.to_owned(), stamp(&stat))]) {
-            driver.set_attribute(file, &name, value.as_bytes()).map_err(told)?;
-            kept.push(name);
-        }
-    }
-    if let Some(mark) = &seal.mark {
-        set_mark(driver, file, mark).map_err(told)?;
-        kept.extend([PUT_MARK.to_owned(), REPLACED.to_owned()]);
-    }
-    for name in driver.attributes(file, OURS).map_err(told)? {
-        if !kept.contains(&name) {
-            driver.remove_attribute(file, &name).map_err(told)?;
-        }
-    }
-    if seal.sync {
-        driver.sync(file).map_err(told)?;
-    }
-    Ok(())
-}
-
-/// Marks a file as the one that this put published.
-pub(super) fn set_mark(
-    driver: &dyn Driver,
-    file: &File,
-    Mark { token, n, old }: &Mark<'_>,
-) -> Result<(), DriverError> {
-    driver.set_attribute(file, PUT_MARK, format!("{token}.{n}").as_bytes())?;
-    match old {
-        Old::Missing => driver.remove_attribute(file, REPLACED),
-        Old::Replaced(bytes) => driver.set_attribute(file, REPLACED, bytes.to_string().as_bytes()),
-        Old::Kept => driver.set_attribute(file, REPLACED, KEPT.as_bytes()),
-    }
-}
-
-/// When `path` bears the mark of that put, which published or kept it: its bytes, and what was
-/// replaced.
-pub(super) fn published_by(
-    area: &StorageArea,
-    path: &RelPath,
-    token: &RequestToken,
-    n: u32,
-) -> Option<(u64, Replaced)> {
-    let driver = &*area.driver;
-    let file = driver.open(path).ok()?;
-    let text = |name| String::from_utf8(driver.attribute(&file, name).ok()??).ok();
-    if text(PUT_MARK)? != format!("{token}.{n}") {
-        return None;
-    }
-    let size = driver.stat_file(&file).ok()?.size;
-    let replaced = match text(REPLACED) {
-        Some(word) if word == KEPT => (None, None),
-        bytes => (bytes.and_then(|bytes| bytes.parse().ok()), Some(size)),
-    };
-    Some((size, replaced))
 }
 
 /// Removes a put's hidden files; fine when there are none.

@@ -16,6 +16,7 @@ mod changes;
 mod checks;
 mod checksum;
 mod compare;
+mod compared;
 mod copy;
 mod copy_data;
 mod copy_work;
@@ -50,6 +51,7 @@ mod rm;
 mod rmdir;
 mod scan;
 mod scope;
+mod seal;
 mod sign_in;
 mod spaces;
 mod submit;
@@ -76,7 +78,7 @@ use crate::auth::policy::Policy;
 use crate::config::Config;
 use crate::model::{FileKey, SpaceToken};
 use crate::namespace::{Namespace, StorageArea};
-use crate::scheduler::{Bulk, Pool, Timer};
+use crate::scheduler::{Bulk, Pool, Timer, quick};
 use crate::store::{Millis, Store, StoreError};
 
 pub use crate::store::{DavLock, DeadProperty};
@@ -92,7 +94,7 @@ pub use explain::Asked;
 pub use extend::{ExtendRequest, LifetimesAnswer, SurlLifetime};
 pub use summary::{RequestSummary, SummaryAnswer, Tally, TokensAnswer};
 pub use tree::{Found, Tree};
-pub use upload::Upload;
+pub use upload::{Upload, append};
 
 use app_passwords::AppPasswords;
 use checksum::Checksums;
@@ -315,6 +317,14 @@ async fn blocking<T: Send + 'static>(
         Ok(result) => result,
         Err(_) => Err(Error::new(ErrorKind::Internal, "the work was cut short: try again")),
     }
+}
+
+/// As [`blocking`], for work of a few short calls: see [`quick`].
+async fn briefly<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let cut = || Error::new(ErrorKind::Internal, "the work was cut short: try again");
+    quick(work).await.unwrap_or_else(|| Err(cut()))
 }
 
 /// Runs `work` to its end, also when the caller's future is dropped because its client hung up: what

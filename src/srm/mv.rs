@@ -1,8 +1,9 @@
 //! srmMv.
 
 use super::access::{Needs, driver_error};
-use super::files::sync_names;
-use super::{Error, ErrorKind, Srm, Touch, blocking, to_the_end};
+use super::files::{look, sync_names};
+use super::upload::unmet;
+use super::{BothEnds, Error, ErrorKind, Srm, Touch, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, RelPath, ReturnStatus};
 use crate::namespace::Located;
@@ -56,7 +57,7 @@ impl Srm {
             return Ok(SAME);
         }
         site.permit(who, &target, Needs::MOVE_TO)?;
-        self.move_located(source, target, false).await?;
+        self.move_located(source, target, false, None).await?;
         Ok("moved")
     }
 
@@ -67,6 +68,7 @@ impl Srm {
         source: Located,
         target: Located,
         replace: bool,
+        precondition: Option<BothEnds>,
     ) -> Result<bool, Error> {
         let (from, to) = (source.key(), target.key());
         if source.path.is_root() {
@@ -104,6 +106,7 @@ impl Srm {
                 let kind = if replace { ErrorKind::Busy } else { ErrorKind::Exists };
                 return Err(Error::new(kind, "a put on the target is not done"));
             }
+            judge_both(precondition.as_ref(), &source, &target).await?;
             let ends = Ends::look(&source, &target).await?;
             if is_plain && !ends.are_files() {
                 let why = "source or target was changed meanwhile: look at them again";
@@ -177,6 +180,24 @@ impl Srm {
         })
         .await
     }
+}
+
+/// Whether both ends are as the request wants them, as far as there is a source.
+///
+/// # Errors
+/// [`ErrorKind::Precondition`]: they are not.
+pub(super) async fn judge_both(
+    holds: Option<&BothEnds>,
+    source: &Located,
+    target: &Located,
+) -> Result<(), Error> {
+    let Some(holds) = holds.cloned() else { return Ok(()) };
+    let (source, target) = (source.clone(), target.clone());
+    blocking(move || match look(&source)? {
+        Some(from) if !holds(Some(&from), look(&target)?.as_ref()) => Err(unmet()),
+        _ => Ok(()),
+    })
+    .await
 }
 
 /// What stands at one end of a move.

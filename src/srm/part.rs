@@ -25,9 +25,7 @@ impl Srm {
         let key = located.key();
         let sync = self.site().config.http.fsync;
         let _guard = self.core.locks.lock(&key).await;
-        if self.core.requests.put_on(&key).is_some() {
-            return Err(Error::new(ErrorKind::Busy, "an SRM put on this file is not done"));
-        }
+        self.no_put_on(&key)?;
         let looked = located.clone();
         let existing = blocking(move || look(&looked)).await?;
         self.unlocked(&key, Touch::Content)?;
@@ -43,11 +41,8 @@ impl Srm {
             Ok(Published { created: false, entry })
         })
         .await;
-        self.settle(announced).await;
-        self.core.requests.bump();
-        if written.is_ok() {
-            self.abort_gets(self.core.requests.pins_on(&key)).await;
-        }
+        let there = written.as_ref().ok().map(|written| written.entry.size);
+        self.settle_content(announced, there).await;
         written
     }
 }

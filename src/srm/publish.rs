@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use super::access::driver_error;
 use super::acl::of_published;
-use super::compare::Compared;
-use super::files::{
-    Mark, Old, Replaced, Seal, all_kept, discard, discard_successor, published_by, seal, set_mark,
-    sync_names,
-};
+use super::compared::{Compared, sums};
+use super::files::{adler32, all_kept, discard, discard_successor, sync_names};
+use super::seal::{Mark, Old, Replaced, Seal, published_by, seal, set_mark};
 use super::{Error, ErrorKind, blocking};
-use crate::fsdriver::{DriverError, Kind};
+use crate::fsdriver::{DriverError, Kind, Stat};
 use crate::model::{Algorithm, Digests, OverwriteMode, Protocol, RelPath, RequestToken};
 use crate::namespace::StorageArea;
 
@@ -183,7 +181,8 @@ impl Publish {
         if self.mode == OverwriteMode::WhenFilesAreDifferent
             && existing.is_some_and(|old| old.size == stat.size)
         {
-            let (new, old) = match self.sums(&file, &stat) {
+            let known = (&stat, adler32);
+            let (new, old) = match sums(self.compared.as_ref(), known, driver, &self.target) {
                 Ok(sums) => sums,
                 Err(changed) => return Ok(Outcome::Later(changed)),
             };
@@ -200,10 +199,22 @@ impl Publish {
         Ok(Outcome::published(stat.size, before))
     }
 
+    /// What is known of the bytes that were put without reading them.
+    pub(super) fn known(&self, file: &File, stat: &Stat) -> Option<String> {
+        match &self.origin {
+            Origin::Mover => None,
+            Origin::Door => adler32(&*self.area.driver, file, stat),
+            Origin::Copy(sum) => sum.clone(),
+        }
+    }
+
     /// Bytes of what is about to be replaced.
     fn seal(&self, file: &File, adler32: Option<String>) -> Result<Option<u64>, Error> {
         let directory = self.target.parent().unwrap_or_else(RelPath::root);
-        let acl = Some(of_published(&self.area, &directory, self.reader)?);
+        let told = |error| driver_error(error, &directory);
+        let open = self.area.driver.directory(&directory).map_err(told)?;
+        let inherited = open.default_acl().map_err(told)?;
+        let acl = Some(of_published(&self.area, inherited, self.reader));
         let replaced = self.area.driver.file_size(&self.target);
         let replaced = replaced.map_err(|error| driver_error(error, &self.target))?;
         let old = replaced.map_or(Old::Missing, Old::Replaced);

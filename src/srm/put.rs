@@ -97,7 +97,7 @@ impl Srm {
         let rows: Vec<Arc<FileRow>> =
             files.iter().filter_map(|n| live.file(*n)).filter(|row| waits(row)).collect();
         let mut prepared = self.prepare_puts(live, who, rows).await;
-        let is_full = |ready: &Prepared| matches!(ready, (_, Err(error)) if error.kind == ErrorKind::NoFreeSpace);
+        let is_full = |ready: &Prepared| matches!(ready, (_, Err(error)) if error.kind.is_full());
         // Before there is no room, what may go is removed.
         if prepared.iter().any(is_full) && self.make_room().await {
             let (full, rest): (Vec<_>, Vec<_>) = prepared.into_iter().partition(is_full);

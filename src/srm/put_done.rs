@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::acl::Accounts;
 use super::checks::{not_in_request, of_files};
-use super::compare::Compared;
+use super::compared::Compared;
 use super::files::hidden_name;
 use super::live::Live;
 use super::publish::{Origin, Outcome, Publish, Room, made_at_prepare, publish_all, still_written};
@@ -254,7 +254,7 @@ impl Srm {
 /// More was written than there is room for: the codes that srmPutDone knows.
 fn too_much(error: Error) -> Error {
     match error.kind {
-        ErrorKind::NoFreeSpace | ErrorKind::NoUserSpace => {
+        ErrorKind::NoFreeSpace | ErrorKind::DiskFull | ErrorKind::NoUserSpace => {
             Error::new(ErrorKind::ExceedAllocation, error.explanation)
         }
         _ => error,

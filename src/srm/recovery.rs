@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::access::driver_error;
 use super::files::{
-    bring_back, discard, discard_successor, hidden_name, published_by, remove_if_file, sync_names,
+    bring_back, discard, discard_successor, hidden_name, remove_if_file, sync_names,
 };
 use super::live::Live;
+use super::seal::published_by;
 use super::submit::waits;
 use super::transition::{As, Change};
 use super::usage::Resized;

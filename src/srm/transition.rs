@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::files::Replaced;
 use super::live::Live;
 use super::requests::now;
+use super::seal::Replaced;
 use super::usage::Resized;
 use super::{Error, ErrorKind, Srm};
 use crate::model::{Event, FileState, RequestKind, StatusCode, next};

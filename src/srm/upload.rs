@@ -1,38 +1,38 @@
 //! Writes through our own HTTP doors: nothing is seen of them until they are whole.
 
+mod append;
 mod begun;
+mod publish;
 mod transfer;
 
 use std::fs::File;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use begun::{Begun, Named};
+use bytes::Bytes;
+
+pub use append::append;
+use begun::{Begun, directory_is_there};
+use publish::{Reader, Whole};
 use transfer::{Uploading, publish_transfer};
 
-use super::access::{Needs, driver_error};
-use super::acl::{Accounts, of_published};
-use super::files::{self, Seal, discard, entry, hidden_for_upload, look_soon, seal, sync_names};
+use super::access::Needs;
+use super::files::{self, look_soon};
 use super::part::offset;
-use super::spaces::{Hold, UnderWay};
+use super::spaces::Hold;
 use super::{
-    Entry, Error, ErrorKind, Part, Precondition, Published, Srm, Target, Touch, WriteOptions,
-    blocking, to_the_end,
+    Entry, EntryKind, Error, ErrorKind, Part, Precondition, Published, Srm, Target, Touch,
+    WriteOptions, blocking, to_the_end,
 };
-use crate::fsdriver::{DriverError, Unpublished};
-use crate::model::{Algorithm, Digests, FileKey, Identity, RelPath, Stfn};
+use crate::fsdriver::Unpublished;
+use crate::model::{Digests, Identity, RelPath, Stfn};
 use crate::namespace::{Access, Located, StorageArea};
-use crate::store::Intent;
 
-/// A write under way. Dropped unpublished, it leaves nothing behind.
+/// A write that may be done: there is room for it. Dropped unpublished, it leaves nothing behind.
 pub struct Upload {
-    /// Where the bytes go: open for writing, empty.
-    pub file: Arc<File>,
-    /// What has come of it by now counts once while the disk is full.
-    under_way: UnderWay,
+    /// What has come of it is on disk so far.
+    begun: Option<Begun>,
     modified: Option<SystemTime>,
-    /// The name the file has where the file system knows no unnamed ones.
-    named: Option<Named>,
     place: Place,
     srm: Srm,
 }
@@ -44,8 +44,7 @@ enum Place {
         precondition: Option<Precondition>,
         /// Whether the caller may replace a file that is there by now.
         may_replace: bool,
-        /// The group that reads it.
-        reader: Option<u32>,
+        reader: Reader,
         /// Room that is kept for it.
         hold: Arc<Hold>,
     },
@@ -56,7 +55,7 @@ enum Place {
 }
 
 impl Srm {
-    /// Begins a write.
+    /// Whether a write may be done; nothing is on disk of it yet.
     pub async fn create(
         &self,
         who: &Identity,
@@ -80,12 +79,10 @@ impl Srm {
         let located = site.locate(who, stfn, Access::Write)?;
         let existing = look_soon(&located).await?;
         site.permit(who, &located, Needs::put(existing.is_some()))?;
-        if let Some(Entry { kind: super::EntryKind::Directory, .. }) = existing {
+        if let Some(Entry { kind: EntryKind::Directory, .. }) = existing {
             return Err(Error::new(ErrorKind::IsADirectory, "the path is a directory"));
         }
-        if self.core.requests.put_on(&located.key()).is_some() {
-            return Err(Error::new(ErrorKind::Busy, "an SRM put on this file is not done"));
-        }
+        self.no_put_on(&located.key())?;
         self.unlocked(&located.key(), touch(existing.as_ref()))?;
         judge(options.precondition.as_ref(), existing.as_ref())?;
         if let Some(part) = options.part {
@@ -94,23 +91,21 @@ impl Srm {
         let parent = located.path.parent().ok_or_else(|| {
             Error::new(ErrorKind::IsADirectory, "the path is a storage area's root")
         })?;
-        let hidden = hidden_for_upload(&parent);
+        if existing.is_none() {
+            directory_is_there(&located.area, parent).await?;
+        }
         let hold = self.room_for_upload(&located, options.expected_size.unwrap_or(1)).await?;
         let hold = Arc::new(hold);
-        let (area, asked, caller) = (Arc::clone(&located.area), Arc::clone(&site), who.clone());
-        let reader = move || Accounts::new(&asked, &caller).reader(&area);
-        let Begun { file, named, also: reader } =
-            self.begin(&located.area, parent, hidden, reader).await?;
-        let under_way = self.core.uploads.enter(&located.area.name, Some(&hold), &file);
         let (precondition, modified) = (options.precondition, options.modified);
         let place = match options.part {
             Some(part) => Place::Part { located, precondition, part, hold },
             None => {
                 let may_replace = site.permit(who, &located, Needs::DELETE).is_ok();
+                let reader = Reader { site, who: who.clone() };
                 Place::Plain { located, precondition, may_replace, reader, hold }
             }
         };
-        Ok(Upload { file, under_way, modified, named, place, srm: self.clone() })
+        Ok(Upload { begun: None, modified, place, srm: self.clone() })
     }
 
     async fn create_transfer(
@@ -131,35 +126,79 @@ impl Srm {
         let hidden = files::hidden_name(&located.path, holder.live.token(), holder.n)
             .ok_or_else(|| Error::new(ErrorKind::IsADirectory, "the path is a directory"))?;
         let parent = hidden.parent().unwrap_or_else(RelPath::root);
+        directory_is_there(&located.area, parent).await?;
         let put = Uploading::begin(holder);
-        let passing = hidden_for_upload(&parent);
         self.room_for_transfer(&located.area, &put.0, options.expected_size.unwrap_or(1)).await?;
-        let Begun { file, named, .. } = self.begin(&located.area, parent, passing, || ()).await?;
-        let hold = put.0.live.hold(put.0.n);
-        let under_way = self.core.uploads.enter(&located.area.name, hold.as_ref(), &file);
         let modified = options.modified;
         let place = Place::Transfer { area: located.area, hidden, put, stfn: stfn.clone() };
-        Ok(Upload { file, under_way, modified, named, place, srm: self.clone() })
+        Ok(Upload { begun: None, modified, place, srm: self.clone() })
+    }
+}
+
+impl Place {
+    fn area(&self) -> &Arc<StorageArea> {
+        match self {
+            Self::Plain { located, .. } | Self::Part { located, .. } => &located.area,
+            Self::Transfer { area, .. } => area,
+        }
+    }
+
+    /// Where the file comes to lie.
+    fn path(&self) -> &RelPath {
+        match self {
+            Self::Plain { located, .. } | Self::Part { located, .. } => &located.path,
+            Self::Transfer { hidden, .. } => hidden,
+        }
+    }
+
+    fn hold(&self) -> Option<Arc<Hold>> {
+        match self {
+            Self::Plain { hold, .. } | Self::Part { hold, .. } => Some(Arc::clone(hold)),
+            Self::Transfer { put, .. } => put.0.live.hold(put.0.n),
+        }
     }
 }
 
 impl Upload {
-    /// Publishes `size` bytes with these checksums under the target's name, in one rename.
-    /// It goes to its end, also when its client hangs up meanwhile.
-    pub async fn publish(self, size: u64, digests: Digests) -> Result<Published, Error> {
-        to_the_end(self.run(size, digests)).await
+    /// Where the bytes go: open for writing. Nobody sees it.
+    pub async fn begin(&mut self) -> Result<Arc<File>, Error> {
+        if let Some(begun) = &self.begun {
+            return Ok(Arc::clone(&begun.file));
+        }
+        let (area, path) = (self.place.area(), self.place.path());
+        let directory = path.parent().unwrap_or_else(RelPath::root);
+        let hold = self.place.hold();
+        let begun = self.srm.begin(area, directory, hold.as_ref()).await?;
+        Ok(Arc::clone(&self.begun.insert(begun).file))
+    }
+
+    /// Writes `rest`, a small one, behind what the file holds, and publishes it with these checksums under
+    /// the target's name, in one rename: `size` bytes in all. It goes to its end, also when its client hangs
+    /// up meanwhile.
+    pub async fn publish(
+        self,
+        rest: Vec<Bytes>,
+        size: u64,
+        digests: Digests,
+    ) -> Result<Published, Error> {
+        to_the_end(self.run(rest, size, digests)).await
     }
 
     /// As [`Upload::publish`].
-    pub(super) async fn run(self, size: u64, digests: Digests) -> Result<Published, Error> {
-        let Upload { file, under_way, modified, named, place, srm } = self;
-        let hidden = named.as_ref().map(|named| named.path.clone());
-        if let Some(at) = modified {
-            // Before anything is said about the file's content as it stands.
-            let file = Arc::clone(&file);
-            blocking(move || file.set_modified(at).map_err(|e| unset(&e))).await?;
+    pub(super) async fn run(
+        mut self,
+        rest: Vec<Bytes>,
+        size: u64,
+        digests: Digests,
+    ) -> Result<Published, Error> {
+        // A plain file that is here whole is made when it is published; else it needs one of its own.
+        let late =
+            matches!(self.place, Place::Plain { .. }) && self.place.area().driver.has_unnamed();
+        if !late {
+            self.begin().await?;
         }
-        let file = Unpublished { file, hidden };
+        let Upload { begun, modified, place, srm } = self;
+        let file = begun.as_ref().map(Begun::unpublished);
         let published = match place {
             Place::Plain { located, precondition, may_replace, reader, hold } => {
                 srm.fit_upload(&located.area, &hold, size).await?;
@@ -170,122 +209,46 @@ impl Upload {
                     )),
                     there => judge(precondition.as_ref(), there),
                 };
-                let whole = Whole { size, digests, reader };
-                let published = srm.publish_file(file, located, judge, whole).await;
+                let whole = Whole { file, rest, size, digests, modified, reader };
+                let published = srm.publish_file(located, judge, whole).await;
                 // Until it counts as used.
                 drop(hold);
                 published
             }
             Place::Part { located, precondition, part, hold } => {
+                let file = written(file, rest).await?;
                 srm.fit_upload(&located.area, &hold, size).await?;
                 let judge = move |there: Option<&Entry>| judge(precondition.as_ref(), there);
                 srm.write_part(file, located, judge, part).await
             }
             Place::Transfer { area, hidden, put, stfn } => {
+                let file = written(file, rest).await?;
                 srm.room_for_transfer(&area, &put.0, size).await?;
-                publish_transfer(file, area, hidden, &put, &stfn, digests).await
+                publish_transfer(file, area, hidden, &put, &stfn, (digests, modified)).await
             }
         };
-        drop(under_way);
-        if let (Ok(_), Some(named)) = (&published, named) {
-            named.forget().await;
+        if let (Ok(_), Some(begun)) = (&published, begun) {
+            begun.published().await;
         }
         published
     }
 }
 
-impl Srm {
-    async fn publish_file(
-        &self,
-        file: Unpublished,
-        located: Located,
-        judge: impl FnOnce(Option<&Entry>) -> Result<(), Error>,
-        Whole { size, digests, reader }: Whole,
-    ) -> Result<Published, Error> {
-        let key = located.key();
-        let sync = self.site().config.http.fsync;
-        let _guard = self.core.locks.lock(&key).await;
-        if self.core.requests.put_on(&key).is_some() {
-            return Err(Error::new(ErrorKind::Busy, "an SRM put on this file is not done"));
-        }
-        let existing = look_soon(&located).await?;
-        self.unlocked(&key, touch(existing.as_ref()))?;
-        judge(existing.as_ref())?;
-        if existing.is_none() {
-            self.forget_properties(&key).await?;
-        }
-        // Replacing takes two steps on a file without a name: announced, so that a crash in
-        // between leaves nothing behind.
-        let passing = existing
-            .map(|_| hidden_for_upload(&located.path.parent().unwrap_or_else(RelPath::root)));
-        let litter = passing
-            .clone()
-            .map(|path| Intent::Discard { hidden: FileKey { area: key.area.clone(), path } });
-        let mut announced = self.announce(&located, litter).await?;
-        let (area, left) = (Arc::clone(&located.area), passing.clone());
-        let published = blocking(move || {
-            let driver = &*located.area.driver;
-            let told = |e| driver_error(e, &located.stfn);
-            let directory = located.path.parent().unwrap_or_else(RelPath::root);
-            let acl = Some(of_published(&located.area, &directory, reader)?);
-            let adler32 = digests.get(&Algorithm::Adler32).cloned();
-            let seal_of = Seal { digests, mark: None, acl, sync };
-            seal(&located.area, &file.file, &seal_of)?;
-            let stat = driver.stat_file(&file.file).map_err(told)?;
-            if stat.size != size {
-                return Err(Error::new(ErrorKind::Internal, "not all bytes reached the disk"));
-            }
-            match &passing {
-                None => driver.link(&file, &located.path).map_err(|error| match error {
-                    DriverError::Exists => {
-                        Error::new(ErrorKind::Busy, "a file of that name appeared meanwhile")
-                    }
-                    error => told(error),
-                })?,
-                Some(passing) => {
-                    driver.link(&file, passing).map_err(told)?;
-                    driver.rename(passing, &located.path, true).map_err(told)?;
-                }
-            }
-            if sync {
-                sync_names(&located.area, &[&located.path])?;
-            }
-            let name = located.stfn.name().unwrap_or_default();
-            let entry = entry(name, &stat, adler32);
-            let entry = entry.ok_or_else(|| Error::new(ErrorKind::Internal, "not a file"))?;
-            Ok(Published { created: passing.is_none(), entry })
-        })
-        .await;
-        let cleared = match (&published, left) {
-            (Err(_), Some(passing)) => blocking(move || discard(&area, &passing)).await,
-            _ => Ok(()),
-        };
-        // What can't be cleared now the next start clears. It changes no answer.
-        if let Err(error) = cleared {
-            tracing::warn!(%error, "hidden file of an upload left behind: the next start clears it");
-            announced.keep_litter();
-        }
-        self.settle(announced).await;
-        self.core.requests.bump();
-        if published.is_ok() {
-            self.abort_gets(self.core.requests.pins_on(&key)).await;
-        }
-        published
+/// A file that was begun, with the rest of its bytes.
+async fn written(file: Option<Unpublished>, rest: Vec<Bytes>) -> Result<Unpublished, Error> {
+    let file = file.ok_or_else(|| Error::new(ErrorKind::Internal, "an upload without a file"))?;
+    if rest.is_empty() {
+        return Ok(file);
     }
+    blocking(move || append(&file.file, &rest).map(|()| file)).await
 }
 
-/// What is known of a body once it is there.
-struct Whole {
-    size: u64,
-    digests: Digests,
-    reader: Option<u32>,
-}
-
-fn unset(error: &std::io::Error) -> Error {
-    Error::new(
-        ErrorKind::InvalidRequest,
-        format!("the file cannot have that modification time: {error}: leave it out"),
-    )
+fn set_modified(file: &File, at: Option<SystemTime>) -> Result<(), Error> {
+    let set = at.map_or(Ok(()), |at| file.set_modified(at));
+    set.map_err(|error| {
+        let why = format!("the file cannot have that modification time: {error}: leave it out");
+        Error::new(ErrorKind::InvalidRequest, why)
+    })
 }
 
 /// What a write does to what stands there.
@@ -299,9 +262,11 @@ pub(super) fn judge(
     existing: Option<&Entry>,
 ) -> Result<(), Error> {
     match precondition {
-        Some(holds) if !holds(existing) => {
-            Err(Error::new(ErrorKind::Precondition, "a condition of the request does not hold"))
-        }
+        Some(holds) if !holds(existing) => Err(unmet()),
         _ => Ok(()),
     }
+}
+
+pub(super) fn unmet() -> Error {
+    Error::new(ErrorKind::Precondition, "a condition of the request does not hold")
 }

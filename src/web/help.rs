@@ -200,6 +200,9 @@ fn desktops(address: &Address) -> Vec<Section> {
     let gnome = vec![
         Say("In Files: Other Locations, Connect to Server. In a terminal:".to_owned()),
         Type(format!("gio mount {}", address.with("davs"))),
+        Say("It asks for USER and PASSWORD only where reading takes them. Where everybody may read, it mounts \
+             without, and can't write: take rclone there."
+            .to_owned()),
     ];
     let kde =
         vec![Say("In Dolphin, in the location bar:".to_owned()), Type(address.with("webdavs"))];
@@ -208,6 +211,10 @@ fn desktops(address: &Address) -> Vec<Section> {
              user of the group davfs2:"
             .to_owned()),
         Type(format!("{url} USER PASSWORD")),
+        Say("In /etc/davfs2/davfs2.conf, or ~/.davfs2/davfs2.conf; without it newer kernels say \"Invalid \
+             argument\" where a directory is listed, and where directories are copied:"
+            .to_owned()),
+        Type("buf_size 64".to_owned()),
         Say("In /etc/fstab:".to_owned()),
         Type(format!("{url} /mnt/storm davfs user,noauto,_netdev 0 0")),
         Say("Then:".to_owned()),
@@ -277,6 +284,7 @@ mod tests {
             "FileAttributesLimitInBytes",
             "https://se.example:8443/.storm/passwords",
             "vendor=owncloud",
+            "buf_size 64",
         ] {
             assert!(page.contains(words) && text.contains(words), "{words}");
         }

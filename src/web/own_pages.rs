@@ -62,7 +62,7 @@ async fn show_help(State(at): State<AtPort>, request: Request) -> Response {
 async fn show_own(State(at): State<AtPort>, request: Request) -> Response {
     let who = who(&request);
     let shown = async {
-        let reader = at.reader(&who)?;
+        let reader = at.reader(&who).await?;
         let own = at.pages.srm.own_app_passwords(&who).await?;
         Ok(page::response(Body::from(passwords::own(&reader, &own, None))))
     };
@@ -80,10 +80,8 @@ async fn change_own(State(at): State<AtPort>, request: Request) -> Response {
 
 impl AtPort {
     async fn change(&self, who: &Identity, form: &Form) -> Result<Response, Error> {
-        let reader = self.reader(who)?;
+        let reader = self.reader(who).await?;
         let srm = &self.pages.srm;
-        // Whoever may not see them hears that first.
-        srm.own_app_passwords(who).await?;
         if !self.pages.marks.holds(&reader.person.dn, form.get("mark")) {
             let why = "the form is not of this page, or of before a restart: load the page again";
             return Err(Error::new(ErrorKind::Denied, why));
@@ -114,21 +112,12 @@ impl AtPort {
         Ok(response)
     }
 
-    fn reader<'w>(&self, who: &'w Identity) -> Result<Reader<'w>, Error> {
-        let unknown = |why: &str| Err(Error::new(ErrorKind::Unauthenticated, why));
+    async fn reader<'w>(&self, who: &'w Identity) -> Result<Reader<'w>, Error> {
         if !self.secure {
-            return unknown("passwords are made, and taken, over https only: call this page there");
+            let why = "passwords are made, and taken, over https only: call this page there";
+            return Err(Error::new(ErrorKind::Unauthenticated, why));
         }
-        let person = match who {
-            Identity::Person(person) => person,
-            Identity::Refused(refusal) => return unknown(&refusal.why),
-            Identity::Anonymous => {
-                return unknown(
-                    "sign in: with your certificate (import it into the browser), or with the user name and \
-                     password that the site gave to you",
-                );
-            }
-        };
+        let person = self.pages.srm.app_password_maker(who).await?;
         let site = self.pages.srm.site();
         let lifetimes = &site.config.lifetimes;
         let most = lifetimes.app_password_maximum.as_secs() / DAY;

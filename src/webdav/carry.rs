@@ -50,18 +50,18 @@ pub(super) async fn carry<F: Files>(call: Call<'_, F>, operation: Operation) -> 
         _ if copy => return Err(bad("COPY takes Depth: 0 or infinity")),
         _ => return Err(bad("MOVE takes Depth: infinity alone")),
     };
-    let carry = Carry { overwrite: overwrite(call.headers)?, deep };
+    let overwrite = overwrite(call.headers)?;
     let fail = |error| Refusal::of(error, operation, call.who);
-    let conditions = Conditions::of(call.headers);
-    if conditions.any() || call.place.slash {
+    if call.place.slash {
         let entry = call.files.stat(call.who, &call.place.target).await.map_err(fail)?;
-        if call.place.slash && entry.kind == EntryKind::File {
+        if entry.kind == EntryKind::File {
             return Err(place::names_a_file());
         }
-        if !conditions.allow_write(Some(&entry)) {
-            return Err(Refusal::precondition());
-        }
     }
+    let conditions = Conditions::of(call.headers);
+    let precondition =
+        (conditions.any() || call.still.is_some()).then(|| conditions.of_both(call.still));
+    let carry = Carry { overwrite, deep, precondition };
     let carried = match copy {
         true => call.files.copy_to(call.who, from, into, carry).await,
         false => call.files.move_to(call.who, from, into, carry).await,

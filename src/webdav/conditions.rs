@@ -1,12 +1,13 @@
 //! The `If-…` headers (RFC 9110 13), judged in the order of 13.2.2. Owned, so that the core can
 //! judge a write at the moment it knows what is there.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, header};
 
 use super::if_header::Still;
-use crate::srm::{Entry, Precondition};
+use crate::srm::{BothEnds, Entry, Precondition};
 
 /// What the conditions of a read come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +74,14 @@ impl Conditions {
 
     /// [`Conditions::allow_write`] for the core to ask, and what else has to hold.
     pub(super) fn with(self, still: Option<Still>) -> Precondition {
-        Box::new(move |entry| {
-            self.allow_write(entry) && still.as_ref().is_none_or(|holds| holds(entry))
+        let both = self.of_both(still);
+        Box::new(move |entry| both(entry, None))
+    }
+
+    /// The same for MOVE and COPY. These headers are about the source.
+    pub(super) fn of_both(self, still: Option<Still>) -> BothEnds {
+        Arc::new(move |source, target| {
+            self.allow_write(source) && still.as_ref().is_none_or(|holds| holds(source, target))
         })
     }
 

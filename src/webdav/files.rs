@@ -5,6 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::model::{Algorithm, Digests, Identity, Stfn};
 use crate::srm::{
     Besides, Browse, Browsed, Carried, Carry, DavLock, Entry, Error, Lister, LockWanted,
@@ -172,12 +174,15 @@ pub trait Files: Send + Sync + 'static {
 /// A write under way. Dropped unpublished, it leaves nothing behind; it may be dropped on the
 /// blocking pool.
 pub trait UploadHandle: Send + 'static {
-    /// Where the bytes go: open for writing, at its end.
-    fn file(&self) -> &File;
+    /// Where the bytes go: open for writing, at its end. What is small is handed on whole to
+    /// [`UploadHandle::publish`] instead.
+    fn begin(&mut self) -> impl Future<Output = Result<Arc<File>, Error>> + Send;
 
-    /// Makes `size` bytes with these checksums the content of the target. Those of a part are of no use.
+    /// Makes `size` bytes with these checksums the content of the target: what was written, and `rest`.
+    /// The checksums of a part are of no use.
     fn publish(
         self,
+        rest: Vec<Bytes>,
         size: u64,
         digests: Digests,
     ) -> impl Future<Output = Result<Published, Error>> + Send;
@@ -315,11 +320,16 @@ impl Files for Srm {
 }
 
 impl UploadHandle for Upload {
-    fn file(&self) -> &File {
-        &self.file
+    async fn begin(&mut self) -> Result<Arc<File>, Error> {
+        Upload::begin(self).await
     }
 
-    async fn publish(self, size: u64, digests: Digests) -> Result<Published, Error> {
-        Upload::publish(self, size, digests).await
+    async fn publish(
+        self,
+        rest: Vec<Bytes>,
+        size: u64,
+        digests: Digests,
+    ) -> Result<Published, Error> {
+        Upload::publish(self, rest, size, digests).await
     }
 }

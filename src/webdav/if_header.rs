@@ -5,12 +5,12 @@ use std::sync::Arc;
 use http::uri::Authority;
 use http::{HeaderMap, StatusCode, Uri};
 
-use super::destination::is_here;
+use super::destination::{destination, is_here};
 use super::files::Files;
 use super::place::{self, Place};
 use super::reply::{Operation, Refusal};
 use crate::model::Identity;
-use crate::srm::{Entry, ErrorKind};
+use crate::srm::{BothEnds, Entry, ErrorKind, Target};
 
 /// Most conditions in one header.
 const MOST: usize = 256;
@@ -38,7 +38,20 @@ enum State {
 }
 
 /// What is left to be judged at the moment of the change, by entity tags of what is changed.
-pub(super) type Still = Arc<dyn Fn(Option<&Entry>) -> bool + Send + Sync>;
+pub(super) type Still = BothEnds;
+
+/// Of what a list is that is to be judged again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// What the request is for.
+    Own,
+    /// What stands at its `Destination`.
+    Destination,
+}
+
+/// A list that held, and those of its entity tags that may hold no more at the moment of the change; none:
+/// it will hold.
+type Held = (End, Vec<Condition>);
 
 /// What the header came to.
 pub(super) struct Judged<F> {
@@ -73,17 +86,22 @@ pub(super) async fn judge<F: Files>(
         State::Tag(..) => None,
     });
     let tokens: Vec<_> = tokens.collect();
+    let is_own = |host: &str, port| files.is_own_address(host, port);
+    // One that is broken the method itself refuses.
+    let leads_to = destination(headers, asked, is_own).ok().map(|place| place.target);
+    let ends = (place, leads_to.as_ref());
     let mut left = Vec::new();
     for group in &groups {
-        match holds(files.as_ref(), who, asked, place, group).await {
-            Some(lists) if lists.iter().all(|list| !list.is_empty()) => left.extend(lists),
+        match holds(files.as_ref(), who, asked, ends, group).await {
+            Some(lists) if lists.iter().all(|(_, list)| !list.is_empty()) => left.extend(lists),
             // The method itself says better what is refused to this caller.
             _ => return Ok(Judged { files: files.submitting(who, tokens), still: None }),
         }
     }
     if !left.is_empty() {
         let files = files.submitting(who, tokens);
-        return Ok(Judged { files, still: Some(Arc::new(move |entry| one_holds(&left, entry))) });
+        let still: Still = Arc::new(move |own, other| one_holds(&left, own, other));
+        return Ok(Judged { files, still: Some(still) });
     }
     Err(Refusal::new(
         StatusCode::PRECONDITION_FAILED,
@@ -92,37 +110,43 @@ pub(super) async fn judge<F: Files>(
     ))
 }
 
-/// True where one of these lists, of entity tags alone, holds for what is there.
-fn one_holds(lists: &[Vec<Condition>], entry: Option<&Entry>) -> bool {
-    let tag = entry.map(|entry| entry.etag.as_str());
-    let holds = |condition: &Condition| match &condition.state {
-        State::Token(_) => true,
-        State::Tag(weak, wanted) => (!weak && tag == Some(wanted)) != condition.not,
-    };
-    lists.iter().any(|list| list.iter().all(holds))
+/// True where one of these lists holds for what is there.
+fn one_holds(lists: &[Held], own: Option<&Entry>, destination: Option<&Entry>) -> bool {
+    lists.iter().any(|(end, list)| {
+        let entry = if *end == End::Own { own } else { destination };
+        let tag = entry.map(|entry| entry.etag.as_str());
+        list.iter().all(|condition| match &condition.state {
+            State::Token(_) => true,
+            State::Tag(weak, wanted) => (!weak && tag == Some(wanted)) != condition.not,
+        })
+    })
 }
 
-/// Its lists that hold: of each those entity tags that are of what is changed. `None`: the caller may not
-/// know what is there. Of another file that he may not see no list holds.
+/// Its lists that hold. `None`: the caller may not know what is there. Of another file that he may not see no
+/// list holds.
 async fn holds<F: Files>(
     files: &F,
     who: &Identity,
     asked: Option<&Authority>,
-    place: &Place,
+    (place, leads_to): (&Place, Option<&Target>),
     group: &Group,
-) -> Option<Vec<Vec<Condition>>> {
+) -> Option<Vec<Held>> {
     let resource = match &group.resource {
         None => Some(place.clone()),
         Some(uri) => elsewhere(uri, asked, |host, port| files.is_own_address(host, port)),
     };
     let (mut locks, mut tag) = (Vec::new(), None);
-    let is_own = resource.as_ref().is_some_and(|found| found.target == place.target);
+    let end = resource.as_ref().and_then(|found| match &found.target {
+        target if *target == place.target => Some(End::Own),
+        target if Some(target) == leads_to => Some(End::Destination),
+        _ => None,
+    });
     if let Some(found) = resource {
         locks = files.locks_over(who, &found.target).await;
         match files.stat(who, &found.target).await {
             Ok(entry) => tag = Some(entry.etag),
             Err(error) if matches!(error.kind, ErrorKind::Denied | ErrorKind::Unauthenticated) => {
-                return if is_own { None } else { Some(Vec::new()) };
+                return if end == Some(End::Own) { None } else { Some(Vec::new()) };
             }
             Err(_) => {}
         }
@@ -135,8 +159,8 @@ async fn holds<F: Files>(
         is_so != condition.not
     };
     let tags = |list: &Vec<Condition>| {
-        let tags = list.iter().filter(|one| is_own && matches!(one.state, State::Tag(..)));
-        tags.cloned().collect()
+        let tags = list.iter().filter(|one| end.is_some() && matches!(one.state, State::Tag(..)));
+        (end.unwrap_or(End::Own), tags.cloned().collect())
     };
     Some(group.lists.iter().filter(|list| list.iter().all(one)).map(tags).collect())
 }

@@ -43,7 +43,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
@@ -149,7 +149,7 @@ async fn serve<F: Files>(State(door): State<Door<F>>, request: Request) -> Respo
         Err(_) if operation == Operation::Options && head.uri.path() == "*" => Ok(options()),
         Err(why) => Err(why),
     };
-    body.give_up(&head.headers);
+    body.give_up(&head.headers, head.version);
     let (mut response, told) = match handled {
         Ok(response) => (response, None),
         Err(refusal) => {
@@ -324,11 +324,14 @@ impl Incoming {
 
     /// Reads on for a while behind the answer when a body was refused: a client that sends it all
     /// before it listens would otherwise find the connection reset, not the answer. One that
-    /// waits for `100 Continue` is not made to send it.
-    fn give_up(self, headers: &HeaderMap) {
+    /// waits for `100 Continue` is not made to send it; by HTTP/2, where it may end its stream at any
+    /// time, curl sends it all the same, and does not take a stream that we end (RFC 9113 8.1).
+    fn give_up(self, headers: &HeaderMap, version: Version) {
         const DRAIN_BYTES: usize = 16 << 20;
         const DRAIN_TIME: Duration = Duration::from_secs(5);
-        if self.body.is_end_stream() || (!self.polled && headers.contains_key(header::EXPECT)) {
+        let waits =
+            !self.polled && version < Version::HTTP_2 && headers.contains_key(header::EXPECT);
+        if self.body.is_end_stream() || waits {
             return;
         }
         let mut body = self.body;

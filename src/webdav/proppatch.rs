@@ -40,7 +40,7 @@ pub(super) async fn proppatch<F: Files>(call: Call<'_, F>, body: &mut Incoming) 
         let patch = patch(&changes);
         match call.files.patch_properties(call.who, &call.place.target, patch).await {
             Ok(()) => vec![OK; changes.len()],
-            Err(error) if error.kind == ErrorKind::NoFreeSpace => vec![FULL; changes.len()],
+            Err(error) if error.kind.is_full() => vec![FULL; changes.len()],
             Err(error) => return Err(fail(error)),
         }
     };

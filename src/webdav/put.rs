@@ -2,14 +2,14 @@
 //! (and its checksums taken) on the blocking pool, the next is gathered, and no more is taken from the
 //! client than that.
 
-use std::io::{ErrorKind as IoKind, IoSlice, Write};
+use std::fs::File;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use tokio::task::JoinHandle;
 
 use super::conditions::Conditions;
 use super::digest::{Claims, Wishes};
@@ -18,11 +18,13 @@ use super::get::validators;
 use super::reply::{Operation, Refusal};
 use super::{Call, Handled, Incoming, digest, part, reply};
 use crate::model::Algorithm;
-use crate::srm::{Entry, EntryKind, Error, ErrorKind, Hasher, Target, WriteOptions};
+use crate::srm::{Entry, EntryKind, Error, ErrorKind, Hasher, Target, WriteOptions, append};
 
 /// Bytes per write: large enough that the hop to the blocking pool does not show, small enough that they
 /// are in the processor's cache still.
 const BLOCK: usize = 256 * 1024;
+/// A body up to this size is written where it gets its name: one hop to the blocking pool instead of three.
+const AT_ONCE: usize = 64 * 1024;
 /// Pieces per write, about: `writev` takes 1024 at once.
 const PIECES: usize = 1000;
 /// How long a block waits for more of it.
@@ -98,13 +100,13 @@ async fn store<F: Files>(
     if let Some(asked) = &asked {
         asked.has(Some(received.size))?;
     }
-    let Received { upload, hasher, size } = received;
+    let Received { upload, hasher, size, rest } = received;
     let digests = hasher.finish();
     claims.judge(&digests)?;
     if let Some(trailers) = &body.trailers {
         Claims::of(trailers, part.is_some())?.judge(&digests)?;
     }
-    let published = upload.publish(size, digests.clone()).await.map_err(fail)?;
+    let published = upload.publish(rest, size, digests.clone()).await.map_err(fail)?;
     let created = published.created;
     let status = if created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
     let mut response = reply::empty(status);
@@ -216,46 +218,55 @@ enum Trouble {
     Disk(Error),
 }
 
-/// What goes to the blocking pool and comes back with each block.
+/// What has come.
 struct Received<U> {
     upload: U,
     hasher: Hasher,
+    /// Bytes, with `rest`.
     size: u64,
+    /// Not written yet.
+    rest: Vec<Bytes>,
 }
 
-/// Takes the whole body.
+/// Takes the whole body. What is small is left to be written with what else is to be done on disk.
 async fn receive<U: UploadHandle>(
-    upload: U,
-    hasher: Hasher,
+    mut upload: U,
+    mut hasher: Hasher,
     body: &mut Incoming,
     idle: Duration,
 ) -> Result<Received<U>, Trouble> {
-    let mut writer = Writer::Resting(Received { upload, hasher, size: 0 });
+    let mut block = gather(body, idle).await.map_err(Trouble::Client)?;
+    if block.over && block.size <= AT_ONCE {
+        block.pieces.iter().for_each(|piece| hasher.update(piece));
+        return Ok(Received { upload, hasher, size: block.size as u64, rest: block.pieces });
+    }
+    let file = upload.begin().await.map_err(Trouble::Disk)?;
+    let mut size = 0;
     loop {
-        // Both at once, so that a full disk is told at once, not when the client has sent more.
-        let gathering = pin!(gather(body, idle));
-        let resting = pin!(writer.rest());
-        let (gathered, rested) = match select(gathering, resting).await {
-            Either::Left((gathered, rest)) => (gathered, rest.await),
-            Either::Right((Err(error), _)) => return Err(Trouble::Disk(error)),
-            Either::Right((rested, gathering)) => (gathering.await, rested),
-        };
-        let (block, over) = gathered.map_err(Trouble::Client)?;
-        let received = rested.map_err(Trouble::Disk)?;
-        if block.is_empty() {
-            return Ok(received);
-        }
-        writer = Writer::Writing(tokio::task::spawn_blocking(move || write(received, &block)));
+        let Block { pieces, over, .. } = block;
+        size += block.size as u64;
+        let file = Arc::clone(&file);
+        let writing = tokio::task::spawn_blocking(move || write(&file, hasher, &pieces));
+        let writing = async { writing.await.unwrap_or_else(|_| Err(failed())) };
         if over {
-            return writer.rest().await.map_err(Trouble::Disk);
+            let hasher = writing.await.map_err(Trouble::Disk)?;
+            return Ok(Received { upload, hasher, size, rest: Vec::new() });
         }
+        // Both at once, so that a full disk is told at once, not when the client has sent more.
+        let (gathering, writing) = (pin!(gather(body, idle)), pin!(writing));
+        let (gathered, written) = match select(gathering, writing).await {
+            Either::Left((gathered, writing)) => (gathered, writing.await),
+            Either::Right((Err(error), _)) => return Err(Trouble::Disk(error)),
+            Either::Right((written, gathering)) => (gathering.await, written),
+        };
+        block = gathered.map_err(Trouble::Client)?;
+        hasher = written.map_err(Trouble::Disk)?;
     }
 }
 
-/// Takes a block; true when the body is over. What a client that pauses has sent is not kept in memory.
-async fn gather(body: &mut Incoming, idle: Duration) -> Result<(Vec<Bytes>, bool), Refusal> {
+/// Takes a block. What a client that pauses has sent is not kept in memory.
+async fn gather(body: &mut Incoming, idle: Duration) -> Result<Block, Refusal> {
     let mut block = Block::default();
-    let mut over = false;
     while block.size < BLOCK && block.pieces.len() < PIECES {
         let piece = match block.size {
             0 => body.piece(idle).await?,
@@ -267,13 +278,14 @@ async fn gather(body: &mut Incoming, idle: Duration) -> Result<(Vec<Bytes>, bool
         match piece {
             Some(piece) => block.add(piece),
             None => {
-                over = true;
+                block.over = true;
                 break;
             }
         }
     }
+    block.flush();
     metrics::counter!("stormd_http_received_bytes_total").increment(block.size as u64);
-    Ok((block.finish(), over))
+    Ok(block)
 }
 
 /// Pieces of a body. Small ones are copied together: each may hold on to the much larger buffer
@@ -283,6 +295,8 @@ struct Block {
     pieces: Vec<Bytes>,
     small: Vec<u8>,
     size: usize,
+    /// It is the last.
+    over: bool,
 }
 
 impl Block {
@@ -301,65 +315,13 @@ impl Block {
             self.pieces.push(Bytes::from(std::mem::take(&mut self.small)));
         }
     }
-
-    fn finish(mut self) -> Vec<Bytes> {
-        self.flush();
-        self.pieces
-    }
 }
 
-enum Writer<U> {
-    Resting(Received<U>),
-    Writing(JoinHandle<Result<Received<U>, Error>>),
-}
-
-impl<U> Writer<U> {
-    /// Waits for the write under way.
-    async fn rest(self) -> Result<Received<U>, Error> {
-        match self {
-            Writer::Resting(received) => Ok(received),
-            Writer::Writing(handle) => handle.await.unwrap_or_else(|_| Err(failed())),
-        }
-    }
-}
-
-fn write<U: UploadHandle>(
-    mut received: Received<U>,
-    block: &[Bytes],
-) -> Result<Received<U>, Error> {
-    for piece in block {
-        received.hasher.update(piece);
-        received.size += piece.len() as u64;
-    }
-    let mut slices: Vec<IoSlice<'_>> = block.iter().map(|piece| IoSlice::new(piece)).collect();
-    let mut rest = slices.as_mut_slice();
-    let mut file = received.upload.file();
-    while !rest.is_empty() {
-        match file.write_vectored(rest) {
-            Ok(0) => return Err(unwritable(&IoKind::WriteZero.into())),
-            Ok(written) => IoSlice::advance_slices(&mut rest, written),
-            Err(error) if error.kind() == IoKind::Interrupted => {}
-            Err(error) => return Err(unwritable(&error)),
-        }
-    }
-    Ok(received)
-}
-
-fn unwritable(error: &std::io::Error) -> Error {
-    match error.kind() {
-        IoKind::StorageFull | IoKind::QuotaExceeded => Error::new(
-            ErrorKind::NoFreeSpace,
-            "the storage area is full: remove something, or ask its administrator for more",
-        ),
-        IoKind::FileTooLarge => Error::new(
-            ErrorKind::InvalidRequest,
-            "the file is larger than the file system takes: store it in parts",
-        ),
-        _ => Error::new(
-            ErrorKind::Internal,
-            format!("the file cannot be written: {error}: tell the server's administrator"),
-        ),
-    }
+/// Blocks.
+fn write(file: &File, mut hasher: Hasher, pieces: &[Bytes]) -> Result<Hasher, Error> {
+    pieces.iter().for_each(|piece| hasher.update(piece));
+    append(file, pieces)?;
+    Ok(hasher)
 }
 
 fn failed() -> Error {

@@ -78,11 +78,11 @@ pub(super) struct Refusal {
     /// One line, for a person.
     pub(super) explanation: String,
     header: Option<(HeaderName, HeaderValue)>,
-    /// The condition of RFC 4918 16 that does not hold; the body is XML then.
+    /// The condition of RFC 4918 16 or RFC 4331 6 that does not hold; the body is XML then.
     condition: Option<Box<Condition>>,
 }
 
-/// A condition of RFC 4918 16, and the paths of what it is about.
+/// A condition of RFC 4918 16 or RFC 4331 6, and the paths of what it is about.
 #[derive(Debug)]
 struct Condition {
     name: &'static str,
@@ -104,6 +104,10 @@ impl Refusal {
                 refusal.with_condition("lock-token-matches-request-uri")
             }
             ErrorKind::LockConflict => refusal.with_condition("no-conflicting-lock"),
+            ErrorKind::NoFreeSpace | ErrorKind::NoUserSpace | ErrorKind::ExceedAllocation => {
+                refusal.with_condition("quota-not-exceeded")
+            }
+            ErrorKind::DiskFull => refusal.with_condition("sufficient-disk-space"),
             _ => refusal,
         }
     }
@@ -241,9 +245,10 @@ fn status(kind: ErrorKind, operation: Operation, who: &Identity) -> StatusCode {
         ErrorKind::LockConflict if operation == Operation::Unlock => StatusCode::CONFLICT,
         ErrorKind::Busy | ErrorKind::Locked | ErrorKind::LockConflict => StatusCode::LOCKED,
         ErrorKind::InvalidRequest => StatusCode::BAD_REQUEST,
-        ErrorKind::NoFreeSpace | ErrorKind::NoUserSpace | ErrorKind::ExceedAllocation => {
-            StatusCode::INSUFFICIENT_STORAGE
-        }
+        ErrorKind::NoFreeSpace
+        | ErrorKind::DiskFull
+        | ErrorKind::NoUserSpace
+        | ErrorKind::ExceedAllocation => StatusCode::INSUFFICIENT_STORAGE,
         ErrorKind::NotSupported if put => StatusCode::CONFLICT,
         ErrorKind::NotSupported => StatusCode::NOT_IMPLEMENTED,
         ErrorKind::Aborted | ErrorKind::Expired | ErrorKind::SpaceExpired => StatusCode::CONFLICT,
@@ -292,6 +297,7 @@ mod tests {
             (K::NotEmpty, O::Delete, &somebody, 409),
             (K::Busy, O::Put, &somebody, 423),
             (K::NoFreeSpace, O::Put, &somebody, 507),
+            (K::DiskFull, O::Put, &somebody, 507),
             (K::Precondition, O::Put, &somebody, 412),
             (K::Overloaded, O::Put, &somebody, 503),
             (K::Internal, O::Read, &somebody, 500),
@@ -311,18 +317,24 @@ mod tests {
 
     #[tokio::test]
     async fn conditions_come_with_a_word_for_people() {
-        let refusal = Refusal::of(
-            Error::new(ErrorKind::Locked, "/a<b is locked:\nask"),
-            Operation::Put,
-            &Identity::Anonymous,
-        );
-        let body = refusal.response(&Method::PUT).into_body();
-        let body = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
-        assert_eq!(
-            std::str::from_utf8(&body).unwrap(),
-            "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
-             <d:error xmlns:d=\"DAV:\" xmlns:s=\"http://sabredav.org/ns\"><d:lock-token-submitted/>\
-             <s:message>/a&lt;b is locked: ask</s:message></d:error>\n"
-        );
+        for (kind, condition) in [
+            (ErrorKind::Locked, "lock-token-submitted"),
+            (ErrorKind::NoFreeSpace, "quota-not-exceeded"),
+            (ErrorKind::ExceedAllocation, "quota-not-exceeded"),
+            (ErrorKind::DiskFull, "sufficient-disk-space"),
+        ] {
+            let error = Error::new(kind, "/a<b is so:\nask");
+            let refusal = Refusal::of(error, Operation::Put, &Identity::Anonymous);
+            let body = refusal.response(&Method::PUT).into_body();
+            let body = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
+            assert_eq!(
+                std::str::from_utf8(&body).unwrap(),
+                format!(
+                    "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n\
+                     <d:error xmlns:d=\"DAV:\" xmlns:s=\"http://sabredav.org/ns\"><d:{condition}/>\
+                     <s:message>/a&lt;b is so: ask</s:message></d:error>\n"
+                )
+            );
+        }
     }
 }

@@ -12,6 +12,7 @@ pub mod frames;
 pub mod grid;
 pub mod http2;
 pub mod movers;
+pub mod passwords;
 pub mod pinger;
 pub mod pki;
 pub mod process;

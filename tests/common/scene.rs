@@ -10,7 +10,8 @@ use super::accounts;
 use super::client::Tls;
 use super::soap::{self, Answer};
 use super::storm::{Area, Setup, TestStorm};
-use super::{bytes, snapshot, wire};
+use super::wire::{self, Conn, Response};
+use super::{bytes, snapshot};
 
 /// A daemon with something on disk that must stay as it is.
 pub struct Scene {
@@ -55,6 +56,18 @@ impl Scene {
         let port = self.storm.ports.https;
         let answer = Box::pin(wire::once(&self.voms, port, method, target, body)).await.unwrap();
         (answer.status, answer.text())
+    }
+
+    /// A request at the https door by the same person, with headers, over a connection of its own.
+    pub async fn https(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Response {
+        let mut conn = Conn::tls(&self.voms, self.storm.ports.https).await.unwrap();
+        conn.request(method, target, headers, body).await.unwrap()
     }
 
     /// Takes a put as far as its TURL: SURL, token, and the TURL's port and path.

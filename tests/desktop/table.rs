@@ -1,8 +1,20 @@
 //! Reads the tables, sends their requests, and judges the answers.
 
+use std::convert::Infallible;
+
+use ::bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
+use hyper::client::conn::http2::SendRequest;
+
 use super::*;
 use crate::common::bytes;
+use crate::common::http2::answered;
 use crate::common::wire::Response;
+
+/// A connection that speaks HTTP/2.
+pub type Two = SendRequest<BoxBody<Bytes, Infallible>>;
 
 /// A request and its answer.
 pub struct Row {
@@ -131,34 +143,94 @@ fn content(text: &str, known: &HashMap<String, String>) -> Vec<u8> {
     }
 }
 
+/// A request with every word filled in.
+struct Filled {
+    method: String,
+    target: String,
+    headers: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+    chunked: bool,
+    /// `Content-Length`, where the table has one.
+    told: Option<usize>,
+}
+
+impl Filled {
+    /// The body in two pieces.
+    fn halves(&self) -> impl Iterator<Item = &[u8]> {
+        let body = self.body.as_deref().unwrap_or_default();
+        body.chunks(body.len().div_ceil(2).max(1))
+    }
+
+    /// Less comes than the head says.
+    fn is_cut(&self) -> bool {
+        self.told.is_some_and(|told| told > self.body.as_ref().map_or(0, Vec::len))
+    }
+}
+
 impl Row {
-    /// Sends it; true where less came than its head says.
-    pub async fn send(&self, conn: &mut Conn, known: &HashMap<String, String>) -> bool {
+    fn filled(&self, known: &HashMap<String, String>) -> Filled {
         let (method, target) = self.request.split_once(' ').unwrap();
         let headers: Vec<(String, String)> =
             self.headers.iter().map(|(n, v)| (n.clone(), fill(v, known))).collect();
         let named = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
-        let body = self.body.as_ref().map(|lines| content(&lines.join("\n"), known));
-        let chunked = named("transfer-encoding").is_some();
-        let told = named("content-length").map(|(_, value)| value.parse::<usize>().unwrap());
+        Filled {
+            method: method.to_owned(),
+            target: fill(target, known),
+            body: self.body.as_ref().map(|lines| content(&lines.join("\n"), known)),
+            chunked: named("transfer-encoding").is_some(),
+            told: named("content-length").map(|(_, value)| value.parse::<usize>().unwrap()),
+            headers,
+        }
+    }
+
+    /// Sends it over HTTP/1.1; true where less came than its head says.
+    pub async fn send(&self, conn: &mut Conn, known: &HashMap<String, String>) -> bool {
+        let filled = self.filled(known);
+        let Filled { method, target, headers, body, chunked, told } = &filled;
         let length = body.as_ref().map(Vec::len).filter(|_| !chunked && told.is_none());
-        let body = body.unwrap_or_default();
         let pairs: Vec<(&str, &str)> =
             headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        let mut all = wire::head(method, &fill(target, known), &pairs, length).into_bytes();
+        let mut all = wire::head(method, target, &pairs, length).into_bytes();
         match chunked {
             true => {
-                for chunk in body.chunks(body.len().div_ceil(2).max(1)) {
+                for chunk in filled.halves() {
                     all.extend(
                         [format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat(),
                     );
                 }
                 all.extend(b"0\r\n\r\n");
             }
-            false => all.extend(&body),
+            false => all.extend(body.as_deref().unwrap_or_default()),
         }
         conn.send(&all).await.unwrap();
-        told.is_some_and(|told| told > body.len())
+        filled.is_cut()
+    }
+
+    /// The same over HTTP/2, whole; `None` for what it has no way to say.
+    pub async fn ask_two(
+        &self,
+        conn: &mut Two,
+        known: &HashMap<String, String>,
+    ) -> Option<Response> {
+        let filled = self.filled(known);
+        if filled.is_cut() || filled.target == "*" {
+            return None;
+        }
+        let uri = format!("{}{}", known["base"], filled.target);
+        let mut request = http::Request::builder().method(filled.method.as_str()).uri(uri);
+        let spoken = |name: &String| !name.eq_ignore_ascii_case("transfer-encoding");
+        for (name, value) in filled.headers.iter().filter(|(name, _)| spoken(name)) {
+            request = request.header(name, value);
+        }
+        let body = match filled.chunked {
+            true => {
+                let halves: Vec<_> = filled.halves().map(Bytes::copy_from_slice).collect();
+                let frames = halves.into_iter().map(|half| Ok(Frame::data(half)));
+                BodyExt::boxed(StreamBody::new(futures_util::stream::iter(frames)))
+            }
+            false => Full::from(filled.body.unwrap_or_default()).boxed(),
+        };
+        Some(answered(conn, request.body(body).unwrap()).await)
     }
 
     /// Fails the test where the answer is not as expected; keeps what is to be kept.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::common::scene::Scene;
 use super::common::{adler32, bytes, leftovers};
-use super::{header, https};
+use super::header;
 
 /// The digits that a tool prints.
 fn tool(program: &str, path: &Path) -> String {
@@ -36,7 +36,7 @@ async fn asked_for_and_kept() {
     scene.storm.restart();
     let data = bytes(200_000, 7);
     let disk = scene.storm.root("test.vo").join("f");
-    assert_eq!(https(&scene, "PUT", "/test.vo/f", &[], &data).await.status, 201);
+    assert_eq!(scene.https("PUT", "/test.vo/f", &[], &data).await.status, 201);
     let [md5, sha1, sha256, sha512] =
         ["md5sum", "sha1sum", "sha256sum", "sha512sum"].map(|program| tool(program, &disk));
     assert_eq!(attribute(&disk, "adler32"), Some(adler32(&data)));
@@ -52,11 +52,11 @@ async fn asked_for_and_kept() {
     ];
     for method in ["HEAD", "GET"] {
         for (wish, value) in &told {
-            let answer = https(&scene, method, "/test.vo/f", &[("want-digest", wish)], b"").await;
+            let answer = scene.https(method, "/test.vo/f", &[("want-digest", wish)], b"").await;
             assert_eq!(header(&answer, "digest"), value, "{method} {wish}");
         }
         let wish = [("want-repr-digest", "sha-256=1, adler=2"), ("want-digest", "md5")];
-        let answer = https(&scene, method, "/test.vo/f", &wish, b"").await;
+        let answer = scene.https(method, "/test.vo/f", &wish, b"").await;
         let adler = format!("adler=:{}:", base64(&adler32(&data)));
         assert_eq!(header(&answer, "repr-digest"), adler);
         assert_eq!(header(&answer, "digest"), told[1].1);
@@ -64,19 +64,19 @@ async fn asked_for_and_kept() {
     // What was asked for is kept; what another hand changed is not believed.
     assert_eq!(attribute(&disk, "sha-1").as_ref(), Some(&sha1));
     std::fs::write(&disk, b"changed").unwrap();
-    let answer = https(&scene, "HEAD", "/test.vo/f", &[("want-digest", "sha")], b"").await;
+    let answer = scene.https("HEAD", "/test.vo/f", &[("want-digest", "sha")], b"").await;
     let sha1 = tool("sha1sum", &disk);
     assert_eq!(header(&answer, "digest"), format!("sha={}", base64(&sha1)));
     assert_eq!(attribute(&disk, "sha-1"), Some(sha1));
     assert_eq!(attribute(&disk, "md5"), None);
     // As properties, of each member of a directory too, in three dialects.
-    assert_eq!(https(&scene, "PUT", "/test.vo/f", &[], &data).await.status, 204);
+    assert_eq!(scene.https("PUT", "/test.vo/f", &[], &data).await.status, 204);
     let asked = "<propfind xmlns=\"DAV:\"><prop><Checksum xmlns=\"http://storm.italiangrid.org/2014/webdav\"/>\
                  <checksums xmlns=\"http://owncloud.org/ns\"/>\
                  <Checksums xmlns=\"http://www.dcache.org/2013/webdav\"/></prop></propfind>";
     for (path, depth) in [("/test.vo/f", "0"), ("/test.vo", "1")] {
         let depth = [("depth", depth)];
-        let told_all = https(&scene, "PROPFIND", path, &depth, asked.as_bytes()).await.text();
+        let told_all = scene.https("PROPFIND", path, &depth, asked.as_bytes()).await.text();
         let (adler, md5_64) = (adler32(&data), base64(&md5));
         for element in [
             format!(">{adler}</ns1:Checksum>"),
@@ -90,14 +90,14 @@ async fn asked_for_and_kept() {
     }
     // Through a TURL, and with a time of the client's choice: the stamp stays true.
     let old = [("x-oc-mtime", "784111777")];
-    let put = https(&scene, "PUT", "/test.vo/g", &old, &data).await;
+    let put = scene.https("PUT", "/test.vo/g", &old, &data).await;
     assert_eq!((put.status, header(&put, "x-oc-mtime")), (201, "accepted"));
-    let answer = https(&scene, "HEAD", "/test.vo/g", &[("want-digest", "md5")], b"").await;
+    let answer = scene.https("HEAD", "/test.vo/g", &[("want-digest", "md5")], b"").await;
     assert_eq!(header(&answer, "last-modified"), "Sun, 06 Nov 1994 08:49:37 GMT");
     assert_eq!(header(&answer, "digest"), told[1].1);
     assert_eq!(attribute(&scene.storm.root("test.vo").join("g"), "sha-1"), None);
     let (surl, token, _, turl) = scene.put("t", None).await;
-    assert_eq!(https(&scene, "PUT", &turl, &[], &data).await.status, 201);
+    assert_eq!(scene.https("PUT", &turl, &[], &data).await.status, 201);
     let done = super::common::soap::token(&token) + &super::common::soap::surls(&[&surl]);
     assert_eq!(scene.srm("srmPutDone", &done).await.code, "SRM_SUCCESS");
     assert_eq!(attribute(&scene.storm.root("test.vo").join("t"), "md5"), Some(md5));
@@ -123,10 +123,10 @@ async fn verified() {
         ("oc-checksum", format!("ADLER32:{adler}"), "ADLER32:00000001".to_owned()),
     ] {
         let path = "/test.vo/f";
-        let refused = https(&scene, "PUT", path, &[(name, &bad)], b"The quick brown fox").await;
+        let refused = scene.https("PUT", path, &[(name, &bad)], b"The quick brown fox").await;
         assert_eq!(refused.status, 400, "{name}: {bad}: {}", refused.text());
         assert_eq!(std::fs::read(&disk).unwrap(), b"old", "{name}: {bad}");
-        let put = https(&scene, "PUT", path, &[(name, &good)], b"The quick brown fox").await;
+        let put = scene.https("PUT", path, &[(name, &good)], b"The quick brown fox").await;
         assert_eq!(put.status, 204, "{name}: {good}: {}", put.text());
         assert_eq!(std::fs::read(&disk).unwrap(), b"The quick brown fox");
         std::fs::write(&disk, b"old").unwrap();
@@ -138,13 +138,13 @@ async fn verified() {
         ("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==", 400),
         ("content-md5", "IvAczxx6stFXXyDPjJ1lxw==", 400),
     ] {
-        let answer = https(&scene, "PUT", "/test.vo/f", &[range, (name, value)], b"new").await;
+        let answer = scene.https("PUT", "/test.vo/f", &[range, (name, value)], b"new").await;
         assert_eq!(answer.status, status, "{name}: {}", answer.text());
     }
     assert_eq!(std::fs::read(&disk).unwrap(), b"old");
     let right = format!("adler=:{}:", base64(&adler32(b"new")));
     let right = ("content-digest", right.as_str());
-    let answer = https(&scene, "PUT", "/test.vo/f", &[range, right], b"new").await;
+    let answer = scene.https("PUT", "/test.vo/f", &[range, right], b"new").await;
     assert_eq!((answer.status, std::fs::read(&disk).unwrap()), (204, b"new".to_vec()));
     assert_eq!(leftovers(&scene.storm.root("test.vo")), Vec::<String>::new());
 }

@@ -9,9 +9,12 @@ use http_body_util::{BodyExt as _, Full};
 
 use super::common::bytes;
 use super::common::client::Person;
+use super::common::frames::{
+    CONTINUATION, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, frame, open, request,
+};
 use super::common::http2::{answered, two};
 use super::common::scene::Scene;
-use super::common::wire::{self, Conn};
+use super::common::wire;
 use super::header;
 use super::talk::{Client, Shape};
 
@@ -85,35 +88,6 @@ async fn many_at_once() {
     }
 }
 
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-/// `GET https://localhost/` in HPACK.
-const HEAD: &[u8] = b"\x82\x87\x84\x01\x09localhost";
-
-/// A frame (RFC 9113 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut all = length[1..].to_vec();
-    all.extend([kind, flags]);
-    all.extend(stream.to_be_bytes());
-    all.extend(payload);
-    all
-}
-
-/// A connection that has just begun, to write frames on by hand.
-async fn raw(scene: &Scene) -> Conn {
-    let mut config = rustls::ClientConfig::clone(&scene.voms);
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let mut conn = Conn::tls(&Arc::new(config), scene.storm.ports.https).await.unwrap();
-    conn.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-    conn.send(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
-    conn
-}
-
 /// Requests taken back at once, heads without end, answers that nobody takes: the connection ends, and
 /// everybody else is served.
 #[tokio::test]
@@ -126,20 +100,21 @@ async fn who_means_harm() {
         let request = Request::get(format!("https://localhost{path}"));
         request.body(Full::<Bytes>::default().boxed()).unwrap()
     };
+    let whole = request("GET", "/");
     // Taken back before they were looked at, as CVE-2023-44487 does.
     let resets: Vec<u8> = (0..1000)
         .flat_map(|n| {
             let stream = 2 * n + 1;
-            let head = frame(HEADERS, END_STREAM | END_HEADERS, stream, HEAD);
+            let head = frame(HEADERS, END_STREAM | END_HEADERS, stream, &whole);
             [head, frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat()
         })
         .collect();
-    let mut conn = raw(&scene).await;
+    let mut conn = open(&scene.voms, port, &[]).await;
     let _ = conn.send(&resets).await;
     assert!(conn.closed_within(Duration::from_secs(5)).await, "1000 resets are taken");
     // A head that never ends.
-    let mut conn = raw(&scene).await;
-    conn.send(&frame(HEADERS, END_STREAM, 1, HEAD)).await.unwrap();
+    let mut conn = open(&scene.voms, port, &[]).await;
+    conn.send(&frame(HEADERS, END_STREAM, 1, &whole)).await.unwrap();
     for _ in 0..500 {
         // A literal header of 16 kB: x: yyy…
         let mut block = vec![0x10, 1, b'x', 0x7f, 0x80, 0x7d];
@@ -150,8 +125,8 @@ async fn who_means_harm() {
     }
     assert!(conn.closed_within(Duration::from_secs(5)).await, "8 MB of head are taken");
     // The control: the same hand, and a request like any other.
-    let mut conn = raw(&scene).await;
-    conn.send(&frame(HEADERS, END_STREAM | END_HEADERS, 1, HEAD)).await.unwrap();
+    let mut conn = open(&scene.voms, port, &[]).await;
+    conn.send(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &whole)).await.unwrap();
     assert!(!conn.closed_within(Duration::from_secs(1)).await);
 
     // A head of 100 kB.

@@ -4,13 +4,13 @@ use super::common::scene::Scene;
 use super::common::usage::{held, used};
 use super::common::wire::{self, Conn};
 use super::common::{adler32, bytes, leftovers, soap};
-use super::{header, https};
+use super::header;
 
 const PARTIAL: &str = "application/x-sabredav-partialupdate";
 
 async fn patch(scene: &Scene, path: &str, range: &str, data: &[u8]) -> u16 {
     let headers = [("content-type", PARTIAL), ("x-update-range", range)];
-    https(scene, "PATCH", path, &headers, data).await.status
+    scene.https("PATCH", path, &headers, data).await.status
 }
 
 /// What lies on disk and is not counted: some of it came behind the daemon's back.
@@ -25,7 +25,7 @@ async fn parts_of_a_published_file() {
     let path = "/test.vo/file";
     let before = uncounted(&scene).await;
     let mut whole = bytes(100_000, 1);
-    let first = https(&scene, "PUT", path, &[], &whole).await;
+    let first = scene.https("PUT", path, &[], &whole).await;
     assert_eq!(first.status, 201);
     let mut etags = vec![header(&first, "etag").to_owned()];
     for (range, at, size) in [
@@ -35,11 +35,11 @@ async fn parts_of_a_published_file() {
         ("bytes 0-0/*", 0, 1),
     ] {
         let part = bytes(size, at as u64);
-        let put = https(&scene, "PUT", path, &[("content-range", range)], &part).await;
+        let put = scene.https("PUT", path, &[("content-range", range)], &part).await;
         assert_eq!(put.status, 204, "{range}: {}", put.text());
         whole.resize(whole.len().max(at + size), 0);
         whole[at..at + size].copy_from_slice(&part);
-        let get = https(&scene, "GET", path, &[("want-digest", "adler32")], b"").await;
+        let get = scene.https("GET", path, &[("want-digest", "adler32")], b"").await;
         assert!(get.body == whole, "{range}");
         assert_eq!(header(&get, "digest"), format!("adler32={}", adler32(&whole)), "{range}");
         assert_eq!(header(&get, "etag"), header(&put, "etag"), "{range}");
@@ -51,7 +51,7 @@ async fn parts_of_a_published_file() {
     assert_eq!(patch(&scene, path, "bytes=-2", b"!!").await, 204);
     let end = whole.len() - 2;
     whole[end..].copy_from_slice(b"!!");
-    assert!(https(&scene, "GET", path, &[], b"").await.body == whole);
+    assert!(scene.https("GET", path, &[], b"").await.body == whole);
     assert_eq!(uncounted(&scene).await, before);
     etags.dedup();
     assert_eq!(etags.len(), 5, "{etags:?}");
@@ -66,12 +66,12 @@ async fn parts_of_a_published_file() {
         ("content-other", "x", 501),
     ] {
         let stale = [(name, value), ("if-match", etags[0].as_str())];
-        let answer = https(&scene, "PUT", path, &stale, b"x").await;
+        let answer = scene.https("PUT", path, &stale, b"x").await;
         assert_eq!(answer.status, status, "{name}: {value}: {}", answer.text());
     }
     assert_eq!(patch(&scene, path, "bytes=200000-", b"x").await, 416);
     assert_eq!(patch(&scene, "/test.vo/none", "append", b"x").await, 404);
-    assert!(https(&scene, "GET", path, &[], b"").await.body == whole);
+    assert!(scene.https("GET", path, &[], b"").await.body == whole);
     assert_eq!(leftovers(&scene.storm.root("test.vo")), Vec::<String>::new());
 }
 
@@ -83,24 +83,24 @@ async fn hung_up_and_at_once() {
     let path = "/test.vo/file";
     let before = uncounted(&scene).await;
     let old = bytes(4 * PART, 1);
-    assert_eq!(https(&scene, "PUT", path, &[], &old).await.status, 201);
+    assert_eq!(scene.https("PUT", path, &[], &old).await.status, 201);
     let mut conn = Conn::tls(&scene.voms, scene.storm.ports.https).await.unwrap();
     let range = [("content-range", "bytes 0-49999/*")];
     conn.send(wire::head("PUT", path, &range, Some(PART)).as_bytes()).await.unwrap();
     conn.send(&bytes(PART / 2, 9)).await.unwrap();
     drop(conn);
-    assert!(https(&scene, "GET", path, &[], b"").await.body == old);
+    assert!(scene.https("GET", path, &[], b"").await.body == old);
 
     let data: Vec<Vec<u8>> = (0..4).map(|n| bytes(PART, 10 + n)).collect();
     let put = async |n: usize| {
         let range = format!("bytes {}-{}/*", n * PART, (n + 1) * PART - 1);
-        https(&scene, "PUT", path, &[("content-range", &range)], &data[n]).await.status
+        scene.https("PUT", path, &[("content-range", &range)], &data[n]).await.status
     };
     let append = async |data: &[u8]| patch(&scene, path, "append", data).await;
     let (a, b) = (vec![b'a'; 9000], vec![b'b'; 9000]);
     let all = tokio::join!(put(0), put(1), put(2), put(3), append(&a), append(&b));
     assert_eq!(all, (204, 204, 204, 204, 204, 204));
-    let got = https(&scene, "GET", path, &[], b"").await.body;
+    let got = scene.https("GET", path, &[], b"").await.body;
     assert!(got[..4 * PART] == data.concat());
     let tail = &got[4 * PART..];
     assert!(tail == [&a[..], &b].concat() || tail == [&b[..], &a].concat());
@@ -120,7 +120,7 @@ async fn live_puts_and_pins() {
 
     let get = soap::prepare_to_get(&[&surl]);
     let pinned = scene.srm("srmPrepareToGet", &get).await.expect("SRM_FILE_PINNED");
-    assert_eq!(https(&scene, "PUT", "/test.vo/busy", &range, b"D").await.status, 204);
+    assert_eq!(scene.https("PUT", "/test.vo/busy", &range, b"D").await.status, 204);
     let status = soap::token(pinned.token.as_deref().unwrap());
     let status = scene.srm("srmStatusOfGetRequest", &status).await;
     assert_eq!(status.file_code(), "SRM_ABORTED", "{}", status.xml);
@@ -128,10 +128,10 @@ async fn live_puts_and_pins() {
     let overwrite =
         soap::prepare_to_put(&[&surl], None) + "<overwriteOption>ALWAYS</overwriteOption>";
     let put = scene.srm("srmPrepareToPut", &overwrite).await.expect("SRM_SPACE_AVAILABLE");
-    assert_eq!(https(&scene, "PUT", "/test.vo/busy", &range, b"E").await.status, 423);
+    assert_eq!(scene.https("PUT", "/test.vo/busy", &range, b"E").await.status, 423);
     assert_eq!(patch(&scene, "/test.vo/busy", "append", b"E").await, 423);
     scene.abort(put.token.as_deref().unwrap()).await;
-    assert_eq!(https(&scene, "GET", "/test.vo/busy", &[], b"").await.body, b"Data");
+    assert_eq!(scene.https("GET", "/test.vo/busy", &[], b"").await.body, b"Data");
 }
 
 #[tokio::test]
@@ -140,15 +140,15 @@ async fn under_a_lock() {
     let path = "/test.vo/dir/file";
     let lock = "<lockinfo xmlns=\"DAV:\"><lockscope><exclusive/></lockscope><locktype><write/></locktype>\
                 </lockinfo>";
-    let taken = https(&scene, "LOCK", path, &[("depth", "0")], lock.as_bytes()).await;
+    let taken = scene.https("LOCK", path, &[("depth", "0")], lock.as_bytes()).await;
     assert_eq!(taken.status, 200, "{}", taken.text());
     let token = format!("({})", header(&taken, "lock-token"));
     let range = ("content-range", "bytes 0-0/*");
-    assert_eq!(https(&scene, "PUT", path, &[range], b"x").await.status, 423);
+    assert_eq!(scene.https("PUT", path, &[range], b"x").await.status, 423);
     assert_eq!(patch(&scene, path, "append", b"x").await, 423);
-    let put = https(&scene, "PUT", path, &[range, ("if", &token)], b"x").await;
+    let put = scene.https("PUT", path, &[range, ("if", &token)], b"x").await;
     assert_eq!(put.status, 204, "{}", put.text());
     let append = [("content-type", PARTIAL), ("x-update-range", "append"), ("if", &token)];
-    assert_eq!(https(&scene, "PATCH", path, &append, b"y").await.status, 204);
-    assert_eq!(https(&scene, "GET", path, &[], b"").await.body.len(), 1001);
+    assert_eq!(scene.https("PATCH", path, &append, b"y").await.status, 204);
+    assert_eq!(scene.https("GET", path, &[], b"").await.body.len(), 1001);
 }

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
+use super::common::client::Person;
 use super::common::small_disk::SmallDisk;
 use super::common::storm::{Area, Setup};
 use super::common::usage::count;
@@ -12,8 +13,21 @@ use super::*;
 /// More than any of them holds.
 const LARGE: usize = 20_000_000;
 
+/// 507 in the words of RFC 4331 6, and in those of people.
+#[track_caller]
+fn is_full(answer: &Response, condition: &str, what: &str) {
+    let text = answer.text();
+    assert_eq!(answer.status, 507, "{what}: {text}");
+    assert_eq!(answer.header("content-type"), Some("application/xml; charset=utf-8"), "{what}");
+    for part in ["<d:error xmlns:d=\"DAV:\"", &format!("<d:{condition}/>"), "<s:message>"] {
+        assert!(text.contains(part), "{what}, {part}: {text}");
+    }
+    let why = ["full: remove something", "no free space", "no space left"];
+    assert!(why.iter().any(|words| text.contains(words)), "{what}: {text}");
+}
+
 /// Everything that writes, on an area with room for some megabytes and a file `f` of `old`.
-async fn refused(scene: &Scene, place: &Place, old: &[u8], what: &str) {
+async fn refused(scene: &Scene, place: &Place, old: &[u8], condition: &str, what: &str) {
     let (f, voms, port) = (place.path("f"), &scene.voms, scene.storm.ports.https);
     let large = bytes(LARGE, 7);
     for name in ["f", "new"] {
@@ -31,7 +45,7 @@ async fn refused(scene: &Scene, place: &Place, old: &[u8], what: &str) {
         let mut conn = Conn::tls(voms, port).await.unwrap();
         conn.send(head("PUT", &path, &told, None).as_bytes()).await.unwrap();
         let early = conn.response("PUT").await.unwrap();
-        assert_eq!(early.status, 507, "{what} {name}, expected: {}", early.text());
+        is_full(&early, condition, &format!("{what} {name}, expected"));
         // Of unknown length: told in the middle.
         let mut conn = Conn::tls(voms, port).await.unwrap();
         conn.send(head("PUT", &path, &told[..1], None).as_bytes()).await.unwrap();
@@ -45,15 +59,14 @@ async fn refused(scene: &Scene, place: &Place, old: &[u8], what: &str) {
         }
         let _ = conn.send(b"0\r\n\r\n").await;
         let middle = conn.response("PUT").await.unwrap();
-        assert_eq!(middle.status, 507, "{what} {name}, after {sent}: {}", middle.text());
-        assert!(!middle.text().trim().is_empty(), "{what}: a word of why");
+        is_full(&middle, condition, &format!("{what} {name}, after {sent}"));
         place.holds(name, before, what);
         place.tidy(scene, what).await;
     }
     // A part that makes it too long.
     let range = format!("bytes {}-{}/*", old.len(), old.len() + LARGE - 1);
     let part = ask(scene, "PUT", &f, &[("content-range", &range)], &large).await;
-    assert_eq!(part.status, 507, "{what}: {}", part.text());
+    is_full(&part, condition, what);
     place.holds("f", Some(old), what);
     place.tidy(scene, what).await;
     // SRM: told beforehand, and found out.
@@ -65,20 +78,38 @@ async fn refused(scene: &Scene, place: &Place, old: &[u8], what: &str) {
     let put = scene.srm("srmPrepareToPut", &prepare(None)).await.expect("SRM_SPACE_AVAILABLE");
     let (_, turl) = super::common::wire::split_url(put.files[0].turl.as_deref().unwrap());
     let upload = ask(scene, "PUT", &turl, &[], &large).await;
-    assert_eq!(upload.status, 507, "{what}: {}", upload.text());
+    is_full(&upload, condition, what);
     place.holds("f", Some(old), what);
     scene.abort(put.token.as_deref().unwrap()).await;
     place.tidy(scene, what).await;
 }
 
 /// COPY of `f`, which does not fit twice.
-async fn no_copy(scene: &Scene, place: &Place, old: &[u8], onto: Option<&[u8]>, what: &str) {
+async fn no_copy(
+    scene: &Scene,
+    place: &Place,
+    (old, onto): (&[u8], Option<&[u8]>),
+    condition: &str,
+    what: &str,
+) {
     let to = place.path("copy");
     let copy = ask(scene, "COPY", &place.path("f"), &[("destination", &to)], b"").await;
-    assert_eq!(copy.status, 507, "{what}: {}", copy.text());
+    is_full(&copy, condition, what);
     place.holds("f", Some(old), what);
     place.holds("copy", onto, what);
     place.tidy(scene, what).await;
+}
+
+/// What curl shows to who uploads a file that does not fit.
+fn by_curl(scene: &Scene, place: &Place, condition: &str) {
+    let large = scene.storm.dir().join("large");
+    std::fs::write(&large, bytes(LARGE, 7)).unwrap();
+    let (large, url) = (large.display().to_string(), scene.storm.url(&place.path("by-curl")));
+    let person = Person::new(&scene.storm, "voms");
+    let told = person.curl(&["-w", "\n%{http_code}\n", "-T", &large, &url]);
+    assert!(told.out.ends_with("\n507\n"), "{told}");
+    assert!(told.out.contains(&format!("<d:{condition}/><s:message>")), "{told}");
+    assert!(told.out.contains("bytes asked"), "{told}");
 }
 
 #[tokio::test]
@@ -93,8 +124,10 @@ async fn a_full_disk() {
     let old = bytes(4_500_000, 3);
     place.put(&scene, "f", &old, "first").await;
     place.put(&scene, "copy", b"copied onto", "first").await;
-    refused(&scene, &place, &old, "a full disk").await;
-    no_copy(&scene, &place, &old, Some(b"copied onto"), "a full disk").await;
+    let condition = "sufficient-disk-space";
+    refused(&scene, &place, &old, condition, "a full disk").await;
+    no_copy(&scene, &place, (&old, Some(b"copied onto")), condition, "a full disk").await;
+    by_curl(&scene, &place, condition);
     // To the last byte, by somebody else.
     let filler = disk.mount.join("filler");
     let mut file = std::fs::File::create(&filler).unwrap();
@@ -112,10 +145,12 @@ async fn a_full_disk() {
         };
         let answer = ask(&scene, method, path, &[], body).await;
         let empty = method == "LOCK" && answer.status == 201;
-        assert!(answer.status == 507 || empty, "{method}: {} {}", answer.status, answer.text());
+        if !empty {
+            is_full(&answer, condition, method);
+        }
     }
     let put = ask(&scene, "PUT", "/small/copy", &[], &bytes(100_000, 1)).await;
-    assert_eq!(put.status, 507, "{}", put.text());
+    is_full(&put, condition, "onto another");
     place.holds("copy", Some(b"copied onto"), "not a byte is free");
     assert!(!disk.mount.join("d").exists());
     place.tidy(&scene, "not a byte is free").await;
@@ -145,8 +180,10 @@ async fn a_quota() {
     let place = Place::of(&scene, "TESTVO", "test.vo");
     let old = bytes(4_500_000, 3);
     place.put(&scene, "f", &old, "first").await;
-    refused(&scene, &place, &old, "a quota").await;
-    no_copy(&scene, &place, &old, None, "a quota").await;
+    let condition = "quota-not-exceeded";
+    refused(&scene, &place, &old, condition, "a quota").await;
+    no_copy(&scene, &place, (&old, None), condition, "a quota").await;
+    by_curl(&scene, &place, condition);
     place.put(&scene, "f", &bytes(3_000_000, 4), "shorter").await;
     place.put(&scene, "g", &bytes(4_000_000, 5), "now it fits").await;
     place.tidy(&scene, "now it fits").await;

@@ -1,18 +1,30 @@
 //! gvfs, as GNOME's file manager uses it: by gio, and by its FUSE mount.
 
+use super::common::passwords::app_password;
 use super::*;
 
-/// Mounts, does what the script says, and unmounts. The script has the address in `$URL`, the FUSE mount of
-/// the area in `$MOUNT`, the local folder in `$LOCAL` and a folder for what comes out in `$OUT`.
+/// A session at the plain door: see [`session_at`].
 fn session(world: &World, script: &str) -> String {
+    session_at(world, ("dav", world.storm.ports.plain, "/open"), "", script)
+}
+
+/// Mounts, does what the script says, and unmounts; `answers` are what is typed meanwhile, line by line. The
+/// script has the address in `$URL`, the FUSE mount of it in `$MOUNT`, the local folder in `$LOCAL` and a folder
+/// for what comes out in `$OUT`.
+fn session_at(
+    world: &World,
+    (scheme, port, path): (&str, u16, &str),
+    answers: &str,
+    script: &str,
+) -> String {
     let runtime = world.dir("run");
     shell("chmod 700 \"$1\"", &[&runtime]);
-    let port = world.storm.ports.plain;
+    let ssl = scheme == "davs";
     let script = format!(
         "exec 2>&1\n\
-         URL=dav://localhost:{port}/open\n\
-         MOUNT=\"$XDG_RUNTIME_DIR/gvfs/dav:host=localhost,port={port},ssl=false/open\"\n\
-         gio mount \"$URL\" </dev/null\n\
+         URL={scheme}://localhost:{port}{path}\n\
+         MOUNT=\"$XDG_RUNTIME_DIR/gvfs/dav:host=localhost,port={port},ssl={ssl}{path}\"\n\
+         gio mount \"$URL\" <<< \"$ANSWERS\"\n\
          trap 'gio mount -u \"$URL\" || true' EXIT\n\
          for n in $(seq 100); do [ -d \"$MOUNT\" ] && break; sleep 0.1; done\n\
          {script}"
@@ -20,6 +32,7 @@ fn session(world: &World, script: &str) -> String {
     let done = limited("dbus-run-session", &["--", "bash", "-euc", &script])
         .env("XDG_RUNTIME_DIR", &runtime)
         .env("HOME", world.dir("home"))
+        .env("ANSWERS", answers)
         .env("LOCAL", world.dir("local"))
         .env("OUT", world.dir("out"))
         .env("GIO_USE_VOLUME_MONITOR", "unix")
@@ -97,4 +110,26 @@ async fn by_gio() {
     assert_eq!(number("used"), taken);
     assert_eq!(number("free"), SIZE - taken);
     assert_eq!(used(&world.storm, "OPEN").await, taken);
+}
+
+/// By an app password that is good for one directory, from a server whose authority the system does not know: what
+/// gio asks is answered as a person does.
+#[tokio::test]
+async fn with_an_app_password() {
+    let world = World::new();
+    let mine = world.storm.root("test.vo").join("mine");
+    std::fs::create_dir(&mine).unwrap();
+    let (user, password) = app_password(&world.storm, &["--path", "/test.vo/mine", "--write"]);
+    let place = ("davs", world.storm.ports.https, "/test.vo/mine");
+    let copy = format!("cp -r \"$LOCAL\" \"$MOUNT/tree\"\n{SETTLE}");
+    let told = session_at(&world, place, &format!("1\n{user}\n{password}\n"), &copy);
+    assert!(told.contains("[1] Yes") && told.contains("User:"), "{told}");
+    assert_eq!(snapshot(&mine.join("tree")), snapshot(&world.dir("local")), "{told}");
+    assert_eq!(leftovers(&mine), Vec::<String>::new());
+    let puts = world.storm.access_of("PUT", |line| line.op() == "PUT");
+    assert!(puts.iter().all(|line| line.get("proxy") == "app-password"), "{told}");
+    // After a wrong one it asks again.
+    let answers = format!("1\n{user}\nwrong\n{password}\n");
+    let told = session_at(&world, place, &answers, "gio list \"$URL\" | sed 's/^/listed: /'");
+    assert!(told.matches("Password:").count() == 2 && told.contains("listed: tree"), "{told}");
 }

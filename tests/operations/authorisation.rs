@@ -4,7 +4,7 @@ use super::common::client::Tls;
 use super::common::scene::Scene;
 use super::common::storm::{Area, TestStorm};
 use super::common::{USER_DN, USER2_DN, bytes, snapshot, soap, wire};
-use super::{children, details, https, list, mkdir, mv, plain, rm, rmdir};
+use super::{children, details, list, mkdir, mv, plain, rm, rmdir};
 
 fn area(name: &'static str, stfn: &'static str) -> Area {
     Area { name, stfn, vo: None, anonymous: true, root: None }
@@ -105,7 +105,7 @@ async fn path_authorisation() {
         ("DELETE", "/test.vo/drop/f"),
         ("PROPFIND", "/test.vo/t/secret"),
     ] {
-        let answer = https(&scene, method, path, &[("depth", "1")], b"").await;
+        let answer = scene.https(method, path, &[("depth", "1")], b"").await;
         assert_eq!(answer.status, 403, "{method} {path}: {}", answer.text());
     }
     // What may not be listed is not listed from above either.

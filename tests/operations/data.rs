@@ -3,35 +3,35 @@
 use super::common::client::Tls;
 use super::common::scene::Scene;
 use super::common::{adler32, leftovers, soap, wire};
-use super::{attribute, get_status, https, list, pin, plain, put_done, set_attribute};
+use super::{attribute, get_status, list, pin, plain, put_done, set_attribute};
 
 #[tokio::test]
 async fn a_live_put_is_locked_at_its_own_path() {
     let scene = Scene::new();
     let (_, token, _, turl) = scene.put("dir/new", None).await;
     for (method, status) in [("PUT", 423), ("HEAD", 404), ("GET", 404), ("PROPFIND", 404)] {
-        let answer = https(&scene, method, "/test.vo/dir/new", &[("depth", "0")], b"").await;
+        let answer = scene.https(method, "/test.vo/dir/new", &[("depth", "0")], b"").await;
         assert_eq!(answer.status, status, "{method}: {}", answer.text());
     }
     // Its TURL is open to its person, and holds nothing until data came.
     assert!(turl.starts_with("/fileTransfer/test.vo/dir/"), "{turl}");
     for method in ["HEAD", "GET", "PROPFIND", "DELETE"] {
-        let answer = https(&scene, method, &turl, &[("depth", "0")], b"").await;
+        let answer = scene.https(method, &turl, &[("depth", "0")], b"").await;
         assert_eq!(answer.status, 404, "{method}: {}", answer.text());
     }
     // A live put is not an existing file.
     let once = [("if-none-match", "*")];
-    assert_eq!(https(&scene, "PUT", &turl, &once, b"first").await.status, 201);
-    let second = https(&scene, "PUT", &turl, &[], b"second").await.status;
+    assert_eq!(scene.https("PUT", &turl, &once, b"first").await.status, 201);
+    let second = scene.https("PUT", &turl, &[], b"second").await.status;
     assert!((200..300).contains(&second), "{second}");
-    let head = https(&scene, "HEAD", &turl, &[], b"").await;
+    let head = scene.https("HEAD", &turl, &[], b"").await;
     assert_eq!((head.status, head.header("content-length")), (200, Some("6")));
-    let found = https(&scene, "PROPFIND", &turl, &[("depth", "0")], b"").await;
+    let found = scene.https("PROPFIND", &turl, &[("depth", "0")], b"").await;
     assert_eq!(found.status, 207, "{}", found.text());
     assert_eq!(scene.http("GET", &turl, b"").await.1, "second");
     // Nobody else's.
     let other = wire::config(Some("voms-user2"), Tls::Any);
-    let found = https(&scene, "PROPFIND", &turl, &[("depth", "1")], b"").await;
+    let found = scene.https("PROPFIND", &turl, &[("depth", "1")], b"").await;
     assert_eq!(found.status, 207, "{}", found.text());
     for method in ["GET", "HEAD", "PUT", "DELETE", "PROPFIND"] {
         let port = scene.storm.ports.https;
@@ -62,12 +62,12 @@ async fn an_overwriting_put_is_not_seen_before_its_end() {
     let put = scene.srm("srmPrepareToPut", &inner).await.expect("SRM_SPACE_AVAILABLE");
     let (_, turl) = wire::split_url(put.files[0].turl.as_deref().unwrap());
     let whole = async || {
-        let answer = https(&scene, "GET", "/test.vo/dir/file", &[], b"").await;
+        let answer = scene.https("GET", "/test.vo/dir/file", &[], b"").await;
         assert_eq!(answer.status, 200);
         answer.body
     };
     assert_eq!(whole().await, old);
-    assert_eq!(https(&scene, "PUT", &turl, &[("if-none-match", "*")], b"new").await.status, 201);
+    assert_eq!(scene.https("PUT", &turl, &[("if-none-match", "*")], b"new").await.status, 201);
     assert_eq!(whole().await, old);
     assert_eq!(scene.http("PUT", "/test.vo/dir/file", b"x").await.0, 423);
     list(&scene, "/test.vo/dir/file", "").await.expect("SRM_FILE_BUSY");
@@ -131,7 +131,7 @@ async fn attributes_of_a_published_file() {
     assert_eq!(stamp, format!("3:{}", modified.as_nanos()));
     use std::os::unix::fs::MetadataExt;
     assert_eq!(data.mode() & 0o777, 0o660);
-    let head = https(&scene, "HEAD", "/test.vo/dir/file", &[("want-digest", "adler32")], b"").await;
+    let head = scene.https("HEAD", "/test.vo/dir/file", &[("want-digest", "adler32")], b"").await;
     assert_eq!(head.header("digest"), Some(format!("adler32={}", adler32(b"new")).as_str()));
     // A half body leaves the old file.
     let mut conn = wire::Conn::tls(&scene.voms, scene.storm.ports.https).await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use super::common::access::Access;
 use super::*;
 
 #[test]
@@ -192,6 +193,33 @@ fn the_plain_port_takes_no_password() {
     assert!(nobody.status == 401 && nobody.body.contains("over https"), "{}", nobody.body);
     assert!(nobody.header("www-authenticate").is_none());
     assert_eq!(curl(Who::Nobody, &plain("/open/"), &[]).status, 200);
+}
+
+/// Many clients show a password only when they were asked for it, also where a body is on its way by then. (By
+/// HTTP/2 no more than a stream's window: curl 7.88 reads nothing while it sends the rest of it.)
+#[test]
+fn an_upload_is_asked_for_a_password() {
+    let storm = site();
+    passwd(&storm, &["alice", "--fqan", "/test.vo"], CHOSEN);
+    let data = storm.dir().join("data");
+    for (n, version) in ["--http1.1", "--http2"].into_iter().enumerate() {
+        for (size, expect) in [(1000, "Expect:"), (3_000_000, "Expect: 100-continue")] {
+            let content = bytes(size, n as u64);
+            std::fs::write(&data, &content).unwrap();
+            let url = storm.url(&format!("/test.vo/{n}-{size}"));
+            let how = ["--anyauth", version, "-H", expect, "-T", data.to_str().unwrap()];
+            let heard = curl(Who::Basic("alice", CHOSEN), &url, &how);
+            assert_eq!(heard.status, 201, "{version} {size}: {}", heard.body);
+            let disk = storm.root("test.vo").join(format!("{n}-{size}"));
+            assert!(std::fs::read(disk).unwrap() == content, "{version} {size}");
+            let target = format!("/test.vo/{n}-{size}");
+            for status in ["401", "201"] {
+                let is =
+                    |line: &Access| line.get("target") == target && line.get("status") == status;
+                assert_eq!(storm.access_of(status, is).len(), 1, "{version} {size}");
+            }
+        }
+    }
 }
 
 #[test]

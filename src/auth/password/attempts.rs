@@ -3,9 +3,11 @@
 //! at, so that many tries at once do not get more of them.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::model::network;
 
 /// Failures of one user name in a row, and how long one of them is remembered.
 const NAME: Bound = Bound { failures: 10.0, forgotten: Duration::from_secs(30) };
@@ -95,16 +97,6 @@ fn add<K: std::hash::Hash + Eq>(buckets: &mut Buckets<K>, key: K, bound: &Bound,
     }
     let level = (Bucket::now(buckets.get(&key), bound, now) + failures).max(0.0);
     buckets.insert(key, Bucket { level, at: now });
-}
-
-/// What one client can have addresses from: of IPv6 a whole /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
-        }
-        v4 => v4,
-    }
 }
 
 #[cfg(test)]

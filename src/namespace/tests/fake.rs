@@ -50,7 +50,6 @@ impl Driver for Fake {
     fn open_directory(&self, _: &RelPath) -> Done<File> { no() }
     fn acl(&self, _: &File) -> Done<Acl> { no() }
     fn set_acl(&self, _: &File, _: &Acl) -> Done<()> { no() }
-    fn default_acl(&self, _: &File) -> Done<Option<Acl>> { no() }
     fn acl_text(&self, _: &File) -> Done<String> { no() }
     fn has_writer(&self, _: &File) -> Done<Option<bool>> { no() }
     fn read_through(&self, _: &File, _: &mut dyn FnMut(&[u8]) -> bool) -> Done<bool> { no() }

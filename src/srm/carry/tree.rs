@@ -116,7 +116,9 @@ impl Copying {
         let site = self.srm.site();
         if kind == Kind::File {
             let copied = match site.permit(&self.who, &source, Needs::READ) {
-                Ok(()) => self.file(source, &target, false).await.map_err(|error| (to, error)),
+                Ok(()) => {
+                    self.file(source, &target, false, None).await.map_err(|error| (to, error))
+                }
                 Err(error) => Err((from, error)),
             };
             failed.extend(copied.err());

@@ -215,7 +215,7 @@ impl Srm {
         let upload = holder.create(who, &Target::Stfn(stfn.clone()), options).await;
         let made = match upload {
             Ok(upload) => upload
-                .publish(0, [(Algorithm::Adler32, EMPTY.to_owned())].into())
+                .publish(Vec::new(), 0, [(Algorithm::Adler32, EMPTY.to_owned())].into())
                 .await
                 .map(|_| true),
             Err(error) => Err(error),

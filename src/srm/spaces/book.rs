@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::super::{Error, ErrorKind};
 use super::limits::Limits;
-use super::words::{expired, no_room, too_large, too_many, unknown};
+use super::words::{disk_full, expired, no_room, too_large, too_many, unknown};
 use crate::model::SpaceToken;
 use crate::store::{KnownSpace, Millis, RecordDelta, SpaceRow};
 
@@ -155,20 +155,19 @@ impl Inner {
             change(book);
         }
         let after = self.state(limits, now);
-        let (asked, left) = match limits.size {
+        let refusal = match limits.size {
             Some(size) if after.0 > before.0 && after.0 > size => {
-                (after.0 - before.0, size.saturating_sub(before.0))
+                no_room(limits, after.0 - before.0, size.saturating_sub(before.0))
             }
             _ if after.1 > before.1 && after.1 > limits.free => {
-                limits.disk_full.set(true);
-                (after.1 - before.1, limits.free.saturating_sub(before.1))
+                disk_full(limits, after.1 - before.1, limits.free.saturating_sub(before.1))
             }
             _ => return Ok(()),
         };
         if let Some(book) = self.areas.get_mut(&limits.area) {
             undo(book);
         }
-        Err(no_room(limits, asked, left))
+        Err(refusal)
     }
 }
 

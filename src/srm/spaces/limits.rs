@@ -1,6 +1,5 @@
 //! What bounds the promises of an area.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 /// What an area has at this moment.
@@ -16,6 +15,4 @@ pub(in super::super) struct Limits {
     pub(in super::super) free: u64,
     /// Its file system: what is promised there to other areas counts too.
     pub(in super::super) device: u64,
-    /// Set where `free`, and not `size`, was the reason to refuse.
-    pub(in super::super) disk_full: Cell<bool>,
 }

@@ -122,7 +122,7 @@ impl Srm {
                     return self.grant(who, RequestKind::ReserveSpace, row, lower).await;
                 }
                 // What passes is better known than what does not.
-                Err(error) if error.kind == ErrorKind::NoFreeSpace => refused = Some(error),
+                Err(error) if error.kind.is_full() => refused = Some(error),
                 Err(error) => {
                     refused.get_or_insert(error);
                 }

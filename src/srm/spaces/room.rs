@@ -1,6 +1,5 @@
 //! Room for writers, at every door alike: what is kept for them, and what an area has.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -58,7 +57,7 @@ impl Srm {
     /// Keeps `bytes` for a writer, in a reserved space or outside of all. Blocks.
     ///
     /// # Errors
-    /// [`ErrorKind::NoFreeSpace`], for a space [`ErrorKind::NoUserSpace`],
+    /// [`ErrorKind::NoFreeSpace`], [`ErrorKind::DiskFull`], for a space [`ErrorKind::NoUserSpace`],
     /// [`ErrorKind::ExceedAllocation`], [`ErrorKind::SpaceExpired`].
     pub(in super::super) fn take_room(
         &self,
@@ -88,7 +87,7 @@ impl Srm {
     ) -> Result<T, Error> {
         let limits = self.limits_here(area)?;
         match work(&limits) {
-            Err(_) if limits.disk_full.get() => {
+            Err(error) if error.kind == ErrorKind::DiskFull => {
                 let free = limits.free.saturating_add(self.written(area));
                 work(&Limits { free, ..limits })
             }
@@ -110,9 +109,7 @@ impl Srm {
             blocking(move || srm.within(&area, work))
         };
         match attempt().await {
-            Err(error) if error.kind == ErrorKind::NoFreeSpace && self.make_room().await => {
-                attempt().await
-            }
+            Err(error) if error.kind.is_full() && self.make_room().await => attempt().await,
             done => done,
         }
     }
@@ -204,7 +201,6 @@ impl Srm {
             used: self.core.usage.used(&area.name).bytes,
             free,
             device,
-            disk_full: Cell::new(false),
         }
     }
 

@@ -1,11 +1,11 @@
 //! The book, whatever is asked of it in whatever order: never more is promised than there is, and what
 //! is given back is free again.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::super::ErrorKind;
 use super::book::{Books, Shift, Wish};
 use super::hold::Hold;
 use super::limits::Limits;
@@ -49,8 +49,7 @@ type File = (Option<SpaceToken>, u64);
 
 /// An empty area on a disk that has room for it.
 fn limits() -> Limits {
-    let (area, disk_full) = (Arc::from("A"), Cell::new(false));
-    Limits { area, size: Some(SIZE), used: 0, free: SIZE, device: 1, disk_full }
+    Limits { area: Arc::from("A"), size: Some(SIZE), used: 0, free: SIZE, device: 1 }
 }
 
 fn space(token: &str, guaranteed: u64) -> SpaceRow {
@@ -85,11 +84,13 @@ fn a_hold_of_no_bytes_keeps_its_space() {
 #[test]
 fn what_is_counted_so_far_is_used_and_the_reason_is_told() {
     let books: Arc<Books> = Arc::default();
-    let take = |limits: &Limits, bytes| books.take(limits, None, bytes, NOW).is_ok();
     let full = Limits { used: 900, ..limits() };
-    assert!(take(&full, 100) && !take(&full, 101) && !full.disk_full.get());
     let disk = Limits { free: 100, ..limits() };
-    assert!(take(&disk, 100) && !take(&disk, 101) && disk.disk_full.get());
+    for (limits, kind) in [(full, ErrorKind::NoFreeSpace), (disk, ErrorKind::DiskFull)] {
+        assert!(books.take(&limits, None, 100, NOW).is_ok());
+        let refused = books.take(&limits, None, 101, NOW).err();
+        assert_eq!(refused.map(|error| error.kind), Some(kind));
+    }
 }
 
 struct World {

@@ -21,6 +21,16 @@ pub(super) fn no_room(limits: &Limits, asked: u64, left: u64) -> Error {
     )
 }
 
+pub(super) fn disk_full(limits: &Limits, asked: u64, left: u64) -> Error {
+    let area = &limits.area;
+    Error::new(
+        ErrorKind::DiskFull,
+        format!(
+            "no free space on the disk of storage area {area}: {asked} bytes asked, {left} left"
+        ),
+    )
+}
+
 pub(super) fn too_large(limits: &Limits, asked: u64, size: u64) -> Error {
     let area = &limits.area;
     Error::new(

@@ -1,6 +1,6 @@
 //! What each step does, and what it found.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::sync::Arc;
 
 use super::Step;
@@ -18,7 +18,7 @@ use crate::store::FileRow;
 const BUSY: usize = 200;
 
 /// Whatever is there.
-const OVER: Carry = Carry { overwrite: true, deep: true };
+const OVER: Carry = Carry { overwrite: true, deep: true, precondition: None };
 
 /// What came of a step, as far as files are concerned.
 #[derive(Debug)]
@@ -70,12 +70,12 @@ impl World {
     }
 
     async fn write(&self, target: &Target, id: u64) -> Result<(), Error> {
-        let mut upload = self.srm.create(&self.who, target, WriteOptions::default()).await?;
+        let upload = self.srm.create(&self.who, target, WriteOptions::default()).await?;
         let bytes = bytes(id);
-        upload.file.write_all(&bytes).unwrap();
         let mut hasher = Hasher::new([Algorithm::Adler32]);
         hasher.update(&bytes);
-        upload.publish(bytes.len() as u64, hasher.finish()).await.map(|_| ())
+        let size = bytes.len() as u64;
+        upload.publish(vec![bytes.into()], size, hasher.finish()).await.map(|_| ())
     }
 
     /// A request, the SURLs it names, and which files those are.

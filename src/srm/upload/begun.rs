@@ -4,53 +4,95 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::super::access::driver_error;
-use super::super::files::discard;
-use super::super::{Error, ErrorKind, Srm, blocking};
-use crate::fsdriver::DriverError;
+use super::super::files::{discard, hidden_for_upload};
+use super::super::spaces::{Hold, UnderWay};
+use super::super::{Error, ErrorKind, Srm, blocking, briefly};
+use crate::fsdriver::{DriverError, Kind, Unpublished};
 use crate::model::{FileKey, RelPath};
 use crate::namespace::StorageArea;
 use crate::store::{Intent, IntentId};
 
-/// An empty file that nobody sees.
-pub(super) struct Begun<T> {
+/// A file that nobody sees.
+pub(super) struct Begun {
     pub(super) file: Arc<File>,
-    pub(super) named: Option<Named>,
-    pub(super) also: T,
+    /// The name it has where the file system knows no unnamed ones.
+    named: Option<Named>,
+    /// What has come of it by now counts once while the disk is full.
+    _under_way: UnderWay,
 }
 
-impl Srm {
-    /// An empty file in `directory` that nobody sees, and what else has to be found out off the async
-    /// threads.
-    pub(super) async fn begin<T: Send + 'static>(
-        &self,
-        area: &Arc<StorageArea>,
-        directory: RelPath,
-        hidden: RelPath,
-        also: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<Begun<T>, Error> {
-        let (place, above) = (Arc::clone(area), directory.clone());
-        let (unnamed, also) = blocking(move || match place.driver.begin(&above, None) {
-            Ok(unpublished) => Ok((Some(unpublished.file), also())),
-            Err(DriverError::NotSupported) => Ok((None, also())),
-            Err(error) => Err(not_begun(error, &above)),
-        })
-        .await?;
-        if let Some(file) = unnamed {
-            return Ok(Begun { file, named: None, also });
+impl Begun {
+    pub(super) fn unpublished(&self) -> Unpublished {
+        let hidden = self.named.as_ref().map(|named| named.path.clone());
+        Unpublished { file: Arc::clone(&self.file), hidden }
+    }
+
+    /// It has another name by now.
+    pub(super) async fn published(self) {
+        if let Some(named) = self.named {
+            named.forget().await;
         }
-        // A file with a name is announced first, so that a crash leaves nothing behind.
-        let key = FileKey { area: area.name.clone(), path: hidden.clone() };
-        let announced = self.core.store.announce(vec![Intent::Discard { hidden: key }]).await?;
-        let (area, path) = (Arc::clone(area), hidden.clone());
-        let named = Named { srm: self.clone(), area: Arc::clone(&area), path, intents: announced };
-        let begin = move || area.driver.begin(&directory, Some(&hidden));
-        let work = move || begin().map_err(|error| driver_error(error, &"the upload"));
-        let begun = blocking(work).await?;
-        Ok(Begun { file: begun.file, named: Some(named), also })
     }
 }
 
-fn not_begun(error: DriverError, directory: &RelPath) -> Error {
+impl Srm {
+    /// An empty file in `directory`, for which `hold` keeps room.
+    pub(super) async fn begin(
+        &self,
+        area: &Arc<StorageArea>,
+        directory: RelPath,
+        hold: Option<&Arc<Hold>>,
+    ) -> Result<Begun, Error> {
+        let begun = |file: Arc<File>, named| {
+            let under_way = self.core.uploads.enter(&area.name, hold, &file);
+            Begun { file, named, _under_way: under_way }
+        };
+        if area.driver.has_unnamed() {
+            let (place, above) = (Arc::clone(area), directory.clone());
+            let unnamed = briefly(move || match place.driver.begin(&above, None) {
+                Ok(unpublished) => Ok(Some(unpublished.file)),
+                Err(DriverError::NotSupported) => Ok(None),
+                Err(error) => Err(not_begun(error, &above)),
+            });
+            if let Some(file) = unnamed.await? {
+                return Ok(begun(file, None));
+            }
+        }
+        // A file with a name is announced first, so that a crash leaves nothing behind.
+        let path = hidden_for_upload(&directory);
+        let key = FileKey { area: area.name.clone(), path: path.clone() };
+        let intents = self.core.store.announce(vec![Intent::Discard { hidden: key }]).await?;
+        let (place, hidden) = (Arc::clone(area), path.clone());
+        let named = Named { srm: self.clone(), area: Arc::clone(area), path, intents };
+        let make = move || {
+            let made = place.driver.begin(&directory, Some(&hidden));
+            made.map_err(|error| not_begun(error, &directory))
+        };
+        let file = blocking(make).await?.file;
+        Ok(begun(file, Some(named)))
+    }
+}
+
+/// Refuses a write into a directory that is not there, before it comes.
+pub(super) async fn directory_is_there(
+    area: &Arc<StorageArea>,
+    directory: RelPath,
+) -> Result<(), Error> {
+    let looked = match area.driver.stat_at_once(&directory) {
+        Some(looked) => looked,
+        None => {
+            let (area, path) = (Arc::clone(area), directory.clone());
+            briefly(move || Ok(area.driver.stat(&path))).await?
+        }
+    };
+    match looked {
+        Ok(stat) if stat.kind == Kind::Directory => Ok(()),
+        Ok(_) => Err(not_begun(DriverError::NotADirectory, &directory)),
+        Err(error) => Err(not_begun(error, &directory)),
+    }
+}
+
+pub(super) fn not_begun(error: DriverError, directory: &RelPath) -> Error {
     match error {
         DriverError::NotFound => Error::new(
             ErrorKind::ParentMissing,
@@ -65,16 +107,16 @@ fn not_begun(error: DriverError, directory: &RelPath) -> Error {
 }
 
 /// A hidden file with a name, and the intent that says so. Dropped, it is removed.
-pub(super) struct Named {
+struct Named {
     srm: Srm,
     area: Arc<StorageArea>,
-    pub(super) path: RelPath,
+    path: RelPath,
     intents: Vec<IntentId>,
 }
 
 impl Named {
     /// The file was published under another name.
-    pub(super) async fn forget(mut self) {
+    async fn forget(mut self) {
         let intents = std::mem::take(&mut self.intents);
         self.srm.settle_all(&[], intents).await;
     }

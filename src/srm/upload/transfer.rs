@@ -1,12 +1,15 @@
 //! Uploads to TURLs: the live put behind one, and the hidden file that its data becomes.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::super::access::driver_error;
-use super::super::files::{self, Seal, discard, discard_successor, entry, hidden_successor, seal};
+use super::super::files::{self, discard, discard_successor, entry, hidden_successor};
 use super::super::live::Live;
 use super::super::requests::Holder;
+use super::super::seal::{Seal, seal};
 use super::super::{Error, ErrorKind, Published, Srm, blocking, to_the_end};
+use super::set_modified;
 use crate::fsdriver::{DriverError, Unpublished};
 use crate::model::{Algorithm, Digests, FileState, Identity, Protocol, RelPath, Stfn};
 use crate::namespace::{Access, Located, StorageArea};
@@ -79,7 +82,7 @@ pub(super) async fn publish_transfer(
     hidden: RelPath,
     put: &Uploading,
     stfn: &Stfn,
-    digests: Digests,
+    (digests, modified): (Digests, Option<SystemTime>),
 ) -> Result<Published, Error> {
     let live: &Arc<Live> = &put.0.live;
     let _turn = live.turn.lock().await;
@@ -91,6 +94,7 @@ pub(super) async fn publish_transfer(
     blocking(move || {
         let driver = &*area.driver;
         let told = |e| driver_error(e, &area.name);
+        set_modified(&file.file, modified)?;
         // putDone syncs, and sets the mark.
         let adler32 = digests.get(&Algorithm::Adler32).cloned();
         let seal_of = Seal { digests, mark: None, acl: None, sync: false };

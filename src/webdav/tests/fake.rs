@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use bytes::Bytes;
+
 use crate::model::{Algorithm, Digests, FileKey, Identity, RelPath, Stfn};
 use crate::srm::{
     Beside, Besides, Browse, Browsed, Carried, Carry, DavLock, DeadProperty, Entry, EntryKind,
     Error, ErrorKind, Lister, LockWanted, May, Part, Precondition, PropertyPatch, Published, Quota,
-    Reader, Target, Tree, Wanted, WriteOptions,
+    Reader, Target, Tree, Wanted, WriteOptions, append,
 };
 use crate::store::Millis;
 use crate::webdav::{Files, UploadHandle};
@@ -92,6 +94,14 @@ impl Fake {
         }
     }
 
+    fn judge(&self, carry: &Carry, from: &Path, to: &Path) -> Result<(), Error> {
+        let (from, to) = (self.entry(from).ok(), self.entry(to).ok());
+        match &carry.precondition {
+            Some(holds) if !holds(from.as_ref(), to.as_ref()) => Err(unmet()),
+            _ => Ok(()),
+        }
+    }
+
     fn entry(&self, path: &Path) -> Result<Entry, Error> {
         let meta = fs::metadata(path).map_err(|e| error(&e))?;
         Ok(Entry {
@@ -123,6 +133,10 @@ fn error(error: &io::Error) -> Error {
         _ => ErrorKind::Internal,
     };
     Error::new(kind, error.to_string())
+}
+
+fn unmet() -> Error {
+    Error::new(ErrorKind::Precondition, "the condition does not hold")
 }
 
 fn parent_is_there(path: &Path) -> Result<(), Error> {
@@ -204,7 +218,7 @@ impl Files for Fake {
             return Err(Error::new(ErrorKind::IsADirectory, "a directory"));
         }
         if options.precondition.is_some_and(|holds| !holds(there.as_ref())) {
-            return Err(Error::new(ErrorKind::Precondition, "the condition does not hold"));
+            return Err(unmet());
         }
         *self.expected.lock().unwrap() = options.expected_size;
         let number = self.created.fetch_add(1, Ordering::Relaxed);
@@ -215,7 +229,8 @@ impl Files for Fake {
         };
         let sums = self.sums.clone();
         let (part, modified) = (options.part, options.modified);
-        Ok(FakeUpload { file: file.map_err(|e| error(&e))?, temporary, path, part, modified, sums })
+        let file = Arc::new(file.map_err(|e| error(&e))?);
+        Ok(FakeUpload { file, temporary, path, part, modified, sums })
     }
 
     fn is_own_address(&self, host: &str, port: Option<u16>) -> bool {
@@ -242,6 +257,7 @@ impl Files for Fake {
         if !created && !carry.overwrite {
             return Err(Error::new(ErrorKind::Exists, "it is there"));
         }
+        self.judge(&carry, &from, &to)?;
         fs::rename(from, to).map_err(|e| error(&e))?;
         Ok(Carried::Done { created, failed: Vec::new() })
     }
@@ -257,6 +273,7 @@ impl Files for Fake {
         let path = self.enter(who, &Target::Stfn(from.clone()))?;
         let into = self.enter(who, &Target::Stfn(to.clone()))?;
         let created = !into.exists();
+        self.judge(&carry, &path, &into)?;
         if !path.is_dir() {
             fs::copy(path, into).map_err(|e| error(&e))?;
             return Ok(Carried::Done { created, failed: Vec::new() });
@@ -389,7 +406,7 @@ impl Files for Fake {
 }
 
 pub(super) struct FakeUpload {
-    file: File,
+    file: Arc<File>,
     temporary: PathBuf,
     path: PathBuf,
     part: Option<Part>,
@@ -398,11 +415,17 @@ pub(super) struct FakeUpload {
 }
 
 impl UploadHandle for FakeUpload {
-    fn file(&self) -> &File {
-        &self.file
+    async fn begin(&mut self) -> Result<Arc<File>, Error> {
+        Ok(Arc::clone(&self.file))
     }
 
-    async fn publish(self, size: u64, digests: Digests) -> Result<Published, Error> {
+    async fn publish(
+        self,
+        rest: Vec<Bytes>,
+        size: u64,
+        digests: Digests,
+    ) -> Result<Published, Error> {
+        append(&self.file, &rest)?;
         assert_eq!(self.file.metadata().unwrap().len(), size);
         let created = !self.path.exists();
         match self.part {

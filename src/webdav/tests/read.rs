@@ -280,7 +280,6 @@ async fn errors_have_a_status_and_a_line_of_text() {
         (ErrorKind::Internal, "GET", 500),
         (ErrorKind::Internal, "PUT", 409),
         (ErrorKind::Busy, "PUT", 423),
-        (ErrorKind::NoFreeSpace, "PUT", 507),
         (ErrorKind::Overloaded, "PUT", 503),
         (ErrorKind::Exists, "MKCOL", 405),
         (ErrorKind::ParentMissing, "MKCOL", 409),

@@ -203,7 +203,7 @@ async fn a_full_disk_is_507() {
     assert_eq!(answer.code(), 507);
     assert_eq!(fake.content("/vo/old").unwrap(), b"old");
     assert!(
-        answer.outcome.why.as_deref().unwrap().starts_with("NoFreeSpace: "),
+        answer.outcome.why.as_deref().unwrap().starts_with("DiskFull: "),
         "{:?}",
         answer.outcome
     );
