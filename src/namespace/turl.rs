@@ -210,8 +210,10 @@ pub(super) fn make(
 /// pool for it.
 pub(super) fn make_simple(offers: &[Offer], site: Site<'_>, ask: &TurlRequest<'_>) -> Option<Turl> {
     let (protocol, offer) = served(offers, site, ask).next()?;
+    // A pool counts whom it was asked for.
     let simple = protocol.is_ours() && offer.pool.is_none();
-    Some(offer.server(site).filter(|_| simple)?.turl(protocol, site, ask))
+    let server = if simple { offer.server(site) } else { None };
+    Some(server?.turl(protocol, site, ask))
 }
 
 /// xroot is root by its second name.
