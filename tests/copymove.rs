@@ -35,8 +35,7 @@ fn scene() -> Scene {
 
 /// Asks as the person in the VO.
 async fn ask(scene: &Scene, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
-    let mut conn = Conn::tls(&scene.voms, scene.storm.ports.https).await.unwrap();
-    conn.request(method, path, headers, b"").await.unwrap()
+    scene.https(method, path, headers, b"").await
 }
 
 /// MOVE or COPY within the area: the status.

@@ -79,6 +79,28 @@ async fn over_http2() {
     replay(Way::Http2).await;
 }
 
+/// Windows takes 1 MB of a list until its registry says otherwise: about 1000 names, as the help tells.
+#[tokio::test]
+async fn a_thousand_names_are_as_much_as_windows_takes() {
+    let mut storm = TestStorm::start();
+    storm.http = "anonymous_write = true".to_owned();
+    storm.restart();
+    let names = storm.root("open").join("names");
+    std::fs::create_dir(&names).unwrap();
+    for n in 0..1000 {
+        std::fs::write(names.join(format!("A report of no special length {n:04}.docx")), "x")
+            .unwrap();
+    }
+    let mut conn = Conn::tcp(storm.ports.plain).await.unwrap();
+    let headers = [("depth", "1"), ("user-agent", "Microsoft-WebDAV-MiniRedir/10.0.19045")];
+    let list = conn.request("PROPFIND", "/open/names", &headers, b"").await.unwrap();
+    let text = list.text();
+    // With all that one who may write is told.
+    assert_eq!(text.matches("<d:response>").count(), 1001);
+    assert_eq!(text.matches("<d:supportedlock><d:lockentry>").count(), 1001);
+    assert!(text.len() < 1_000_000, "{} bytes", text.len());
+}
+
 /// How the tables are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {

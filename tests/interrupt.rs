@@ -32,8 +32,7 @@ async fn ask(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Response {
-    let mut conn = Conn::tls(&scene.voms, scene.storm.ports.https).await.unwrap();
-    conn.request(method, path, headers, body).await.unwrap()
+    scene.https(method, path, headers, body).await
 }
 
 /// Where the storage area of a test lies: its name, the first part of its paths, its folder.

@@ -124,7 +124,8 @@ pub async fn serve(
         let served =
             connection::serve(client, door.clone(), front.clone(), place, shutdown.clone());
         let cut = cut.clone();
-        connections.spawn(cut.run_until_cancelled_owned(served));
+        // On the heap, or it would be there twice.
+        connections.spawn(cut.run_until_cancelled_owned(Box::pin(served)));
     }
     drop(socket);
     connections.close();

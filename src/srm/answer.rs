@@ -44,8 +44,10 @@ impl Srm {
                     return refused(status);
                 }
                 let site = self.site();
+                // Before its files: none that goes on is told of beside an end.
+                let status = live.status();
                 let picked = live.pick(surls.as_deref(), |surl| site.canonical(surl));
-                answer(&live, live.status(), picked, told)
+                answer(&live, status, picked, told)
             }
             Err(status) => refused(status),
         }

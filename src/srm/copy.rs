@@ -35,11 +35,12 @@ impl Srm {
             Ok(live) => live,
             Err(status) => return refused(status),
         };
-        let files = match self.asked_copies(&live, sources, targets) {
-            Ok(files) => files,
-            Err(status) => return refused(status),
-        };
-        CopyAnswer { files: Some(files), ..bare(&live) }
+        // Before its files: none that goes on is told of beside an end.
+        let told = bare(&live);
+        match self.asked_copies(&live, sources, targets) {
+            Ok(files) => CopyAnswer { files: Some(files), ..told },
+            Err(status) => refused(status),
+        }
     }
 
     fn asked_copies(
