@@ -177,9 +177,20 @@ impl Namespace {
     /// A TURL for a prepared file: the first protocol of the client's list that the area offers to
     /// this client and that a live server speaks.
     pub fn turl(&self, ask: TurlRequest<'_>) -> Result<Turl, TurlError> {
+        let (offers, site) = self.offered(&ask);
+        turl::make(offers, site, &ask)
+    }
+
+    /// The same TURL where it is http(s), and no server of a pool has to be found for it; else `None`.
+    pub fn simple_turl(&self, ask: TurlRequest<'_>) -> Option<Turl> {
+        let (offers, site) = self.offered(&ask);
+        turl::make_simple(offers, site, &ask)
+    }
+
+    fn offered(&self, ask: &TurlRequest<'_>) -> (&[turl::Offer], Site<'_>) {
         let at = self.areas.iter().position(|area| area.name == ask.located.area.name);
         let offers = at.and_then(|at| self.offers.get(at)).map_or(&[][..], Vec::as_slice);
-        turl::make(offers, Site { hosts: &self.hosts, ports: self.ports }, &ask)
+        (offers, Site { hosts: &self.hosts, ports: self.ports })
     }
 
     fn approaches(&self, who: &Identity, at: usize, access: Access, told: &mut Trace) -> bool {

@@ -255,7 +255,7 @@ struct ApproachableRule {
 }
 
 /// What a TURL is wanted for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct TurlRequest<'a> {
     /// The file's area and StFN.
     pub located: &'a Located,
@@ -263,8 +263,9 @@ pub struct TurlRequest<'a> {
     pub physical: &'a RelPath,
     /// The client's list, in its order; empty: the area's own order.
     pub protocols: &'a [Protocol],
-    /// True when an anonymous client may do what is asked: only then is http offered.
-    pub anonymous_may: bool,
+    /// True when an anonymous client may do what is asked: only then is http offered. Asked where that
+    /// counts.
+    pub anonymous_may: &'a dyn Fn() -> bool,
     /// True when movers that act as a local account, outside our own doors, may be named.
     pub local: bool,
 }

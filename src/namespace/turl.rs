@@ -62,7 +62,8 @@ impl Offer {
         match self.protocol {
             Protocol::Https => true,
             Protocol::Http => {
-                ask.anonymous_may && self.servers.iter().any(|s| s.reachable(self.protocol, site))
+                (ask.anonymous_may)()
+                    && self.servers.iter().any(|s| s.reachable(self.protocol, site))
             }
             _ => ask.local,
         }
@@ -133,6 +134,11 @@ impl Server {
         }
     }
 
+    fn turl(&self, protocol: Protocol, site: Site<'_>, ask: &TurlRequest<'_>) -> Turl {
+        let physical = ask.located.area.driver.physical(ask.physical);
+        Turl { protocol, url: self.url(protocol, site, &ask.located.stfn, &physical) }
+    }
+
     fn url(&self, protocol: Protocol, site: Site<'_>, stfn: &Stfn, physical: &Path) -> String {
         use std::os::unix::ffi::OsStrExt;
         let absolute = || percent_encode(physical.as_os_str().as_bytes(), PATH);
@@ -156,6 +162,23 @@ pub fn encode_stfn(stfn: &Stfn) -> String {
     percent_encode(stfn.as_str().as_bytes(), PATH).to_string()
 }
 
+/// What serves the client's list (the area's own, when the client names none), in its order.
+fn served<'a>(
+    offers: &'a [Offer],
+    site: Site<'a>,
+    ask: &'a TurlRequest<'_>,
+) -> impl Iterator<Item = (Protocol, &'a Offer)> {
+    let usable = move |offer: &&Offer| offer.usable(site, ask);
+    let of = move |protocol: &Protocol| {
+        let mut exact = offers.iter().filter(|offer| offer.protocol == *protocol);
+        let mut alike = offers.iter().filter(|offer| same_mover(offer.protocol, *protocol));
+        Some((*protocol, exact.find(usable).or_else(|| alike.find(usable))?))
+    };
+    let own = if ask.protocols.is_empty() { offers } else { &[] };
+    let own = own.iter().filter(usable).map(|offer| (offer.protocol, offer));
+    ask.protocols.iter().filter_map(of).chain(own)
+}
+
 /// The first protocol of the client's list (of the area's own, when the client names none) that the
 /// area offers to this client and that a live server speaks.
 pub(super) fn make(
@@ -163,28 +186,12 @@ pub(super) fn make(
     site: Site<'_>,
     ask: &TurlRequest<'_>,
 ) -> Result<Turl, TurlError> {
-    let usable = || offers.iter().filter(|offer| offer.usable(site, ask));
-    let own: Vec<Protocol>;
-    let wanted = if ask.protocols.is_empty() {
-        own = usable().map(|offer| offer.protocol).collect();
-        &own
-    } else {
-        ask.protocols
-    };
     let mut silent = Vec::new();
-    for protocol in wanted {
-        let exact = usable().find(|offer| offer.protocol == *protocol);
-        let Some(offer) = exact.or_else(|| usable().find(|o| same_mover(o.protocol, *protocol)))
-        else {
-            continue;
-        };
-        let Some(server) = offer.server(site) else {
-            silent.push(protocol.as_str());
-            continue;
-        };
-        let physical = ask.located.area.driver.physical(ask.physical);
-        let url = server.url(*protocol, site, &ask.located.stfn, &physical);
-        return Ok(Turl { protocol: *protocol, url });
+    for (protocol, offer) in served(offers, site, ask) {
+        match offer.server(site) {
+            Some(server) => return Ok(server.turl(protocol, site, ask)),
+            None => silent.push(protocol.as_str()),
+        }
     }
     if !silent.is_empty() {
         return Err(TurlError::NoMember(silent.join(", ")));
@@ -192,10 +199,21 @@ pub(super) fn make(
     let names = |list: Vec<&'static str>| {
         if list.is_empty() { "none".to_owned() } else { list.join(", ") }
     };
+    let usable = offers.iter().filter(|offer| offer.usable(site, ask));
     Err(TurlError::NoCommonProtocol {
-        asked: names(wanted.iter().map(|protocol| protocol.as_str()).collect()),
-        offered: names(usable().map(|offer| offer.protocol.as_str()).collect()),
+        asked: names(ask.protocols.iter().map(|protocol| protocol.as_str()).collect()),
+        offered: names(usable.map(|offer| offer.protocol.as_str()).collect()),
     })
+}
+
+/// The same, where it is http(s), which needs no local account, and no server has to be picked from a
+/// pool for it.
+pub(super) fn make_simple(offers: &[Offer], site: Site<'_>, ask: &TurlRequest<'_>) -> Option<Turl> {
+    let (protocol, offer) = served(offers, site, ask).next()?;
+    // A pool counts whom it was asked for.
+    let simple = protocol.is_ours() && offer.pool.is_none();
+    let server = if simple { offer.server(site) } else { None };
+    Some(server?.turl(protocol, site, ask))
 }
 
 /// xroot is root by its second name.

@@ -7,7 +7,7 @@ use super::checks::{not_in_request, of_files};
 use super::files::{discard, hidden_name};
 use super::live::Live;
 use super::requests::Holder;
-use super::transition::{Change, Changed, STEP};
+use super::transition::{As, Change, Changed, SHORT_STEP};
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
 use crate::model::{
     Event, FileKey, FileState, Identity, RelPath, RequestKind, ReturnStatus, StatusCode,
@@ -174,7 +174,7 @@ impl Srm {
         }
         let why = "the directory was moved meanwhile: what was written there is dropped";
         let error = Error::new(ErrorKind::InvalidPath, why);
-        self.advance(live, vec![Change::failed(&file, &error)], false).await.map(|_| ())
+        self.advance(live, vec![Change::failed(&file, &error)], As::Whole).await.map(|_| ())
     }
 
     /// What became of each. The caller holds the turn. Hidden files go first: should we crash in
@@ -203,10 +203,15 @@ impl Srm {
         // The last step ends the request: until then it is one of which some files were aborted.
         let mut left = changes.into_iter().peekable();
         loop {
-            let step: Vec<Change> = left.by_ref().take(STEP).collect();
+            let step: Vec<Change> = left.by_ref().take(SHORT_STEP).collect();
             let numbers: Vec<u32> = step.iter().map(|change| change.row.n).collect();
             let last = left.peek().is_none();
-            let changed = self.advance(live, step, whole && last).await?;
+            let what = match last {
+                false => As::Step,
+                true if whole => As::Abort,
+                true => As::Whole,
+            };
+            let changed = self.advance(live, step, what).await?;
             outcome.extend(numbers.into_iter().zip(changed));
             if last {
                 return Ok(outcome);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::live::Live;
 use super::requests::now;
 use super::submit::waits;
-use super::transition::Change;
+use super::transition::{As, Change};
 use super::{Error, Srm};
 use crate::model::{Event, FileState, RequestKind, RequestToken};
 use crate::store::{FileRow, Millis};
@@ -96,7 +96,7 @@ impl Srm {
                 Err(error) => tracing::error!(token = %live.token(), file.n, %error, "expiry"),
             }
         }
-        let changed = self.advance(live, changes, false).await?;
+        let changed = self.advance(live, changes, As::Whole).await?;
         Ok(changed.iter().filter(|changed| changed.is_ok()).count())
     }
 

@@ -6,7 +6,7 @@ use super::checks::{not_in_request, of_codes};
 use super::live::Live;
 use super::requests::seconds_left;
 use super::submit::expiry;
-use super::transition::Change;
+use super::transition::{As, Change};
 use super::{Error, Srm, to_the_end};
 use crate::model::{Event, FileState, Identity, ReturnStatus, StatusCode};
 use crate::store::FileRow;
@@ -117,7 +117,7 @@ impl Srm {
             let row = FileRow { expires: until, ..FileRow::clone(&file) };
             Change::new(&row, Event::Extend, file.explanation.clone())
         });
-        for changed in self.advance(live, changes.collect(), false).await? {
+        for changed in self.advance(live, changes.collect(), As::Whole).await? {
             changed?;
         }
         let told = |files: &[Arc<FileRow>]| {

@@ -12,7 +12,7 @@ use super::live::Live;
 use super::requests::{Taken, now, seconds_left};
 use super::submit::{deadline, expiry, fqans, new_token, protocols, queued, waits};
 use super::target::too_many_live;
-use super::transition::{Change, file_status};
+use super::transition::{Change, changed, file_status};
 use super::{Error, ErrorKind, GetAnswer, GetFileStatus, GetRequest, Site, Srm, blocking};
 use crate::fsdriver::Kind;
 use crate::model::{Event, Identity, Protocol, RequestKind, ReturnStatus};
@@ -137,7 +137,7 @@ impl Srm {
                         changes.push(Change::failed(&file, &error));
                         continue;
                     }
-                    changes.push(ready.change(live, &file));
+                    changes.push(ready.change(&live.request, FileRow::clone(&file)));
                 }
             }
         }
@@ -175,7 +175,7 @@ impl Srm {
             located: &located,
             physical: &located.path,
             protocols: &live.request.protocols,
-            anonymous_may: site.anonymous_may(&located, Needs::READ),
+            anonymous_may: &|| site.anonymous_may(&located, Needs::READ),
             local: true,
         })?;
         let area = &located.area;
@@ -204,8 +204,7 @@ struct Ready {
 }
 
 impl Ready {
-    fn change(self, live: &Live, file: &FileRow) -> Change {
-        let mut row = file.clone();
+    fn change(self, request: &RequestRow, mut row: FileRow) -> Change {
         row.key = Some(self.located.key());
         let told = match &self.turl {
             Some(_) => "ready: read from the TURL, then call srmReleaseFiles",
@@ -213,8 +212,8 @@ impl Ready {
         };
         row.turl = self.turl;
         row.size = Some(self.size);
-        row.expires = expiry(live.request.pin_lifetime);
-        Change::new(&row, Event::Ready, told)
+        row.expires = expiry(request.pin_lifetime);
+        Change::of(row, Event::Ready, told)
     }
 
     async fn look_again(&mut self) -> Result<(), Error> {
@@ -226,6 +225,41 @@ impl Ready {
 
 fn being_put() -> Error {
     Error::new(ErrorKind::Busy, "a put on this file is not done")
+}
+
+/// A get as a worker would make it ready, where the kernel has at hand what it takes, and no ACL is to be
+/// set; else `None`.
+pub(super) fn ready_at_once(
+    site: &Site,
+    who: &Identity,
+    request: &RequestRow,
+    file: &FileRow,
+) -> Option<(Located, FileRow)> {
+    if file.levels.is_some() {
+        return None;
+    }
+    let located = site.reach_surl(who, &file.surl, Needs::READ).ok()?;
+    let size = size_at_once(&located)?;
+    let turl = match request.kind {
+        RequestKind::BringOnline => None,
+        _ => Some(site.namespace.simple_turl(TurlRequest {
+            located: &located,
+            physical: &located.path,
+            protocols: &request.protocols,
+            anonymous_may: &|| site.anonymous_may(&located, Needs::READ),
+            local: located.area.driver.has_acls(),
+        })?),
+    };
+    let turl = turl.map(|turl| (turl.protocol, turl.url));
+    let ready = Ready { located: located.clone(), turl, size, loan: None };
+    let row = changed(request.kind, ready.change(request, file.clone())).ok()?;
+    Some((located, row))
+}
+
+/// Bytes of a file that is there.
+pub(super) fn size_at_once(located: &Located) -> Option<u64> {
+    let stat = located.area.driver.stat_at_once(&located.path)?.ok()?;
+    (stat.kind == Kind::File).then_some(stat.size)
 }
 
 fn file_size(located: &Located) -> Result<u64, Error> {

@@ -62,32 +62,42 @@ struct State {
 
 impl Live {
     pub(super) fn new(stored: StoredRequest) -> Arc<Self> {
-        let kind = stored.request.kind;
-        let files: Vec<Arc<FileRow>> = stored.files.into_iter().map(Arc::new).collect();
-        let mut state = State {
-            open: files.iter().filter(|file| !file.state.is_final(kind)).count(),
-            waiting: files.iter().filter(|file| !file.state.is_answered()).count(),
-            files,
+        let live = Self::bare(stored.id, stored.request);
+        live.fill(stored.files.into_iter().map(Arc::new).collect());
+        live
+    }
+
+    /// A request whose files [`Live::fill`] brings, once it is known how they are.
+    pub(super) fn bare(id: RequestId, request: RequestRow) -> Arc<Self> {
+        let state = State {
+            open: 0,
+            waiting: 0,
+            files: Vec::new(),
             uploads: HashMap::new(),
             holds: HashMap::new(),
             upload_ends: HashMap::new(),
             uploaded: HashSet::new(),
             in_hand: HashSet::new(),
-            suspended: stored.request.suspended,
+            suspended: request.suspended,
             parked: Vec::new(),
-            aborted: stored.request.aborted,
-            settled: stored.request.ended.map(|(code, _)| code),
-            ended: stored.request.ended.is_some(),
+            aborted: request.aborted,
+            settled: request.ended.map(|(code, _)| code),
+            ended: request.ended.is_some(),
         };
+        let (answered, _) = watch::channel(false);
+        let (turn, state) = (tokio::sync::Mutex::new(()), Mutex::new(state));
+        Arc::new(Self { id, request, turn, state, answered })
+    }
+
+    /// All files of a request that has none yet.
+    pub(super) fn fill(&self, files: Vec<Arc<FileRow>>) {
+        let kind = self.kind();
+        let mut state = self.lock();
+        state.open = files.iter().filter(|file| !file.state.is_final(kind)).count();
+        state.waiting = files.iter().filter(|file| !file.state.is_answered()).count();
+        state.files = files;
         state.settle(kind);
-        let (answered, _) = watch::channel(state.waiting == 0);
-        Arc::new(Self {
-            id: stored.id,
-            request: stored.request,
-            turn: tokio::sync::Mutex::new(()),
-            state: Mutex::new(state),
-            answered,
-        })
+        self.answered.send_replace(state.waiting == 0);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -302,6 +312,11 @@ impl Live {
         drop(guard);
         drop(parked);
         self.answered.send_replace(answered);
+    }
+
+    /// It could not be written down: whoever came upon it finds nothing to change.
+    pub(super) fn withdraw(&self) {
+        self.lock().ended = true;
     }
 
     /// Waits until every file has its answer, or `limit` is over.

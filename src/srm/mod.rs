@@ -8,6 +8,7 @@ mod answer;
 mod api;
 mod app_passwords;
 mod aside;
+mod at_once;
 mod bring_online;
 mod browse;
 mod carry;

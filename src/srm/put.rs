@@ -279,7 +279,7 @@ fn prepare(
         located: &located,
         physical: &hidden,
         protocols: &live.request.protocols,
-        anonymous_may: site.anonymous_may(&located, needs),
+        anonymous_may: &|| site.anonymous_may(&located, needs),
         local: true,
     })?;
     // GridFTP servers and local programs write in place and need a file; xrootd refuses one that

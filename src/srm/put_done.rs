@@ -9,7 +9,7 @@ use super::compared::Compared;
 use super::files::hidden_name;
 use super::live::Live;
 use super::publish::{Origin, Outcome, Publish, Room, made_at_prepare, publish_all, still_written};
-use super::transition::{Change, STEP};
+use super::transition::{As, Change, STEP};
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
 use crate::model::{
     FileKey, FileState, Identity, OverwriteMode, Protocol, RequestKind, ReturnStatus, StatusCode,
@@ -153,7 +153,7 @@ impl Srm {
         }
         self.core.requests.bump();
         let numbers: Vec<u32> = changes.iter().map(|change| change.row.n).collect();
-        let changed = self.advance(live, changes, false).await?;
+        let changed = self.advance(live, changes, As::Whole).await?;
         drop(changing);
         for (n, changed) in numbers.into_iter().zip(changed) {
             if let Err(error) = changed {

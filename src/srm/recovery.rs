@@ -10,7 +10,7 @@ use super::files::{
 use super::live::Live;
 use super::seal::published_by;
 use super::submit::waits;
-use super::transition::Change;
+use super::transition::{As, Change};
 use super::usage::Resized;
 use super::{Error, Srm, blocking};
 use crate::fsdriver::DriverError;
@@ -52,7 +52,7 @@ impl Srm {
                 };
                 let turn = live.turn.lock().await;
                 // Also without a change: a request whose files have all ended is frozen by it.
-                self.advance(&live, done, false).await?;
+                self.advance(&live, done, As::Whole).await?;
                 drop(turn);
                 let files = live.files();
                 let holding = files.iter().filter(|file| file.state.holds_rights());

@@ -7,7 +7,7 @@ use super::access::owner;
 use super::checks::{not_in_request, of_files};
 use super::live::Live;
 use super::requests::Holder;
-use super::transition::{Change, STEP};
+use super::transition::{As, Change, SHORT_STEP};
 use super::{Error, FilesAnswer, Srm, SurlStatus, to_the_end};
 use crate::model::{Event, FileKey, FileState, Identity, RequestKind, ReturnStatus, StatusCode};
 use crate::store::{FileRow, RequestId};
@@ -139,9 +139,11 @@ impl Srm {
         live: &Arc<Live>,
         files: Vec<Arc<FileRow>>,
     ) -> Result<(), Error> {
-        for step in files.chunks(STEP) {
+        let mut steps = files.chunks(SHORT_STEP).peekable();
+        while let Some(step) = steps.next() {
             let released = |file: &Arc<FileRow>| Change::new(file, Event::Release, "Released");
-            for changed in self.advance(live, step.iter().map(released).collect(), false).await? {
+            let what = if steps.peek().is_some() { As::Step } else { As::Whole };
+            for changed in self.advance(live, step.iter().map(released).collect(), what).await? {
                 changed?;
             }
         }

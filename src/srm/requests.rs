@@ -76,13 +76,15 @@ impl Requests {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in a request that was just submitted, or loaded at start.
+    /// Takes in a request that was just submitted; what it has of files is claimed.
+    pub(super) fn enlist(&self, live: &Arc<Live>) {
+        self.lock().enlist(live);
+    }
+
+    /// Takes in a request that was loaded at start.
     pub(super) fn insert(&self, live: &Arc<Live>) {
         let mut index = self.lock();
-        index.by_token.insert(live.token().clone(), Arc::clone(live));
-        if let Some(at) = live.request.starts {
-            index.deferred.insert((at, live.id), Arc::clone(live));
-        }
+        index.enlist(live);
         // As they are, not as they are shown.
         for file in (0..).map_while(|n| live.file(n)) {
             // A directory is not kept as its files are.
@@ -278,6 +280,13 @@ impl Requests {
 }
 
 impl Index {
+    fn enlist(&mut self, live: &Arc<Live>) {
+        self.by_token.insert(live.token().clone(), Arc::clone(live));
+        if let Some(at) = live.request.starts {
+            self.deferred.insert((at, live.id), Arc::clone(live));
+        }
+    }
+
     fn forget_oldest(&mut self) {
         if let Some(oldest) = self.ended.pop_front() {
             self.ended_files -= oldest.files;

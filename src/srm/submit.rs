@@ -4,15 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::checks::{check_description, check_surl_length};
 use super::live::{Live, Parked};
 use super::requests::now;
-use super::transition::{Change, STEP};
+use super::transition::{As, Change, STEP};
 use super::turns::{is_bulky, pass_on};
 use super::{Error, ErrorKind, Site, Srm, to_the_end};
 use crate::model::{FileState, Identity, Protocol, RequestKind, RequestToken, ReturnStatus, Surl};
 use crate::scheduler::{Job, JobFuture, Pool, Slots, Turn};
-use crate::store::{FileRow, ListingRow, Millis, RequestRow, StoredRequest};
+use crate::store::{FileRow, ListingRow, Millis, RequestRow};
 
 /// One worker's files are at most such a part of the queue, so that they find room beside others'.
 const PART: usize = 4;
@@ -52,33 +54,28 @@ impl Srm {
             .pool(request.kind)
             .reserve(&request.user, files.len())
             .map_err(|full| Error::new(ErrorKind::Overloaded, full.to_string()))?;
-        // What waits for a commit costs others nothing: they share it.
-        pass_on();
+        let (looked, seen) = oneshot::channel();
         let (srm, who) = (self.clone(), who.clone());
         let live = to_the_end(async move {
-            let id = match listing {
-                None => srm.core.store.submit(request.clone(), files.clone()).await?,
-                Some(listing) => {
-                    srm.core.store.submit_listing(request.clone(), files.clone(), listing).await?
-                }
-            };
-            let live = Live::new(StoredRequest { id, request, files });
-            srm.core.requests.insert(&live);
-            slots.submit(srm.jobs(&live, &who));
+            let live = srm.write_down(&who, request, files, listing, looked).await?;
+            slots.submit(srm.jobs_of(&live, &who, &waiting(&live)));
             for at in [live.request.deadline, live.request.starts].into_iter().flatten() {
                 srm.wake_at(at);
             }
             Ok(live)
         });
-        live.await.map_err(ReturnStatus::from)
+        // What waits for a commit costs others nothing: they share it.
+        let only_waits = async {
+            seen.await.ok();
+            pass_on();
+        };
+        let (live, ()) = tokio::join!(live, only_waits);
+        live.map_err(ReturnStatus::from)
     }
 
     /// Hands what a restart left to do to the workers, now or as soon as there is room.
     pub(super) fn enqueue(&self, live: &Arc<Live>, who: &Identity) {
-        // As they are, not as they are shown: what is suspended rests outside the queue.
-        let left = (0..).map_while(|n| live.file(n));
-        let left = left.filter(|file| waits(file)).map(|file| file.n).collect();
-        self.enqueue_files(live, who, left);
+        self.enqueue_files(live, who, waiting(live));
     }
 
     /// Queues what rests in a request that was resumed, or whose start has come: now, or as soon as
@@ -121,11 +118,6 @@ impl Srm {
         }
     }
 
-    fn jobs(&self, live: &Arc<Live>, who: &Identity) -> Vec<Box<dyn Job>> {
-        let queued: Vec<u32> = (0..).take(live.len()).collect();
-        self.jobs_of(live, who, &queued)
-    }
-
     fn jobs_of(&self, live: &Arc<Live>, who: &Identity, files: &[u32]) -> Vec<Box<dyn Job>> {
         let job = |batch: &[u32]| {
             let (srm, live, who) = (self.clone(), Arc::clone(live), who.clone());
@@ -162,7 +154,7 @@ impl Srm {
         changes: Vec<Change>,
     ) -> Result<Vec<u32>, Error> {
         let numbers: Vec<u32> = changes.iter().map(|change| change.row.n).collect();
-        let outcome = self.advance(live, changes, false).await?;
+        let outcome = self.advance(live, changes, As::Whole).await?;
         let (mut ready, mut refused) = (Vec::new(), Vec::new());
         for (n, changed) in numbers.into_iter().zip(outcome) {
             match changed {
@@ -172,10 +164,17 @@ impl Srm {
             }
         }
         if !refused.is_empty() {
-            self.advance(live, refused, false).await?;
+            self.advance(live, refused, As::Whole).await?;
         }
         Ok(ready)
     }
+}
+
+/// The files that a worker has to look at: as they are, not as they are shown, since what is suspended
+/// rests outside the queue.
+fn waiting(live: &Live) -> Vec<u32> {
+    let files = (0..).map_while(|n| live.file(n));
+    files.filter(|file| waits(file)).map(|file| file.n).collect()
 }
 
 /// True for a file that a worker has to look at.

@@ -15,6 +15,9 @@ use crate::store::{Advance, Advanced, End, FileRow, RecordChange, Settled};
 /// others wait for none that is longer.
 pub(super) const STEP: usize = 128;
 
+/// Files of one step of something larger that only its end waits for: others write between two steps.
+pub(super) const SHORT_STEP: usize = 64;
+
 /// One change: the file's row as it is to be, but for the state, which the event gives.
 pub(super) struct Change {
     pub(super) event: Event,
@@ -26,8 +29,12 @@ pub(super) struct Change {
 impl Change {
     /// The event, and nothing else but its explanation.
     pub(super) fn new(row: &FileRow, event: Event, explanation: impl Into<String>) -> Self {
-        let row = FileRow { explanation: explanation.into(), ..row.clone() };
-        Self { event, row, resized: None }
+        Self::of(row.clone(), event, explanation)
+    }
+
+    /// The same of a row that nobody else needs.
+    pub(super) fn of(row: FileRow, event: Event, explanation: impl Into<String>) -> Self {
+        Self { event, row: FileRow { explanation: explanation.into(), ..row }, resized: None }
     }
 
     /// A put is done: bytes of the file now, and what it replaced. Where the old content was kept,
@@ -59,16 +66,28 @@ impl Change {
 /// What became of one change.
 pub(super) type Changed = Result<FileRow, Error>;
 
+/// What a transaction is beside its changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum As {
+    /// Nothing.
+    Whole,
+    /// A step of something that nobody is told of before its last step: it does not wait for the disk,
+    /// which that one does for both.
+    Step,
+    /// The end of a request that is aborted as a whole.
+    Abort,
+}
+
 impl Srm {
     /// Applies changes to files of one request in one durable transaction. The caller holds
-    /// `live.turn`. With `abort` the whole request is marked aborted in the same transaction. A
-    /// request whose files have all ended is frozen, also where nothing changes.
+    /// `live.turn`. A request whose files have all ended is frozen, also where nothing changes.
     pub(super) async fn advance(
         &self,
         live: &Arc<Live>,
         changes: Vec<Change>,
-        abort: bool,
+        what: As,
     ) -> Result<Vec<Changed>, Error> {
+        let abort = what == As::Abort;
         let mut outcome: Vec<Option<Changed>> = Vec::with_capacity(changes.len());
         let mut rows = Vec::with_capacity(changes.len());
         let (mut resized, mut records, mut due) = (Vec::new(), Vec::new(), Vec::new());
@@ -102,6 +121,8 @@ impl Srm {
         }
         let taken = if abort {
             self.core.store.mark_aborted(live.id, rows, end).await?
+        } else if what == As::Step && resized.is_empty() && end.is_none() {
+            self.core.store.advance_step(rows).await?
         } else if resized.is_empty() {
             self.core.store.advance(rows, end).await?
         } else {
@@ -176,6 +197,13 @@ pub(super) async fn added_to(
         srm.wake_at(at);
     }
     Ok(())
+}
+
+/// The row after a change of a file that nobody has seen yet.
+pub(super) fn changed(kind: RequestKind, change: Change) -> Result<FileRow, Error> {
+    let state = next(kind, change.row.state, change.event);
+    let state = state.map_err(|why| internal(&why.to_string()))?;
+    Ok(finish_row(change.row, kind, state))
 }
 
 /// What no longer holds in a state leaves the row with it.

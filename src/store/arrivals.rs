@@ -1,90 +1,104 @@
 //! Requests of many files: they are written by steps, between which others write. Until the last step
 //! there is no such request; what a stop cut short is removed at the next start.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::writer::{Lane, PART};
-use super::{FileRow, RequestId, RequestRow, Store, StoreError, write};
+use super::{FileRow, ListingRow, RequestId, RequestRow, Store, StoreError, listings, write};
+use crate::model::RequestKind;
 
 /// Files of one step.
 pub(super) const STEP: usize = 128;
 
+/// A request that comes in. Only its end waits for the disk, and what was written before it is on disk
+/// by then.
+pub struct Arrival {
+    store: Store,
+    id: RequestId,
+    kind: RequestKind,
+    written: Vec<oneshot::Receiver<Result<(), StoreError>>>,
+    ended: bool,
+    _room: OwnedSemaphorePermit,
+}
+
 impl Store {
-    /// [`Store::submit`] of more than [`STEP`] files; `also` is done in the last step. Only that one
-    /// waits for the disk, and what was written before it is on disk by then.
-    pub(super) async fn submit_by_steps(
+    /// Begins to write a request of so many files, under a number that was taken for it.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] at once when too much waits.
+    pub fn arrive(
         &self,
+        id: RequestId,
+        kind: RequestKind,
+        files: usize,
+    ) -> Result<Arrival, StoreError> {
+        let _room = self.inner.writer.room(files + 1)?;
+        let owner = self.owner();
+        let begin = move |connection: &Connection| begin(connection, id, &owner);
+        let begun = self.inner.writer.post_part(PART, begin)?;
+        Ok(Arrival { store: self.clone(), id, kind, written: vec![begun], ended: false, _room })
+    }
+}
+
+impl Arrival {
+    /// Writes some of its files; what comes of it [`Arrival::end`] tells. A step is to be small: others
+    /// write before the next one.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub fn write(&mut self, step: Vec<Arc<FileRow>>) -> Result<(), StoreError> {
+        let (owner, id, kind) = (self.store.owner(), self.id, self.kind);
+        let written = self.store.inner.writer.post_part(step.len().max(PART), move |connection| {
+            write::insert_files(connection, &owner, id, kind, &step)
+        });
+        self.written.push(written?);
+        Ok(())
+    }
+
+    /// The request itself, with what a srmLs asked for. After an error there is no such request.
+    ///
+    /// # Errors
+    /// As [`Store::submit`].
+    pub async fn end(
+        mut self,
         request: RequestRow,
-        files: Vec<FileRow>,
-        also: impl Fn(&Connection, RequestId) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<RequestId, StoreError> {
-        let (writer, owner) = (&self.inner.writer, self.owner());
-        let _room = writer.room(files.len() + 1)?;
-        let begun = owner.clone();
-        let begin = move |connection: &Connection| begin(connection, &begun);
-        let id = writer.call_soft(Lane::Part(PART), begin).await?;
-        let written = join_all(steps(files).into_iter().map(|step| {
-            let (owner, kind) = (owner.clone(), request.kind);
-            let rows = Lane::Part(step.len().max(PART));
-            writer.call_soft(rows, move |connection: &Connection| {
-                write::insert_files(connection, &owner, id, kind, &step)
-            })
-        }));
-        let ended = match written.await.into_iter().collect::<Result<Vec<()>, _>>() {
-            Ok(_) => {
-                let end = move |connection: &Connection| {
-                    end(connection, &owner, id, &request)?;
-                    also(connection, id)
-                };
-                writer.call(Lane::Part(PART), end).await
-            }
-            Err(error) => Err(error),
+        listing: Option<ListingRow>,
+    ) -> Result<(), StoreError> {
+        let (id, owner) = (self.id, self.store.owner());
+        let written = join_all(std::mem::take(&mut self.written)).await.into_iter();
+        let written = written.map(|step| step.unwrap_or(Err(StoreError::Closed)));
+        written.collect::<Result<Vec<()>, _>>()?;
+        let end = move |connection: &Connection| {
+            write::insert_request(connection, &owner, Some(id), &request)?;
+            arrived(connection, id)?;
+            listings::insert(connection, id, listing)
         };
-        if ended.is_err() {
+        self.store.inner.writer.call(Lane::Part(PART), end).await?;
+        self.ended = true;
+        Ok(())
+    }
+}
+
+impl Drop for Arrival {
+    /// What did not come to its end is removed; an error means that the next start does it.
+    fn drop(&mut self) {
+        if !self.ended {
+            let id = self.id;
             let forget = move |connection: &Connection| forget(connection, id);
-            writer.cast(Lane::Part(PART), forget).await?;
+            self.store.inner.writer.post_part(PART, forget).ok();
         }
-        ended.map(|()| id)
     }
 }
 
-fn steps(mut files: Vec<FileRow>) -> Vec<Vec<FileRow>> {
-    let mut steps = Vec::with_capacity(files.len().div_ceil(STEP));
-    while files.len() > STEP {
-        steps.push(files.split_off(files.len() - STEP));
-    }
-    steps.push(files);
-    steps
-}
-
-/// Takes a number that no other request gets.
-fn begin(connection: &Connection, owner: &str) -> Result<RequestId, StoreError> {
-    let next = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'requests' RETURNING seq";
-    let next = connection.prepare_cached(next)?.query_row([], |row| row.get(0)).optional()?;
-    let id = match next {
-        Some(id) => id,
-        // The first request of all.
-        None => {
-            connection
-                .execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('requests', 1)", [])?;
-            1
-        }
-    };
+fn begin(connection: &Connection, id: RequestId, owner: &str) -> Result<(), StoreError> {
     connection
         .prepare_cached("INSERT INTO arrivals (request, owner) VALUES (?1, ?2)")?
-        .execute((id, owner))?;
-    Ok(RequestId(id))
-}
-
-fn end(
-    connection: &Connection,
-    owner: &str,
-    id: RequestId,
-    request: &RequestRow,
-) -> Result<(), StoreError> {
-    write::insert_request(connection, owner, Some(id), request)?;
-    arrived(connection, id)
+        .execute((id.0, owner))?;
+    Ok(())
 }
 
 fn forget(connection: &Connection, id: RequestId) -> Result<(), StoreError> {

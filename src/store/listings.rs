@@ -2,8 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::writer::Lane;
-use super::{FileRow, RequestId, RequestRow, Store, StoreError, arrivals, write};
+use super::{RequestId, Store, StoreError};
 
 /// What was asked for beside SURLs and storage type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,41 +18,19 @@ pub struct ListingRow {
 }
 
 impl Store {
-    /// As [`Store::submit`], with what was asked for, in the same transaction.
-    ///
-    /// # Errors
-    /// As [`Store::submit`].
-    pub async fn submit_listing(
-        &self,
-        request: RequestRow,
-        files: Vec<FileRow>,
-        listing: ListingRow,
-    ) -> Result<RequestId, StoreError> {
-        if files.len() > arrivals::STEP {
-            let also = move |connection: &Connection, id| insert(connection, id, listing);
-            return self.submit_by_steps(request, files, also).await;
-        }
-        let owner = self.owner();
-        let rows = files.len() + 2;
-        let work = move |connection: &Connection| {
-            let id = write::submit(connection, &owner, &request, &files)?;
-            insert(connection, id, listing)?;
-            Ok(id)
-        };
-        self.inner.writer.call(Lane::New(rows), work).await
-    }
-
     /// What a request asked for; `None` where it is no srmLs.
     pub async fn listing(&self, request: RequestId) -> Result<Option<ListingRow>, StoreError> {
         self.read(move |connection, _| find(connection, request)).await
     }
 }
 
-fn insert(
+/// What a request asks for, where it is a srmLs.
+pub(super) fn insert(
     connection: &Connection,
     request: RequestId,
-    listing: ListingRow,
+    listing: Option<ListingRow>,
 ) -> Result<(), StoreError> {
+    let Some(listing) = listing else { return Ok(()) };
     let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     connection
         .prepare_cached(

@@ -10,6 +10,7 @@ mod asked;
 mod dav_locks;
 mod leases;
 mod listings;
+mod numbers;
 mod properties;
 mod read;
 mod records;
@@ -25,6 +26,7 @@ mod writer;
 mod tests;
 
 pub use app_passwords::AppPasswordRow;
+pub use arrivals::Arrival;
 pub use dav_locks::DavLock;
 pub use leases::{LeaseRow, Lent, LentId, LentRow};
 pub use listings::ListingRow;

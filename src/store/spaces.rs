@@ -90,7 +90,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let owner = self.owner();
         let work = move |connection: &Connection| {
-            let id = write::submit(connection, &owner, &request, &[])?;
+            let id = write::submit(connection, &owner, None, &request, &[])?;
             write_space(connection, &space)?;
             records::shorten(connection, &space.token, space.expires)?;
             write_grant(connection, id, &space.grant())

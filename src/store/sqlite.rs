@@ -8,11 +8,12 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use super::numbers::Numbers;
 use super::writer::{Lane, Writer};
 use super::{
-    Advance, Advanced, End, FileRow, Intent, IntentId, LeaseRow, Lent, LentId, LentRow, Millis,
-    RecordDelta, RequestId, RequestRow, ScanRow, Settled, StoreError, StoredRequest, UsageRow,
-    arrivals, leases, read, schema, usage, write,
+    Advance, Advanced, End, FileRow, Intent, IntentId, LeaseRow, Lent, LentId, LentRow, ListingRow,
+    Millis, RecordDelta, RequestId, RequestRow, ScanRow, Settled, StoreError, StoredRequest,
+    UsageRow, arrivals, leases, listings, read, schema, usage, write,
 };
 use crate::model::{RelPath, RequestToken, SpaceToken};
 
@@ -52,7 +53,8 @@ impl Store {
             idle: Mutex::new(vec![reader]),
             limit: Arc::new(Semaphore::new(READERS)),
         });
-        Ok(Store { inner: Arc::new(Inner { owner: Arc::from(owner), readers, writer }) })
+        let (owner, numbers) = (Arc::from(owner), Numbers::default());
+        Ok(Store { inner: Arc::new(Inner { owner, readers, writer, numbers }) })
     }
 
     /// Writes a new request and its files, all or nothing: the token is on disk when this returns.
@@ -65,14 +67,36 @@ impl Store {
         request: RequestRow,
         files: Vec<FileRow>,
     ) -> Result<RequestId, StoreError> {
+        let id = self.number().await?;
+        let files = files.into_iter().map(Arc::new).collect();
+        self.submit_numbered(id, request, files, None).await.map(|()| id)
+    }
+
+    /// As [`Store::submit`], under a number that was taken for it, with what a srmLs asked for.
+    ///
+    /// # Errors
+    /// As [`Store::submit`].
+    pub async fn submit_numbered(
+        &self,
+        id: RequestId,
+        request: RequestRow,
+        files: Vec<Arc<FileRow>>,
+        listing: Option<ListingRow>,
+    ) -> Result<(), StoreError> {
         // What has ended is refused as a whole where a file of it has not.
         if files.len() > arrivals::STEP && request.ended.is_none() {
-            return self.submit_by_steps(request, files, |_, _| Ok(())).await;
+            let mut arrival = self.arrive(id, request.kind, files.len())?;
+            for step in files.chunks(arrivals::STEP) {
+                arrival.write(step.to_vec())?;
+            }
+            return arrival.end(request, listing).await;
         }
         let owner = Arc::clone(&self.inner.owner);
         let rows = files.len() + 1;
-        let work =
-            move |connection: &Connection| write::submit(connection, &owner, &request, &files);
+        let work = move |connection: &Connection| {
+            write::submit(connection, &owner, Some(id), &request, &files)?;
+            listings::insert(connection, id, listing)
+        };
         self.inner.writer.call(Lane::New(rows), work).await
     }
 
@@ -88,6 +112,14 @@ impl Store {
         let rows = changes.len();
         let work = move |connection: &Connection| write::advance(connection, &changes, end);
         self.inner.writer.call(Lane::Standing(rows), work).await
+    }
+
+    /// [`Store::advance`] of one step of a change that is told when its last step is on disk: it outlives
+    /// a kill.
+    pub async fn advance_step(&self, changes: Vec<Advance>) -> Result<Vec<Advanced>, StoreError> {
+        let rows = changes.len();
+        let work = move |connection: &Connection| write::advance(connection, &changes, None);
+        self.inner.writer.call_soft(Lane::Standing(rows), work).await
     }
 
     /// [`Store::advance`], and marks `request` as aborted in the same transaction. A request whose
@@ -408,6 +440,7 @@ pub(super) struct Inner {
     pub(super) owner: Arc<str>,
     readers: Arc<Readers>,
     pub(super) writer: Writer,
+    pub(super) numbers: Numbers,
 }
 
 impl Drop for Inner {

@@ -1,6 +1,9 @@
 //! What changes the database. Each function runs on the writer thread, inside its own savepoint:
 //! after an error nothing of it remains.
 
+use std::borrow::Borrow;
+use std::sync::Arc;
+
 use rusqlite::{CachedStatement, Connection, OptionalExtension, ffi, params};
 
 use super::rows::{self, write_bytes, write_protocols};
@@ -15,14 +18,15 @@ const PURGE_STEP: (i64, usize) = (16, 1000);
 pub(super) fn submit(
     connection: &Connection,
     owner: &str,
+    id: Option<RequestId>,
     request: &RequestRow,
-    files: &[FileRow],
+    files: &[Arc<FileRow>],
 ) -> Result<RequestId, StoreError> {
     if request.ended.is_some() && files.iter().any(|file| !file.state.is_final(request.kind)) {
         let why = format!("request {} has ended, but a file of it has not", request.token);
         return Err(StoreError::Database(why));
     }
-    let id = insert_request(connection, owner, None, request)?;
+    let id = insert_request(connection, owner, id, request)?;
     insert_files(connection, owner, id, request.kind, files)?;
     Ok(id)
 }
@@ -110,7 +114,7 @@ pub(super) fn insert_files(
     owner: &str,
     id: RequestId,
     kind: RequestKind,
-    files: &[FileRow],
+    files: &[impl Borrow<FileRow>],
 ) -> Result<(), StoreError> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO files (request, n, owner, kind, surl, area, path, state, live, code,
@@ -120,7 +124,7 @@ pub(super) fn insert_files(
              ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
              ?19)",
     )?;
-    for file in files {
+    for file in files.iter().map(Borrow::borrow) {
         insert.execute(params![
             id.0,
             file.n,

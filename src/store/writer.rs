@@ -94,11 +94,39 @@ impl Writer {
         F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let permit = self.permit(lane).await?;
+        let outcome = self.post(permit, lane.rows(), durable, work)?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Has a part of so many rows done, of what has got room as a whole, after those that were posted
+    /// before it. It does not wait for the disk.
+    pub(super) fn post_part<T, F>(
+        &self,
+        rows: usize,
+        work: F,
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.post(None, rows, false, work)
+    }
+
+    fn post<T, F>(
+        &self,
+        permit: Option<OwnedSemaphorePermit>,
+        rows: usize,
+        durable: bool,
+        work: F,
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
         let (answer, outcome) = oneshot::channel();
-        let rows = lane.rows();
         let call = Call { work, durable, rows, outcome: None, answer, _permit: permit };
         self.sender.send(Message::Unit(Box::new(call))).map_err(|_| StoreError::Closed)?;
-        outcome.await.map_err(|_| StoreError::Closed)?
+        Ok(outcome)
     }
 
     /// Has `work` done after everything that was sent before it; nobody learns when.

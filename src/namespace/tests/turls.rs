@@ -17,6 +17,7 @@ fn turl(
     let located = located(namespace, path);
     let physical = located.path.clone();
     let (located, physical) = (&located, &physical);
+    let anonymous_may = &|| anonymous_may;
     let ask = TurlRequest { located, physical, protocols, anonymous_may, local: true };
     namespace.turl(ask).map(|turl| turl.url)
 }

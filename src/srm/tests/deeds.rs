@@ -7,7 +7,7 @@ use super::Step;
 use super::world::{World, bytes, content};
 use crate::model::{Algorithm, Event, FileState, OverwriteMode, RequestToken, StatusCode, Stfn};
 use crate::srm::requests::now;
-use crate::srm::transition::Change;
+use crate::srm::transition::{As, Change};
 use crate::srm::{
     Carry, CopyFile, CopyRequest, Error, ExtendRequest, GetFile, GetRequest, Hasher, PutFile,
     PutRequest, Target, WriteOptions,
@@ -232,7 +232,7 @@ impl World {
             let row = FileRow { expires: Some(now()), ..FileRow::clone(file) };
             Change::new(&row, Event::Extend, file.explanation.clone())
         });
-        let changed = self.srm.advance(&live, over.collect(), false).await.unwrap();
+        let changed = self.srm.advance(&live, over.collect(), As::Whole).await.unwrap();
         assert!(changed.iter().all(Result::is_ok), "{changed:?}");
         drop(turn);
         self.srm.expire_due().await;

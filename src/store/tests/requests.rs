@@ -100,7 +100,9 @@ async fn what_a_list_asked_for_is_kept_as_long_as_its_request() {
         let end = Some((StatusCode::Aborted, Millis(number as i64)));
         let row = RequestRow { ended: end, ..request(number, RequestKind::Ls) };
         let files = vec![FileRow { state: FileState::Aborted, ..file(0, "a") }];
-        let id = store.submit_listing(row, files, listing).await.unwrap();
+        let id = store.number().await.unwrap();
+        let files = files.into_iter().map(Arc::new).collect();
+        store.submit_numbered(id, row, files, Some(listing)).await.unwrap();
         assert_eq!(store.listing(id).await.unwrap(), Some(listing));
     }
     let ids = [1, 2].map(RequestId);
@@ -108,8 +110,9 @@ async fn what_a_list_asked_for_is_kept_as_long_as_its_request() {
     assert_eq!(store.listing(ids[0]).await.unwrap(), None);
     assert_eq!(store.listing(ids[1]).await.unwrap(), Some(plain));
     // Of so many SURLs that they are written by steps.
-    let files = (0..1000).map(|n| file(n, "a")).collect();
-    let many = store.submit_listing(request(4, RequestKind::Ls), files, wide).await.unwrap();
+    let files = (0..1000).map(|n| Arc::new(file(n, "a"))).collect();
+    let many = store.number().await.unwrap();
+    store.submit_numbered(many, request(4, RequestKind::Ls), files, Some(wide)).await.unwrap();
     assert_eq!(store.listing(many).await.unwrap(), Some(wide));
     assert_eq!(store.load(&token(4)).await.unwrap().unwrap().files.len(), 1000);
     let get = store.submit(request(3, RequestKind::Get), vec![file(0, "a")]).await.unwrap();

@@ -19,10 +19,10 @@ const LIGHT: usize = 32;
 pub(in crate::store) const PART: usize = LIGHT + 1;
 /// Rows of heavy units in one transaction, at most, where there are several: while others are about,
 /// and while nobody is.
-const STEPS: (usize, usize) = (128, 4096);
+const STEPS: (usize, usize) = (64, 4096);
 /// Whoever wrote such a time ago is about.
 const ABOUT: Duration = Duration::from_millis(250);
-/// How long a heavy unit lets others pass.
+/// How long a heavy unit lets others pass; then it goes with them, though never twice in a row.
 const AGED: Duration = Duration::from_millis(250);
 
 /// Everything that waits, and whether it is the last. `crowd` is the size of the last group: its
@@ -71,6 +71,8 @@ pub(super) struct Heavy {
     waiting: VecDeque<(Instant, Box<dyn Unit>)>,
     /// When somebody last waited for something light.
     light: Option<Instant>,
+    /// Something heavy was in the last transaction.
+    had_turn: bool,
 }
 
 impl Heavy {
@@ -93,13 +95,14 @@ impl Heavy {
         let mut rows = 0;
         while let Some((came, unit)) = self.waiting.front() {
             let fits = rows == 0 || (alone && rows + unit.rows() <= most);
-            let aged = now.duration_since(*came) >= AGED;
+            let aged = !self.had_turn && now.duration_since(*came) >= AGED;
             if !(all || fits && (alone || aged)) {
                 break;
             }
             rows += unit.rows();
             light.extend(self.waiting.pop_front().map(|(_, unit)| unit));
         }
+        self.had_turn = rows > 0;
         light
     }
 }
