@@ -169,6 +169,9 @@ pub trait Directory: Send {
 
     /// Gives a file another name, in place of the file that bears it.
     fn rename(&self, from: &str, to: &str) -> Result<(), DriverError>;
+
+    /// Removes a file.
+    fn remove_file(&self, name: &str) -> Result<(), DriverError>;
 }
 
 /// One storage area's file system. Every call blocks: use it on the blocking pool.

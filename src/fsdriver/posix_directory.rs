@@ -96,6 +96,10 @@ impl Directory for PosixDirectory {
     fn rename(&self, from: &str, to: &str) -> Result<(), DriverError> {
         Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
     }
+
+    fn remove_file(&self, name: &str) -> Result<(), DriverError> {
+        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+    }
 }
 
 /// The names that one call of the kernel gives; `None` at the end.

@@ -5,6 +5,7 @@ use super::common::disk::Disk;
 use super::common::storm::Area;
 use super::common::trace::Trace;
 use super::common::usage::count;
+use super::common::wire::head;
 use super::common::{bytes, client::Person};
 use super::kills::{SIZE, SMALL, killed};
 use super::*;
@@ -93,4 +94,22 @@ async fn who_hangs_up_at_the_beginning() {
     assert!(calls.iter().any(|one| one.text.contains(".storm.up.")), "{calls:?}");
     place.holds("f", None, "given up");
     place.tidy(&scene, "given up").await;
+}
+
+/// Nor does a directory that gets another name meanwhile hold one.
+#[tokio::test]
+async fn in_a_directory_that_moves() {
+    let (scene, disks) = Disks::new();
+    let (place, _) = disks.places();
+    assert_eq!(ask(&scene, "MKCOL", "/whole/d", &[], b"").await.status, 201);
+    let body = bytes(SIZE, 1);
+    let mut conn = Conn::tls(&scene.voms, scene.storm.ports.https).await.unwrap();
+    conn.send(head("PUT", "/whole/d/f", &[], Some(SIZE)).as_bytes()).await.unwrap();
+    conn.send(&body[..SIZE / 2]).await.unwrap();
+    assert!(wait_until(NOTICE, || !leftovers(&place.root).is_empty()), "it is not begun");
+    let to = [("destination", "/whole/e")];
+    assert_eq!(ask(&scene, "MOVE", "/whole/d", &to, b"").await.status, 201);
+    conn.send(&body[SIZE / 2..]).await.unwrap();
+    assert_eq!(conn.response("PUT").await.unwrap().status, 409);
+    place.tidy(&scene, "moved").await;
 }

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::super::access::driver_error;
-use super::super::files::{discard, hidden_for_upload};
+use super::super::files::hidden_for_upload;
 use super::super::spaces::{Hold, UnderWay};
 use super::super::{Error, ErrorKind, Srm, blocking, briefly};
-use crate::fsdriver::{DriverError, Kind, Unpublished};
+use crate::fsdriver::{Directory, DriverError, Kind, Unpublished};
 use crate::model::{FileKey, RelPath};
 use crate::namespace::StorageArea;
 use crate::store::{Intent, IntentId};
@@ -63,11 +63,13 @@ impl Srm {
         let key = FileKey { area: area.name.clone(), path: path.clone() };
         let intents = self.core.store.announce(vec![Intent::Discard { hidden: key }]).await?;
         let (place, hidden) = (Arc::clone(area), path.clone());
-        let named = Named { srm: self.clone(), area: Arc::clone(area), path, intents };
+        let mut named = Named { srm: self.clone(), path, directory: None, intents };
         // Should nobody wait for it any more, it is removed once it is there, not before.
-        let make = move || match place.driver.begin(&directory, Some(&hidden)) {
-            Ok(made) => Ok((made.file, named)),
-            Err(error) => Err(not_begun(error, &directory)),
+        let make = move || {
+            let told = |error| not_begun(error, &directory);
+            named.directory = Some(place.driver.directory(&directory).map_err(told)?);
+            let made = place.driver.begin(&directory, Some(&hidden)).map_err(told)?;
+            Ok((made.file, named))
         };
         let (file, named) = blocking(make).await?;
         Ok(begun(file, Some(named)))
@@ -110,8 +112,9 @@ pub(super) fn not_begun(error: DriverError, directory: &RelPath) -> Error {
 /// A hidden file with a name, and the intent that says so. Dropped, it is removed.
 struct Named {
     srm: Srm,
-    area: Arc<StorageArea>,
     path: RelPath,
+    /// Where it lies, also when that moves meanwhile.
+    directory: Option<Box<dyn Directory>>,
     intents: Vec<IntentId>,
 }
 
@@ -129,9 +132,14 @@ impl Drop for Named {
         if intents.is_empty() {
             return;
         }
-        let (srm, area, path) = (self.srm.clone(), Arc::clone(&self.area), self.path.clone());
+        let (srm, path) = (self.srm.clone(), self.path.clone());
+        let directory = self.directory.take();
+        let remove = move || match directory.and_then(|open| open.remove_file(path.name()?).err()) {
+            None | Some(DriverError::NotFound) => Ok(()),
+            Some(error) => Err(driver_error(error, &path)),
+        };
         tokio::spawn(async move {
-            if blocking(move || discard(&area, &path)).await.is_ok() {
+            if blocking(remove).await.is_ok() {
                 srm.settle_all(&[], intents).await;
             }
         });
