@@ -9,12 +9,14 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::os::unix::fs::{DirEntryExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::fs::{Access, AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, access, utimensat};
+use rustix::fs::{
+    Access, AtFlags, CWD, FlockOperation, Timespec, Timestamps, UTIME_NOW, access, flock, utimensat,
+};
 
 use crate::config::{Problem, Severity};
 
@@ -24,6 +26,10 @@ const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(5);
 /// Pauses that a lease waits for another one on its account to go; fewer than [`TRIES`].
 const PATIENCE: u32 = 4;
+
+/// The file that is locked while a lease is looked for or made. Links alone do not do: who finds a lease that
+/// another host has just linked for the same person can't know whether that host will keep it.
+const LOCK: &str = ".stormd.lock";
 
 /// Why no pool account could be given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,7 +93,7 @@ pub enum Held {
 #[derive(Debug)]
 pub struct GridMapDir {
     path: PathBuf,
-    /// One of our threads at a time: only other processes come between.
+    /// One of our threads at a time.
     turn: Mutex<()>,
 }
 
@@ -118,6 +124,7 @@ impl GridMapDir {
         usable: &dyn Fn(&str) -> bool,
     ) -> Result<String, LeaseError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _locked = self.lock();
         let lease = self.path.join(key);
         let mut twice = None;
         for _ in 0..TRIES {
@@ -145,6 +152,15 @@ impl GridMapDir {
             Some(account) => LeaseError::Twice { account, directory: self.path.clone() },
             None => self.full(pool),
         })
+    }
+
+    /// One stormd at a time, on whatever host: only LCMAPS comes between. Where no file can be made, no
+    /// lease can be either.
+    fn lock(&self) -> Option<File> {
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        let file = options.open(self.path.join(LOCK)).ok()?;
+        flock(&file, FlockOperation::LockExclusive).ok().map(|()| file)
     }
 
     /// As [`GridMapDir::lease`], and nothing is changed.

@@ -76,7 +76,7 @@ fn many_at_once_get_different_accounts() {
     let accounts: Vec<String> = (0..40).map(|n| format!("p{n:03}")).collect();
     let names: Vec<&str> = accounts.iter().map(String::as_str).collect();
     let (folder, _) = pool(&names);
-    // Each with a handle of its own, as processes have.
+    // Each with a handle of its own, as processes have, and two for each person.
     let path = folder.path();
     let given: Vec<(usize, String)> = std::thread::scope(|scope| {
         let run = |n: usize| {
