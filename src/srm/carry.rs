@@ -6,10 +6,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::{Needs, driver_error, owner};
 use super::aside::Aside;
+use super::conditions::unmet;
 use super::copy_data::copy_file;
 use super::files::look;
 use super::mv::judge_both;
-use super::upload::unmet;
 use super::{BothEnds, Entry, Error, ErrorKind, Srm, Target, WriteOptions, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Algorithm, Identity, Stfn};

@@ -17,6 +17,7 @@ mod checks;
 mod checksum;
 mod compare;
 mod compared;
+mod conditions;
 mod copy;
 mod copy_data;
 mod copy_work;

@@ -1,8 +1,8 @@
 //! srmMv.
 
 use super::access::{Needs, driver_error};
+use super::conditions::unmet;
 use super::files::{look, sync_names};
-use super::upload::unmet;
 use super::{BothEnds, Error, ErrorKind, Srm, Touch, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, RelPath, ReturnStatus};

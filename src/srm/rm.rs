@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::access::{Needs, driver_error};
 use super::checks::of_files;
+use super::conditions::judge;
 use super::files::{look, sync_names};
-use super::upload::judge;
 use super::{
     Error, ErrorKind, FilesAnswer, Precondition, Srm, SurlStatus, Target, Touch, blocking,
     to_the_end,

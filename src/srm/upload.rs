@@ -17,12 +17,13 @@ use publish::{Reader, Whole};
 use transfer::{Uploading, publish_transfer};
 
 use super::access::Needs;
+use super::conditions::{judge, touch};
 use super::files::{self, look_soon};
 use super::part::offset;
 use super::spaces::Hold;
 use super::{
-    Entry, EntryKind, Error, ErrorKind, Part, Precondition, Published, Srm, Target, Touch,
-    WriteOptions, blocking, to_the_end,
+    Entry, EntryKind, Error, ErrorKind, Part, Precondition, Published, Srm, Target, WriteOptions,
+    blocking, to_the_end,
 };
 use crate::fsdriver::Unpublished;
 use crate::model::{Digests, Identity, RelPath, Stfn};
@@ -242,32 +243,4 @@ async fn written(file: Option<Unpublished>, rest: Vec<Bytes>) -> Result<Unpublis
         return Ok(file);
     }
     blocking(move || append(&file.file, &rest).map(|()| file)).await
-}
-
-fn set_modified(file: &File, at: Option<SystemTime>) -> Result<(), Error> {
-    let set = at.map_or(Ok(()), |at| file.set_modified(at));
-    set.map_err(|error| {
-        let why = format!("the file cannot have that modification time: {error}: leave it out");
-        Error::new(ErrorKind::InvalidRequest, why)
-    })
-}
-
-/// What a write does to what stands there.
-fn touch(existing: Option<&Entry>) -> Touch {
-    if existing.is_some() { Touch::Content } else { Touch::Member }
-}
-
-/// Whether what stands there is as the request wants it.
-pub(super) fn judge(
-    precondition: Option<&Precondition>,
-    existing: Option<&Entry>,
-) -> Result<(), Error> {
-    match precondition {
-        Some(holds) if !holds(existing) => Err(unmet()),
-        _ => Ok(()),
-    }
-}
-
-pub(super) fn unmet() -> Error {
-    Error::new(ErrorKind::Precondition, "a condition of the request does not hold")
 }

@@ -1,7 +1,8 @@
-//! Bytes that came are written behind those that an upload's file holds.
+//! Bytes that came are written behind those that an upload's file holds, and it gets its time.
 
 use std::fs::File;
 use std::io::{Error as IoError, ErrorKind as IoKind, IoSlice, Write};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -10,7 +11,8 @@ use super::super::{Error, ErrorKind};
 /// Writes all of that. Blocks.
 ///
 /// # Errors
-/// [`ErrorKind::DiskFull`]; [`ErrorKind::NoFreeSpace`] over quota; [`ErrorKind::InvalidRequest`] for more than a file of the file system holds.
+/// [`ErrorKind::DiskFull`]; [`ErrorKind::NoFreeSpace`] over quota; [`ErrorKind::InvalidRequest`] for more than
+/// a file of the file system holds.
 pub fn append(mut file: &File, pieces: &[Bytes]) -> Result<(), Error> {
     let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
     let mut rest = slices.as_mut_slice();
@@ -44,4 +46,13 @@ fn unwritable(error: &IoError) -> Error {
             format!("the file cannot be written: {error}: tell the server's administrator"),
         ),
     }
+}
+
+/// Sets the time that the client wants the file to have. Blocks.
+pub(super) fn set_modified(file: &File, at: Option<SystemTime>) -> Result<(), Error> {
+    let set = at.map_or(Ok(()), |at| file.set_modified(at));
+    set.map_err(|error| {
+        let why = format!("the file cannot have that modification time: {error}: leave it out");
+        Error::new(ErrorKind::InvalidRequest, why)
+    })
 }

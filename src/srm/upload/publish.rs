@@ -7,12 +7,13 @@ use bytes::Bytes;
 
 use super::super::access::driver_error;
 use super::super::acl::{Accounts, of_published};
+use super::super::conditions::touch;
 use super::super::files::{discard, entry, hidden_for_upload, look_soon, sync_names};
 use super::super::seal::{Fresh, Seal, seal, seal_fresh};
 use super::super::spaces::{Hold, Uploads};
 use super::super::{Entry, Error, ErrorKind, Published, Site, Srm, blocking, briefly};
+use super::append::{append, set_modified};
 use super::begun::not_begun;
-use super::{append, set_modified, touch};
 use crate::fsdriver::{Directory, DriverError, Stat, Unpublished};
 use crate::model::{Algorithm, Digests, FileKey, Identity, RelPath};
 use crate::namespace::{Located, StorageArea};

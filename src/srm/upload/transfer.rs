@@ -9,7 +9,7 @@ use super::super::live::Live;
 use super::super::requests::Holder;
 use super::super::seal::{Seal, seal};
 use super::super::{Error, ErrorKind, Published, Srm, blocking, to_the_end};
-use super::set_modified;
+use super::append::set_modified;
 use crate::fsdriver::{DriverError, Unpublished};
 use crate::model::{Algorithm, Digests, FileState, Identity, Protocol, RelPath, Stfn};
 use crate::namespace::{Access, Located, StorageArea};
