@@ -8,7 +8,7 @@ use super::access::{Needs, driver_error, owner};
 use super::aside::Aside;
 use super::conditions::unmet;
 use super::copy_data::copy_file;
-use super::files::look;
+use super::files::look_soon;
 use super::mv::judge_both;
 use super::{BothEnds, Entry, Error, ErrorKind, Srm, Target, WriteOptions, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
@@ -221,11 +221,8 @@ impl Copying {
         replace: bool,
         both: Option<BothEnds>,
     ) -> Result<bool, Error> {
-        let looked = source.clone();
-        let from = blocking(move || {
-            look(&looked)?.ok_or_else(|| driver_error(DriverError::NotFound, &looked.stfn))
-        });
-        let from = from.await?;
+        let from = look_soon(&source).await?;
+        let from = from.ok_or_else(|| driver_error(DriverError::NotFound, &source.stfn))?;
         // What is copied has to be what the condition was judged by.
         let judged = both.is_some().then(|| from.etag.clone());
         let options = WriteOptions {

@@ -300,7 +300,8 @@ impl Srm {
     }
 }
 
-async fn size_of(area: &Arc<StorageArea>, path: &RelPath) -> Result<Option<u64>, Error> {
+/// Bytes of the file that bears a name; `None` where there is none. Links are not followed.
+pub(super) async fn size_of(area: &Arc<StorageArea>, path: &RelPath) -> Result<Option<u64>, Error> {
     if let Some(size) = area.driver.file_size_at_once(path) {
         return size.map_err(|error| driver_error(error, path));
     }

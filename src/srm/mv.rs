@@ -2,7 +2,7 @@
 
 use super::access::{Needs, driver_error};
 use super::conditions::unmet;
-use super::files::{look, sync_names};
+use super::files::{look_soon, sync_names};
 use super::{BothEnds, Error, ErrorKind, Srm, Touch, blocking, to_the_end};
 use crate::fsdriver::{DriverError, Kind};
 use crate::model::{Identity, RelPath, ReturnStatus};
@@ -191,13 +191,10 @@ pub(super) async fn judge_both(
     source: &Located,
     target: &Located,
 ) -> Result<(), Error> {
-    let Some(holds) = holds.cloned() else { return Ok(()) };
-    let (source, target) = (source.clone(), target.clone());
-    blocking(move || match look(&source)? {
-        Some(from) if !holds(Some(&from), look(&target)?.as_ref()) => Err(unmet()),
-        _ => Ok(()),
-    })
-    .await
+    let Some(holds) = holds else { return Ok(()) };
+    let Some(from) = look_soon(source).await? else { return Ok(()) };
+    let to = look_soon(target).await?;
+    if holds(Some(&from), to.as_ref()) { Ok(()) } else { Err(unmet()) }
 }
 
 /// What stands at one end of a move.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use super::access::driver_error;
-use super::files::{entry, forget_checksums, look};
+use super::files::{entry, forget_checksums, look_soon};
 use super::{Entry, Error, ErrorKind, Part, Published, Srm, Touch, blocking};
 use crate::fsdriver::{Driver, DriverError, Stat, Unpublished};
 use crate::namespace::Located;
@@ -26,8 +26,7 @@ impl Srm {
         let sync = self.site().config.http.fsync;
         let _guard = self.core.locks.lock(&key).await;
         self.no_put_on(&key)?;
-        let looked = located.clone();
-        let existing = blocking(move || look(&looked)).await?;
+        let existing = look_soon(&located).await?;
         self.unlocked(&key, Touch::Content)?;
         judge(existing.as_ref())?;
         let at = offset(part, existing.as_ref())?;

@@ -210,12 +210,8 @@ impl Upload {
                     )),
                     there => judge(precondition.as_ref(), there),
                 };
-                let whole =
-                    Whole { rest, size, digests, modified, reader, hold: Arc::clone(&hold) };
-                let published = srm.publish_file(located, judge, file, whole).await;
-                // Until it counts as used.
-                drop(hold);
-                published
+                let whole = Whole { rest, size, digests, modified, reader, hold };
+                srm.publish_file(located, judge, file, whole).await
             }
             Place::Part { located, precondition, part, hold } => {
                 let file = written(file, rest).await?;

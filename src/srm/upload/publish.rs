@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::super::access::driver_error;
 use super::super::acl::{Accounts, of_published};
+use super::super::changes::size_of;
 use super::super::conditions::touch;
 use super::super::files::{discard, entry, hidden_for_upload, look_soon, sync_names};
 use super::super::seal::{Fresh, Seal, seal, seal_fresh};
@@ -28,7 +29,7 @@ pub(super) struct Whole {
     pub(super) digests: Digests,
     pub(super) modified: Option<SystemTime>,
     pub(super) reader: Reader,
-    /// Room that is kept for it.
+    /// Room that is kept for it until it counts as used.
     pub(super) hold: Arc<Hold>,
 }
 
@@ -69,13 +70,15 @@ impl Srm {
         let passing = existing.is_some().then(hidden);
         let litter =
             passing.clone().map(|path| Intent::Discard { hidden: FileKey { path, ..key.clone() } });
-        let mut announced = match existing {
-            Some(_) => self.announce(&located, litter).await?,
+        // A link there is replaced, not what it leads to: so its own bytes count.
+        let before = match existing {
+            Some(_) => size_of(&located.area, &located.path).await?,
             None => {
                 self.forget_properties(&key).await?;
-                self.announce_from(&located, changing, None, litter).await?
+                None
             }
         };
+        let mut announced = self.announce_from(&located, changing, before, litter).await?;
         let (area, left) = (Arc::clone(&located.area), passing.clone());
         let uploads = Arc::clone(&self.core.uploads);
         let placing = Arc::new(Placing { located, whole, uploads, passing, sync });
