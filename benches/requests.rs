@@ -489,8 +489,8 @@ async fn fair(bounds: &mut Bounds) {
     }
     let polite = wire::config(Some("voms-user2"), Tls::Any);
     let alone = politely(&storm, &polite).await;
-    let mut greedy = Command::new("nice")
-        .args(["-n", "19"])
+    let mut greedy = Command::new("chrt")
+        .args(["--idle", "0"])
         .arg(std::env::current_exe().unwrap())
         .env(GREEDY_AT, storm.ports.srm.to_string())
         .spawn()

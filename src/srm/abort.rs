@@ -7,7 +7,7 @@ use super::checks::{not_in_request, of_files};
 use super::files::{discard, hidden_name};
 use super::live::Live;
 use super::requests::Holder;
-use super::transition::{As, Change, Changed, SHORT_STEP};
+use super::transition::{As, Change, Changed, short_steps};
 use super::{Error, ErrorKind, FilesAnswer, Srm, SurlStatus, blocking, to_the_end};
 use crate::model::{
     Event, FileKey, FileState, Identity, RelPath, RequestKind, ReturnStatus, StatusCode,
@@ -201,22 +201,20 @@ impl Srm {
             }
         }
         // The last step ends the request: until then it is one of which some files were aborted.
-        let mut left = changes.into_iter().peekable();
-        loop {
-            let step: Vec<Change> = left.by_ref().take(SHORT_STEP).collect();
-            let numbers: Vec<u32> = step.iter().map(|change| change.row.n).collect();
-            let last = left.peek().is_none();
-            let what = match last {
-                false => As::Step,
-                true if whole => As::Abort,
-                true => As::Whole,
+        let all = changes.len();
+        let mut left = changes.into_iter();
+        for step in short_steps(all) {
+            let what = match step.end < all {
+                true => As::Step,
+                false if whole => As::Abort,
+                false => As::Whole,
             };
+            let step: Vec<Change> = left.by_ref().take(step.len()).collect();
+            let numbers: Vec<u32> = step.iter().map(|change| change.row.n).collect();
             let changed = self.advance(live, step, what).await?;
             outcome.extend(numbers.into_iter().zip(changed));
-            if last {
-                return Ok(outcome);
-            }
         }
+        Ok(outcome)
     }
 
     /// Removes what live puts and copies have on disk; what became of each.

@@ -7,7 +7,7 @@ use super::access::owner;
 use super::checks::{not_in_request, of_files};
 use super::live::Live;
 use super::requests::Holder;
-use super::transition::{As, Change, SHORT_STEP};
+use super::transition::{As, Change, short_steps};
 use super::{Error, FilesAnswer, Srm, SurlStatus, to_the_end};
 use crate::model::{Event, FileKey, FileState, Identity, RequestKind, ReturnStatus, StatusCode};
 use crate::store::{FileRow, RequestId};
@@ -139,11 +139,14 @@ impl Srm {
         live: &Arc<Live>,
         files: Vec<Arc<FileRow>>,
     ) -> Result<(), Error> {
-        let mut steps = files.chunks(SHORT_STEP).peekable();
-        while let Some(step) = steps.next() {
+        if files.is_empty() {
+            return Ok(());
+        }
+        for step in short_steps(files.len()) {
+            let what = if step.end < files.len() { As::Step } else { As::Whole };
             let released = |file: &Arc<FileRow>| Change::new(file, Event::Release, "Released");
-            let what = if steps.peek().is_some() { As::Step } else { As::Whole };
-            for changed in self.advance(live, step.iter().map(released).collect(), what).await? {
+            let changes = files[step].iter().map(released).collect();
+            for changed in self.advance(live, changes, what).await? {
                 changed?;
             }
         }

@@ -1,6 +1,7 @@
 //! Changes of file states: the pure function of the model says what may happen, the store takes it
 //! durably, then memory follows. The only way a state changes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::live::Live;
@@ -15,8 +16,16 @@ use crate::store::{Advance, Advanced, End, FileRow, RecordChange, Settled};
 /// others wait for none that is longer.
 pub(super) const STEP: usize = 128;
 
-/// Files of one step of something larger that only its end waits for: others write between two steps.
+/// Files of one step of something larger that only its end waits for, about: others write between two
+/// steps.
 pub(super) const SHORT_STEP: usize = 64;
+
+/// The short steps of something about so many files, one at least. They are alike: a last one of a few
+/// files would pass for somebody's small request, to which what is large gives way.
+pub(super) fn short_steps(files: usize) -> impl Iterator<Item = Range<usize>> {
+    let steps = (files / SHORT_STEP).max(1);
+    (0..steps).map(move |step| step * files / steps..(step + 1) * files / steps)
+}
 
 /// One change: the file's row as it is to be, but for the state, which the event gives.
 pub(super) struct Change {
@@ -242,4 +251,22 @@ pub(super) fn file_status(file: &FileRow) -> crate::model::ReturnStatus {
         file.explanation.clone()
     };
     crate::model::ReturnStatus::new(code, explanation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_steps_are_alike_and_leave_nothing_out() {
+        for files in [0, 1, 63, 64, 65, 127, 128, 129, 1000, 10_000] {
+            let steps: Vec<_> = short_steps(files).collect();
+            assert_eq!(steps.first().map(|step| step.start), Some(0));
+            assert!(steps.windows(2).all(|two| two[0].end == two[1].start));
+            assert_eq!(steps.last().map(|step| step.end), Some(files));
+            let least = steps.iter().map(|step| step.len()).min();
+            assert!(least >= Some(files.min(SHORT_STEP)), "{files}: {steps:?}");
+            assert!(steps.iter().all(|step| step.len() < 2 * SHORT_STEP), "{files}: {steps:?}");
+        }
+    }
 }

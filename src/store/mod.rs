@@ -7,6 +7,7 @@
 mod app_passwords;
 mod arrivals;
 mod asked;
+mod checkpoint;
 mod dav_locks;
 mod leases;
 mod listings;

@@ -25,7 +25,7 @@ impl Store {
         let mut left = self.inner.numbers.lock().await;
         if left.is_empty() {
             // What is durable later makes it durable too.
-            *left = self.inner.writer.call_soft(Lane::New(1), take).await?;
+            *left = self.inner.writer.call_soft(Lane::Part(0), take).await?;
         }
         let next = left.next().map(RequestId);
         next.ok_or_else(|| StoreError::Database("there are no more numbers".to_owned()))

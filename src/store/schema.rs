@@ -13,9 +13,6 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x7374_6f72;
 /// How long another process may keep the file locked.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
-/// Pages of the log (4 KiB each) after which they go into the database: what changes often goes there
-/// once for many changes.
-const CHECKPOINT: i64 = 8192;
 /// Statements kept prepared per connection.
 const STATEMENTS: usize = 64;
 
@@ -297,6 +294,12 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// A connection that only brings the log over.
+pub(super) fn open_checkpointer(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags)
+}
+
 /// A reader's connection, which cannot change anything.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -330,7 +333,6 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -16_384)?;
-    connection.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))
 }
 

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use super::checkpoint::Checkpoints;
 use super::numbers::Numbers;
 use super::writer::{Lane, Writer};
 use super::{
@@ -43,11 +44,13 @@ impl Store {
     /// [`StoreError::Newer`], or [`StoreError::Open`] with the reason.
     pub fn open(path: &Path, owner: &str) -> Result<Store, StoreError> {
         let failed = |why: String| StoreError::Open { path: path.to_owned(), why };
-        let connection = schema::open_writer(path)?;
+        let mut connection = schema::open_writer(path)?;
         arrivals::clear(&connection, owner).map_err(|error| failed(error.to_string()))?;
         // A reader that cannot be had is better known now.
         let reader = schema::open_reader(path).map_err(|error| failed(error.to_string()))?;
-        let writer = Writer::start(connection).map_err(|error| failed(error.to_string()))?;
+        let checkpoints = Checkpoints::start(&mut connection, path)?;
+        let writer =
+            Writer::start(connection, checkpoints).map_err(|error| failed(error.to_string()))?;
         let readers = Arc::new(Readers {
             path: path.to_owned(),
             idle: Mutex::new(vec![reader]),

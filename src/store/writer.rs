@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::StoreError;
+use super::checkpoint::Checkpoints;
 pub(super) use order::PART;
 use order::{Heavy, gather};
 
@@ -51,14 +52,17 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread, which owns the connection from now on.
-    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        mut checkpoints: Checkpoints,
+    ) -> std::io::Result<Self> {
         // The semaphores bound what is in this channel.
         let (sender, receiver) = mpsc::channel();
         let commits = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&commits);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(&connection, &receiver, &counter))?;
+            .spawn(move || run(&connection, &mut checkpoints, &receiver, &counter))?;
         Ok(Self {
             sender,
             thread: Mutex::new(Some(thread)),
@@ -287,20 +291,28 @@ where
         .unwrap_or_else(|_| Err(StoreError::Database("a change panicked".to_owned())))
 }
 
-fn run(connection: &Connection, receiver: &Receiver<Message>, commits: &AtomicU64) {
+fn run(
+    connection: &Connection,
+    checkpoints: &mut Checkpoints,
+    receiver: &Receiver<Message>,
+    commits: &AtomicU64,
+) {
     let mut crowd = 1;
     let mut synced = true;
     let mut heavy = Heavy::default();
     loop {
-        let (group, stop) = gather(receiver, crowd, heavy.is_empty());
+        let (group, stop) = gather(receiver, crowd, heavy.due());
         let group = heavy.let_pass(group, stop);
         crowd = group.len();
+        let began = std::time::Instant::now();
         // Waiting for the disk is most of the price of a commit.
         let sync = stop || group.iter().any(|unit| unit.is_durable());
         match set_sync(connection, &mut synced, sync) {
             Ok(()) => commit(connection, group, commits),
             Err(error) => refuse(group, &error),
         }
+        heavy.took(began.elapsed());
+        checkpoints.committed(connection);
         if stop {
             return;
         }

@@ -22,23 +22,26 @@ pub(in crate::store) const PART: usize = LIGHT + 1;
 const STEPS: (usize, usize) = (64, 4096);
 /// Whoever wrote such a time ago is about.
 const ABOUT: Duration = Duration::from_millis(250);
+/// What is heavy rests, while others are about, so many times as long as it took, though at most so long:
+/// disk and processors that its caller keeps busy are theirs meanwhile.
+const REST: (u32, Duration) = (20, Duration::from_millis(8));
 /// How long a heavy unit lets others pass; then it goes with them, though never twice in a row.
 const AGED: Duration = Duration::from_millis(250);
 
 /// Everything that waits, and whether it is the last. `crowd` is the size of the last group: its
-/// callers have just been answered and may be on their way back. Without `wait`: what is there now.
+/// callers have just been answered and may be on their way back. `due`: when to come back at the latest,
+/// with nothing perhaps.
 pub(super) fn gather(
     receiver: &Receiver<Message>,
     crowd: usize,
-    wait: bool,
+    due: Option<Instant>,
 ) -> (Vec<Box<dyn Unit>>, bool) {
     let mut group: Vec<Box<dyn Unit>> = Vec::with_capacity(crowd);
     let mut until: Option<Instant> = None;
     let mut awaited = false;
     loop {
         let message = match receiver.try_recv() {
-            Err(TryRecvError::Empty) if !wait => return (group, false),
-            Err(TryRecvError::Empty) => match until {
+            Err(TryRecvError::Empty) => match until.into_iter().chain(due).min() {
                 None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(_) if awaited && group.len() >= crowd => return (group, false),
                 Some(until) => {
@@ -73,11 +76,27 @@ pub(super) struct Heavy {
     light: Option<Instant>,
     /// Something heavy was in the last transaction.
     had_turn: bool,
+    /// Until then nothing heavy is written.
+    rests: Option<Instant>,
 }
 
 impl Heavy {
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    /// When something heavy that waits may be written.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let (came, _) = self.waiting.front()?;
+        Some(self.rests.map_or(*came, |rests| rests.max(*came)))
+    }
+
+    /// The last transaction took so long.
+    pub(super) fn took(&mut self, time: Duration) {
+        if self.had_turn {
+            let rest = (REST.0 * time).min(REST.1);
+            self.rests = self.about().then(|| Instant::now() + rest);
+        }
+    }
+
+    fn about(&self) -> bool {
+        self.light.is_some_and(|last| last.elapsed() < ABOUT)
     }
 
     /// Keeps back what is heavy in a group; what is to be written now.
@@ -87,16 +106,16 @@ impl Heavy {
             group.into_iter().partition(|unit| unit.rows() > LIGHT);
         self.waiting.extend(heavy.into_iter().map(|unit| (now, unit)));
         let alone = light.is_empty();
-        if light.iter().any(|unit| unit.is_awaited()) {
+        if light.iter().any(|unit| unit.is_awaited() && unit.rows() > 0) {
             self.light = Some(now);
         }
-        let about = self.light.is_some_and(|last| now.duration_since(last) < ABOUT);
-        let most = if about { STEPS.0 } else { STEPS.1 };
+        let most = if self.about() { STEPS.0 } else { STEPS.1 };
+        let rested = self.rests.is_none_or(|rests| now >= rests);
         let mut rows = 0;
         while let Some((came, unit)) = self.waiting.front() {
             let fits = rows == 0 || (alone && rows + unit.rows() <= most);
             let aged = !self.had_turn && now.duration_since(*came) >= AGED;
-            if !(all || fits && (alone || aged)) {
+            if !(all || fits && rested && (alone || aged)) {
                 break;
             }
             rows += unit.rows();
@@ -104,5 +123,63 @@ impl Heavy {
         }
         self.had_turn = rows > 0;
         light
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::super::super::StoreError;
+    use super::*;
+
+    struct Rows(usize);
+
+    impl Unit for Rows {
+        fn is_awaited(&self) -> bool {
+            true
+        }
+
+        fn is_durable(&self) -> bool {
+            false
+        }
+
+        fn rows(&self) -> usize {
+            self.0
+        }
+
+        fn run(&mut self, _: &Connection) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn answer(self: Box<Self>, _: Result<(), StoreError>) {}
+    }
+
+    fn pass(heavy: &mut Heavy, units: &[usize]) -> usize {
+        let units = units.iter().map(|rows| Box::new(Rows(*rows)) as Box<dyn Unit>);
+        heavy.let_pass(units.collect(), false).len()
+    }
+
+    #[test]
+    fn what_is_heavy_rests_while_others_are_about_and_only_then() {
+        let mut heavy = Heavy::default();
+        // Nobody else: one after the other.
+        assert_eq!(pass(&mut heavy, &[64]), 1);
+        heavy.took(Duration::from_secs(1));
+        assert!(heavy.due().is_none());
+        assert_eq!(pass(&mut heavy, &[64]), 1);
+        // Somebody comes, and goes first.
+        assert_eq!(pass(&mut heavy, &[64, 1]), 1);
+        heavy.took(Duration::from_millis(1));
+        assert_eq!(pass(&mut heavy, &[]), 1);
+        heavy.took(Duration::from_secs(1));
+        assert_eq!(pass(&mut heavy, &[64]), 0);
+        let rest = heavy.due().unwrap().saturating_duration_since(Instant::now());
+        assert!(rest <= REST.1, "{rest:?}");
+        // A light one does not end the rest, nor does the rest hold it up.
+        assert_eq!(pass(&mut heavy, &[1]), 1);
+        heavy.took(Duration::from_millis(1));
+        std::thread::sleep(REST.1);
+        assert_eq!(pass(&mut heavy, &[]), 1);
     }
 }
