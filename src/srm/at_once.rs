@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::get::{ready_at_once, size_at_once};
 use super::live::Live;
 use super::submit::waits;
-use super::transition::SHORT_STEP;
+use super::transition::{SHORT_STEP, short_steps};
 use super::{Error, ErrorKind, Site, Srm};
 use crate::model::{Identity, RequestKind};
 use crate::namespace::Located;
@@ -140,11 +140,8 @@ impl Srm {
     }
 }
 
-fn steps(mut files: Vec<FileRow>) -> Vec<Vec<FileRow>> {
-    let mut steps = Vec::with_capacity(files.len().div_ceil(SHORT_STEP));
-    while !files.is_empty() {
-        let rest = files.split_off(files.len().min(SHORT_STEP));
-        steps.push(std::mem::replace(&mut files, rest));
-    }
-    steps
+fn steps(files: Vec<FileRow>) -> impl Iterator<Item = Vec<FileRow>> {
+    let sizes = short_steps(files.len());
+    let mut files = files.into_iter();
+    sizes.map(move |step| files.by_ref().take(step.len()).collect())
 }

@@ -145,10 +145,9 @@ impl Srm {
                 Some(error) => Change::failed(&file, error),
             });
         }
-        while !changes.is_empty() {
-            let later = changes.split_off(changes.len().min(STEP));
-            self.settle_work(live, changes).await?;
-            changes = later;
+        let mut changes = changes.into_iter().peekable();
+        while changes.peek().is_some() {
+            self.settle_work(live, changes.by_ref().take(STEP).collect()).await?;
         }
         Ok(())
     }
