@@ -229,15 +229,15 @@ const EACH: usize = 2;
 async fn idle_readers(world: &World, conns: Vec<Conn>, before: u64) {
     let open = world.storm.open_files(&world.directory);
     assert!(open >= EACH * READERS, "{open} directories are being read");
+    let grown = world.storm.memory().saturating_sub(before);
+    println!("{READERS} who do not read: {} KiB each", (grown >> 10) / READERS as u64);
+    assert!(grown < READERS as u64 * (384 << 10), "{grown} bytes more for {READERS}");
     // Had each a thread, none would be left for this.
     let asked = Instant::now();
     let ls = soap::surls(&[world.storm.surl("/million")]);
     let answer = soap::once(&world.voms, world.storm.ports.srm, "srmLs", &ls).await.unwrap();
     assert_eq!(answer.code, "SRM_SUCCESS", "{}", answer.explanation);
     assert!(asked.elapsed() < Duration::from_secs(1), "srmLs took {:?}", asked.elapsed());
-    let grown = world.storm.memory().saturating_sub(before);
-    println!("{READERS} who do not read: {} KiB each", (grown >> 10) / READERS as u64);
-    assert!(grown < READERS as u64 * (384 << 10), "{grown} bytes more for {READERS}");
     drop(conns);
     let closed = || world.storm.open_files(&world.directory) == 0;
     assert!(wait_until(Duration::from_secs(5), closed), "what nobody reads is still open");
