@@ -15,6 +15,7 @@ pub mod movers;
 pub mod passwords;
 pub mod pinger;
 pub mod pki;
+pub mod ports;
 pub mod process;
 pub mod scene;
 pub mod site;

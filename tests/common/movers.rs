@@ -1,7 +1,7 @@
 //! Debian's data servers, as a site runs them beside stormd: globus-gridftp-server, which becomes the
 //! account of who comes, and xrootd, which runs as stormd's own account.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use super::accounts::{self, service};
 use super::client::{Output, Person};
 use super::grid::Grid;
+use super::ports::free_port;
 use super::storm::Setup;
 use super::{pki, wait_until};
 
@@ -164,8 +165,4 @@ fn xrootd(port: u16, areas: &Path) -> Server {
 
 fn done(command: &mut Command) -> bool {
     command.status().unwrap().success()
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::access::{self, Access};
 use super::accounts::Account;
 use super::pki;
+use super::ports::free_port;
 
 /// How long the daemon may take to answer `/health`.
 const START: Duration = Duration::from_secs(20);
@@ -84,6 +85,12 @@ pub struct Ports {
     pub admin: u16,
 }
 
+impl Ports {
+    fn free() -> Self {
+        Self { srm: free_port(), https: free_port(), plain: free_port(), admin: free_port() }
+    }
+}
+
 impl TestStorm {
     /// Starts with the standard areas and default settings.
     pub fn start() -> Self {
@@ -144,7 +151,7 @@ impl TestStorm {
         let mut storm = Self {
             temp,
             child: None,
-            ports: Ports::default(),
+            ports: Ports::free(),
             http: String::new(),
             trust,
             settings: setup.settings,
@@ -181,7 +188,7 @@ impl TestStorm {
         format!("https://localhost:{}{path}", self.ports.https)
     }
 
-    /// Starts (again): the first time on free ports, later on the same ones.
+    /// Starts (again), always on the same ports.
     pub fn restart(&mut self) {
         self.kill9();
         let addresses = self.dir().join("var/addresses.json");
