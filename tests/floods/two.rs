@@ -137,18 +137,19 @@ async fn windows_that_stay_shut() {
         let mut all = Vec::new();
         for _ in 0..20 {
             let mut conn = connect(&scene, &setting(INITIAL_WINDOW, 0)).await;
+            let mut cut = false;
             for n in 0..200 {
                 let asks = request("GET", "/open/large");
                 let ask = frame(HEADERS, END_HEADERS | END_STREAM, n * 2 + 1, &asks);
-                conn.send(&ask).await.unwrap();
+                cut |= conn.send(&ask).await.is_err();
             }
-            all.push(conn);
+            all.push((conn, cut));
         }
-        for conn in &mut all {
+        for (conn, cut) in &mut all {
             let came = frames(conn, Duration::from_secs(10)).await;
             let refused = came.iter().filter(|one| one.0 == RST_STREAM).count();
-            // Who goes on all the same loses the connection.
-            let over = came.iter().any(|one| one.0 == GOAWAY);
+            // Who goes on all the same loses the connection, perhaps while he sends still.
+            let over = *cut || came.iter().any(|one| one.0 == GOAWAY);
             assert!(refused >= 100 || over, "{refused} streams were refused");
             assert!(came.iter().all(|one| one.0 != DATA || one.3.is_empty()));
             assert!(conn.closed_within(Duration::from_secs(10)).await, "still there");
