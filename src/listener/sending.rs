@@ -16,8 +16,8 @@ use tokio::net::TcpStream;
 
 /// Most bytes that can be stood for at once.
 pub const LARGEST: usize = 1 << 20;
-/// Bytes per sendfile(2): no more than one segment takes (64 KiB with its heads). Of larger ones the kernel
-/// makes a full segment and a small rest again and again, which costs a third more.
+/// Bytes per sendfile(2): less than one segment takes (64 KiB with its heads). 64 KiB and more at a time took
+/// a third more of the processor, over the loopback (Linux 6.18).
 const AT_A_TIME: usize = 40 * 1024;
 
 /// What stands for bytes of files: zeros that are never touched, and take no memory so.
