@@ -231,7 +231,8 @@ async fn idle_readers(world: &World, conns: Vec<Conn>, before: u64) {
     assert!(open >= EACH * READERS, "{open} directories are being read");
     let grown = world.storm.memory().saturating_sub(before);
     println!("{READERS} who do not read: {} KiB each", (grown >> 10) / READERS as u64);
-    assert!(grown < READERS as u64 * (384 << 10), "{grown} bytes more for {READERS}");
+    // What the lists before left free may be given back by now, or be used again.
+    assert!(grown < READERS as u64 * (448 << 10), "{grown} bytes more for {READERS}");
     // Had each a thread, none would be left for this.
     let asked = Instant::now();
     let ls = soap::surls(&[world.storm.surl("/million")]);
