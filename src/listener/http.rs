@@ -106,6 +106,10 @@ impl Exchange {
         Self { sending: Some(sending), ..self }
     }
 
+    pub(super) const fn kind(&self) -> PortKind {
+        self.kind
+    }
+
     pub(super) fn peer(&self) -> SocketAddr {
         self.info.peer
     }

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::IoSliceMut;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::io::ReadWriteFlags;
 
 use super::blocking::Source;
+use super::crowd::{Crowd, Member};
 use super::sent_file::is_at_hand;
 use crate::srm::{Error, ErrorKind};
 
@@ -24,12 +24,8 @@ const PIECE_AT_ONCE: usize = 128 * 1024;
 const SMALL: usize = 16 * 1024;
 /// Bytes per piece when there are very many readers.
 const LEAST: usize = 32 * 1024;
-/// What the pieces of all readers have together, about. Up to three pieces of a reader stand in
-/// memory, and a reader may be as slow as it likes.
-const TOGETHER: usize = 128 << 20;
-
-/// Bodies that are alive.
-static READERS: AtomicUsize = AtomicUsize::new(0);
+/// Bodies that are alive. Up to three pieces of a reader stand in memory.
+static READERS: Crowd = Crowd::new(128 << 20, LEAST, PIECE);
 
 /// Stretches of a file, and texts between them.
 #[derive(Debug)]
@@ -37,29 +33,7 @@ pub(super) struct FileSource {
     file: File,
     parts: VecDeque<Part>,
     left: u64,
-    _reader: Reader,
-}
-
-/// One of [`READERS`].
-#[derive(Debug)]
-struct Reader;
-
-impl Reader {
-    fn new() -> Self {
-        READERS.fetch_add(1, Ordering::Relaxed);
-        Self
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        READERS.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Bytes of the next piece of one reader among so many.
-fn piece_size(readers: usize) -> usize {
-    (TOGETHER / readers.max(1)).clamp(LEAST, PIECE)
+    reader: Member,
 }
 
 #[derive(Debug)]
@@ -73,7 +47,7 @@ impl FileSource {
     pub(super) fn one(file: File, stretch: Range<u64>) -> Self {
         let left = stretch.end - stretch.start;
         let parts = VecDeque::from([Part::Stretch(stretch)]);
-        Self { file, parts, left, _reader: Reader::new() }
+        Self { file, parts, left, reader: READERS.enter() }
     }
 
     /// `multipart/byteranges` (RFC 9110 14.6): the stretches of a file of `size` bytes.
@@ -105,7 +79,7 @@ impl FileSource {
             parts.push_back(Part::Stretch(stretch));
         }
         text(&mut parts, format!("\r\n--{boundary}--\r\n"));
-        Self { file, parts, left: left + data, _reader: Reader::new() }
+        Self { file, parts, left: left + data, reader: READERS.enter() }
     }
 
     /// Reads into `piece` what is left of a stretch, as far as it has room up to `most` bytes.
@@ -198,14 +172,14 @@ impl FileSource {
 
 impl Source for FileSource {
     fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        self.piece(piece_size(READERS.load(Ordering::Relaxed)))
+        self.piece(self.reader.piece())
     }
 
     fn at_once(&mut self) -> Option<Result<Option<Bytes>, Error>> {
         if let Some(whole) = self.small_at_once() {
             return Some(Ok(Some(whole)));
         }
-        let most = piece_size(READERS.load(Ordering::Relaxed)).min(PIECE_AT_ONCE);
+        let most = self.reader.piece().min(PIECE_AT_ONCE);
         self.is_at_hand(most).then(|| self.piece(most))
     }
 
@@ -259,14 +233,11 @@ mod tests {
 
     #[test]
     fn many_readers_get_small_pieces() {
-        assert_eq!([0, 1, 256].map(piece_size), [PIECE; 3]);
-        assert_eq!(piece_size(512), PIECE / 2);
-        assert_eq!([8192, usize::MAX].map(piece_size), [LEAST; 2]);
         let content: Vec<u8> = (0..PIECE).map(|i| (i * 7 % 251) as u8).collect();
         let mut source = FileSource::one(file(&content), 0..PIECE as u64);
-        let others: Vec<_> = (0..1024).map(|_| Reader::new()).collect();
+        let others: Vec<Member> = (0..1024).map(|_| READERS.enter()).collect();
         let piece = source.next().unwrap().unwrap();
-        assert!(piece.len() <= TOGETHER / others.len() && piece == content[..piece.len()]);
+        assert!(piece.len() <= PIECE / 4 && piece == content[..piece.len()]);
         drop(others);
         assert!(all(source).unwrap() == content[piece.len()..]);
     }

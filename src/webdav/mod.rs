@@ -8,6 +8,7 @@ mod blocking;
 mod carry;
 mod conditions;
 mod content;
+mod crowd;
 mod destination;
 mod digest;
 mod file_body;
