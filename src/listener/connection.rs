@@ -36,8 +36,6 @@ use crate::model::{Identity, Refusal};
 /// What hyper may keep of a connection's input, in bytes: it holds on to that much for as long as the
 /// connection lives, for each of thousands. TLS brings 16 kB at a time anyway.
 const BUFFER_MAX: usize = HEAD_MAX + 16 * 1024;
-/// The same without TLS, where a read brings what there is: each costs a round between two processors.
-const PLAIN_BUFFER_MAX: usize = 160 * 1024;
 
 /// How much more than `limits.envelope` of a bare envelope passes, so that the door sees it is too
 /// large and can say so.
@@ -223,7 +221,6 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let peer = exchange.peer();
-    let buffer = if exchange.kind() == PortKind::Plain { PLAIN_BUFFER_MAX } else { BUFFER_MAX };
     let activity = Arc::new(Activity::default());
     let (line, busy) = (Line::new(io), activity.clone());
     let io = Watched::new(line.clone(), activity.clone(), limits);
@@ -235,7 +232,7 @@ where
     });
     let mut server = http1::Builder::new();
     // `Watched` does the timing: hyper's own timer cannot tell an idle client from a slow head.
-    server.header_read_timeout(None).max_header_size(HEAD_MAX).max_buf_size(buffer);
+    server.header_read_timeout(None).max_header_size(HEAD_MAX).max_buf_size(BUFFER_MAX);
     // Who has said all he has to say still gets his answer.
     server.half_close(true);
     let mut connection = pin!(server.serve_connection(TokioIo::new(io), service));

@@ -106,10 +106,6 @@ impl Exchange {
         Self { sending: Some(sending), ..self }
     }
 
-    pub(super) const fn kind(&self) -> PortKind {
-        self.kind
-    }
-
     pub(super) fn peer(&self) -> SocketAddr {
         self.info.peer
     }
