@@ -116,7 +116,8 @@ pub fn page(rounds: &[Round], ours: &Server, peers: &[Server]) -> String {
          Written by `make bench-peers`; the program is benches/peers. Every server runs on the first processor, its one client on \
          the second; stormd and the peer take turns, seven each after one that does not count (three where the peer takes far longer). Medians; a ratio is the median of the turns' ratios, \
          stormd by the peer: a rate above 1 and processor below 1 are for stormd. All serve the same folder of one file system (warm), \
-         with keep-alive, an access log and TLS of the same certificate; nobody brings to disk what he takes (`[http] fsync = false`).\n\
+         with keep-alive, an access log and TLS of the same certificate; nobody brings to disk what he takes (`[http] fsync = false`), \
+         and before 1 GiB is put the memory that will hold it is fetched back from the virtual machine's host.\n\
          stormd writes checksums beside what it stores, as always.\n\n",
     );
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -22,10 +22,10 @@ use super::{Call, Handled, Incoming, digest, part, reply};
 use crate::model::Algorithm;
 use crate::srm::{Entry, EntryKind, Error, ErrorKind, Hasher, Target, WriteOptions, append};
 
-/// Bytes per write: large enough that the hop to the blocking pool hardly shows. 256 KiB took half as much
-/// of the processor again.
+/// Bytes per hop to the blocking pool: so many that it hardly shows. 256 KiB took half as much of the processor
+/// again.
 const BLOCK: usize = 1 << 20;
-/// Bytes per write when there are very many writers.
+/// Bytes per hop when there are very many writers.
 const LEAST: usize = 64 * 1024;
 /// Bodies that come. Up to two blocks of each stand in memory.
 static WRITERS: Crowd = Crowd::new(128 << 20, LEAST, BLOCK);
