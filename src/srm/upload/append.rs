@@ -10,8 +10,8 @@ use super::super::{Error, ErrorKind};
 
 /// Bytes per write, about. The kernel keeps what is written at once in pages as large, and the largest are dear
 /// where memory is in pieces, or was given back to the host of a virtual machine: there a write of 1 MiB
-/// took six times as much of the processor as four of these, and elsewhere the same.
-const AT_ONCE: usize = 256 * 1024;
+/// took five times as much of the processor as eight of these, and elsewhere the same.
+const AT_ONCE: usize = 128 * 1024;
 
 /// Writes all of that. Blocks.
 ///
@@ -22,7 +22,11 @@ pub fn append(mut file: &File, pieces: &[Bytes]) -> Result<(), Error> {
     let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
     let mut rest = slices.as_mut_slice();
     while !rest.is_empty() {
-        match file.write_vectored(begin(rest)) {
+        let some = match rest[0].get(..AT_ONCE) {
+            Some(some) => file.write(some),
+            None => file.write_vectored(begin(rest)),
+        };
+        match some {
             Ok(0) => return Err(unwritable(&IoKind::WriteZero.into())),
             Ok(written) => IoSlice::advance_slices(&mut rest, written),
             Err(error) if error.kind() == IoKind::Interrupted => {}
@@ -32,7 +36,7 @@ pub fn append(mut file: &File, pieces: &[Bytes]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The first of the slices, until they have [`AT_ONCE`] bytes.
+/// The first of the slices, until they have [`AT_ONCE`] bytes; none has as many.
 fn begin<'a, 'b>(slices: &'a [IoSlice<'b>]) -> &'a [IoSlice<'b>] {
     let mut room = AT_ONCE;
     let some = slices.iter().take_while(|slice| {
@@ -88,14 +92,13 @@ mod tests {
     fn slices_are_taken_until_there_is_enough() {
         assert_eq!(first(&[AT_ONCE / 2, AT_ONCE / 2, 1]), 2);
         assert_eq!(first(&[AT_ONCE / 2, AT_ONCE / 2 - 1, 1, 1]), 3);
-        assert_eq!(first(&[4 * AT_ONCE, 1]), 1, "never none");
         assert_eq!(first(&[0, 0, 7]), 3, "empty ones stop nothing");
     }
 
     #[test]
     fn all_is_written_and_in_its_order() -> std::io::Result<()> {
         let pieces: Vec<Bytes> = (0..40u8)
-            .map(|piece| Bytes::from(vec![piece; 30_011 * usize::from(piece % 4)]))
+            .map(|piece| Bytes::from(vec![piece; 90_011 * usize::from(piece % 4)]))
             .collect();
         let file = tempfile::NamedTempFile::new()?;
         append(file.as_file(), &pieces).map_err(|error| IoError::other(error.to_string()))?;
