@@ -6,7 +6,7 @@
 #   make lint           style and lints only
 #   make bench          benchmarks with their bounds: soap, store, doors, connections, load, requests … (about 5 minutes)
 #   make bench B=doors  one of them
-#   make bench-peers    stormd beside apache2, nginx, lighttpd, rclone, dufs and xrootd: writes docs/peers.md (about 15 minutes)
+#   make bench-peers    stormd beside apache2, nginx, lighttpd, rclone, dufs and xrootd: writes docs/peers.md (about 40 minutes)
 #   make fuzz           hostile bytes for the parsers, guided by coverage: RUNS=1000000 in all, F=soap for one of them
 #   make soak KILLS=100  many clients, and kill -9 at random moments; SEED=7 for the same choices again
 #   make litmus         litmus, the WebDAV test suite, against stormd: each program's result and warnings
